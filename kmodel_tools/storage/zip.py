@@ -1,0 +1,141 @@
+"""Zip archives: their members as byte ranges.
+
+A stored member lies in the archive as it is, so its range points there. A compressed member is inflated to a temporary
+file; the member's range owns that file, which is deleted when nothing refers to the range any more, at the latest when
+the interpreter ends.
+
+Local file header (APPNOTE 4.3.7)::
+
+    0  "PK\\3\\4"   26  name length n   28  extra length m   30  name, extra, data
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import struct
+import tempfile
+import weakref
+import zipfile
+import zlib
+from dataclasses import dataclass
+
+from kmodel_tools.errors import CorruptFileError, UnsupportedFeatureError
+from kmodel_tools.tensor import BLOCK, ByteRange
+
+LOCAL_HEADER = struct.Struct("<4s22xHH")
+ENCRYPTED = 0x1
+INFLATION_LIMIT = 100
+"""A member may not grow by more than this factor once it is over `INFLATION_FLOOR` bytes; Keras 3.15 has the same rule."""
+INFLATION_FLOOR = 256 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One file of an archive: its name, its size in bytes when inflated, and how it is stored."""
+
+    name: str
+    size: int
+    info: zipfile.ZipInfo
+
+    @property
+    def stored(self) -> bool:
+        """Whether its bytes lie in the archive uncompressed."""
+        return self.info.compress_type == zipfile.ZIP_STORED
+
+
+class _TemporaryFile:
+    """A file that is deleted when this object is, or at the end of the interpreter."""
+
+    def __init__(self) -> None:
+        handle, self.path = tempfile.mkstemp(prefix="kmt-", suffix=".member")
+        self.handle = handle
+        self._finalizer = weakref.finalize(self, _remove, self.path)
+
+
+def _remove(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def members(archive: ByteRange) -> dict[str, Member]:
+    """List the files of an archive in its own order, directories left out.
+
+    Raises:
+        CorruptFileError: It has no readable directory, or two members of one name.
+        UnsupportedFeatureError: A member is encrypted, a link, or has a name that leads out of the archive.
+    """
+    found: dict[str, Member] = {}
+    try:
+        with archive.opened(), zipfile.ZipFile(archive.path) as file:
+            infos = file.infolist()
+    except (zipfile.BadZipFile, NotImplementedError, struct.error, ValueError, EOFError) as error:
+        raise CorruptFileError(
+            f"is not a whole zip archive: {error}", path=archive.path, cure="a download that broke off looks like this: fetch it again"
+        ) from error
+    for info in infos:
+        if info.is_dir():
+            continue
+        if info.filename in found:
+            raise CorruptFileError("holds two members of one name", path=archive.path, where=info.filename)
+        _refuse_unsafe(info, archive.path)
+        found[info.filename] = Member(info.filename, info.file_size, info)
+    return found
+
+
+def _refuse_unsafe(info: zipfile.ZipInfo, path: str) -> None:
+    parts = info.filename.replace("\\", "/").split("/")
+    if info.flag_bits & ENCRYPTED:
+        problem = "a member is encrypted"
+    elif (info.external_attr >> 16) & 0o170000 == 0o120000:
+        problem = "a member is a symbolic link"
+    elif ".." in parts or parts[0] == "" or ":" in parts[0]:
+        problem = "a member's name leads out of the archive"
+    else:
+        return
+    raise UnsupportedFeatureError(
+        problem, path=path, where=info.filename, cure="Keras never writes one: have a look where the file comes from"
+    )
+
+
+def member_range(archive: ByteRange, member: Member) -> ByteRange:
+    """The bytes of a member: in place when stored, in a temporary file that the range owns when compressed.
+
+    Raises:
+        CorruptFileError: Its header is damaged, it does not inflate to its stated size, or its CRC is wrong.
+        UnsupportedFeatureError: It inflates beyond any model's measure, or by a method that zipfile does not know.
+    """
+    if member.stored:
+        return _stored_range(archive, member)
+    if member.size > INFLATION_FLOOR and member.size > INFLATION_LIMIT * max(1, member.info.compress_size):
+        raise UnsupportedFeatureError(
+            f"a member of {member.info.compress_size} bytes says that it inflates to {member.size}", path=archive.path, where=member.name
+        )
+    temporary = _TemporaryFile()
+    done = 0
+    try:
+        with (
+            os.fdopen(temporary.handle, "wb") as target,
+            archive.opened(),
+            zipfile.ZipFile(archive.path) as file,
+            file.open(member.info) as source,
+        ):
+            while block := source.read(BLOCK):
+                done += len(block)
+                target.write(block)
+    except (zipfile.BadZipFile, zlib.error, EOFError, struct.error) as error:
+        raise CorruptFileError(f"a member does not inflate: {error}", path=archive.path, where=member.name) from error
+    except NotImplementedError as error:
+        raise UnsupportedFeatureError(f"a member cannot be inflated: {error}", path=archive.path, where=member.name) from error
+    if done != member.size:
+        raise CorruptFileError(f"a member inflates to {done} bytes instead of {member.size}", path=archive.path, where=member.name)
+    return ByteRange.of_file(temporary.path, owner=temporary)
+
+
+def _stored_range(archive: ByteRange, member: Member) -> ByteRange:
+    header = archive.slice(member.info.header_offset, LOCAL_HEADER.size, where=member.name).read()
+    magic, name_length, extra_length = LOCAL_HEADER.unpack(header)
+    if magic != b"PK\x03\x04":
+        raise CorruptFileError("a member's local header is damaged", path=archive.path, where=member.name)
+    start = member.info.header_offset + LOCAL_HEADER.size + name_length + extra_length
+    return archive.slice(start, member.size, where=member.name)
