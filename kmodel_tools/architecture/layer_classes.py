@@ -1,0 +1,167 @@
+"""What the table of built-in layer classes says of a layer: its variables, its sub-layers, and which array is which."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from kmodel_tools.architecture.envelope import Config
+from kmodel_tools.architecture.layer_table import (
+    ALIASES,
+    CONDITIONS,
+    FLOATS,
+    MODEL_CLASSES,
+    OPEN,
+    WEIGHTLESS,
+    LayerClass,
+    SubLayer,
+    Variable,
+    table,
+)
+from kmodel_tools.tensor import DType, Shape
+
+
+def canonical_class(class_name: str | None) -> str | None:
+    """The name that the table has a class under: aliases, old names and package prefixes resolved; None if it is not built in."""
+    if class_name is None:
+        return None
+    plain = class_name.rpartition(">")[2] if class_name.startswith(("Custom>", "keras>", "Keras>")) else class_name
+    plain = ALIASES.get(plain, plain)
+    return plain if plain in table() or plain in MODEL_CLASSES or plain in OPEN else None
+
+
+def is_builtin(class_name: str) -> bool:
+    """Whether Keras itself, of any generation, has a layer or model class of this name."""
+    return canonical_class(class_name) is not None
+
+
+def is_weightless(class_name: str | None) -> bool:
+    """Whether layers of a class never own weights."""
+    return class_name is not None and ALIASES.get(class_name, class_name) in WEIGHTLESS
+
+
+KERAS_1 = "keras1"
+
+
+def quantization_mode(config: Config) -> str | None:
+    """How a layer is quantised, by its dtype policy ("int8", "int4", "float8", "gptq", "awq"), or None."""
+    policy = config.get("dtype")
+    if not isinstance(policy, Mapping):
+        return None
+    inner = policy.get("config")
+    mode = inner.get("mode") if isinstance(inner, Mapping) else None
+    return str(mode).partition("/")[0] if mode else None
+
+
+def variables_of(class_name: str, config: Config, keras_1: bool = False) -> tuple[Variable, ...] | None:
+    """The weights that a layer with this configuration owns itself, in Keras 3's order; None for a class that is not known."""
+    entry = _entry(class_name, config, keras_1)
+    if entry is None:
+        return None
+    return tuple(item for item in entry.variables if item.condition is None or CONDITIONS[item.condition](config))
+
+
+def sublayers_of(class_name: str, config: Config, keras_1: bool = False) -> tuple[SubLayer, ...] | None:
+    """The sub-layers that a layer with this configuration holds, in Keras 3's order; None for a class that is not known."""
+    entry = _entry(class_name, config, keras_1)
+    if entry is None:
+        return None
+    return tuple(item for item in entry.sublayers if item.condition is None or CONDITIONS[item.condition](config))
+
+
+def _entry(class_name: str, config: Config, keras_1: bool) -> LayerClass | None:
+    name = canonical_class(class_name)
+    variants = table().get(name or "")
+    if variants is None:
+        return None
+    mode = KERAS_1 if keras_1 and config.get("consume_less") != "gpu" else quantization_mode(config)
+    return next((entry for entry in variants if entry.mode == mode), variants[0])
+
+
+Described = tuple[Shape, DType]
+
+
+def assign(
+    arrays: Sequence[Described], class_name: str | None, config: Config | None, among: frozenset[str] | None = None
+) -> list[Variable | None]:
+    """Tell which of a layer's variables each of its stored arrays is.
+
+    Args:
+        arrays: Shape and dtype of the arrays, in stored order.
+        class_name: The layer's class, or None where nothing says.
+        config: Its configuration, or None where nothing says.
+        among: The classes that it can be, where that much is known and no more.
+
+    Returns:
+        A variable for each array, None for one that has several answers or none. Without a class, either all arrays have
+        one answer or none has.
+    """
+    if config is not None and class_name is not None:
+        exact = variables_of(class_name, config)
+        if exact is not None and _fits(exact, arrays):
+            return list(exact)
+    fitting = [variant for variant in _variants(class_name, among, len(arrays)) if _fits(variant, arrays)]
+    answers = [_agreed([variant[index] for variant in fitting]) for index in range(len(arrays))]
+    return answers if class_name is not None or None not in answers else [None] * len(arrays)
+
+
+def _agreed(candidates: list[Variable]) -> Variable | None:
+    return candidates[0] if len({item.role for item in candidates}) == 1 else None
+
+
+@functools.cache
+def _variants(class_name: str | None, among: frozenset[str] | None, count: int) -> tuple[tuple[Variable, ...], ...]:
+    """Every list of `count` variables that a class, or any of some classes, can own under some configuration."""
+    if class_name is None:
+        known = table().items()
+        entries: Iterator[LayerClass] = itertools.chain.from_iterable(item for name, item in known if among is None or name in among)
+    else:
+        entries = iter(table().get(canonical_class(class_name) or "", ()))
+    found: list[tuple[Variable, ...]] = []
+    for entry in entries:
+        if entry.mode == KERAS_1:
+            continue  # never in a file without names
+        conditions = sorted({item.condition for item in entry.variables if item.condition})
+        for truth in itertools.product((True, False), repeat=len(conditions)):
+            holds = dict(zip(conditions, truth, strict=True))
+            variant = tuple(item for item in entry.variables if item.condition is None or holds[item.condition])
+            if len(variant) == count and variant not in found:
+                found.append(variant)
+    return tuple(found)
+
+
+def _fits(variables: tuple[Variable, ...], arrays: Sequence[Described]) -> bool:
+    if len(variables) != len(arrays):
+        return False
+    symbols: dict[str, int | Shape] = {}
+    return all(
+        _dtype_fits(item.dtype, dtype) and _shape_fits(item.dims, shape, symbols)
+        for item, (shape, dtype) in zip(variables, arrays, strict=True)
+    )
+
+
+def _dtype_fits(wanted: str, dtype: DType) -> bool:
+    return dtype.is_float if wanted == FLOATS else dtype.value == wanted
+
+
+def _shape_fits(dims: tuple[str, ...], shape: Shape, symbols: dict[str, int | Shape]) -> bool:
+    """Whether a shape fits symbolic dimensions; binds the symbols that it meets first."""
+    for index, symbol in enumerate(dims):
+        if "*" in symbol:
+            rest = shape[index:]
+            return symbol == "_*" or symbols.setdefault(symbol, rest) == rest
+        if index >= len(shape) or not _dim_fits(symbol, shape[index], symbols):
+            return False
+    return len(shape) == len(dims)
+
+
+def _dim_fits(symbol: str, size: int, symbols: dict[str, int | Shape]) -> bool:
+    if symbol == "_":
+        return True
+    if symbol.isdigit():
+        return size == int(symbol)
+    factor, name = re.match(r"(\d*)(\w+)", symbol).groups()  # type: ignore[union-attr]  # the table's symbols all match
+    unit, rest = divmod(size, int(factor or 1))
+    return rest == 0 and symbols.setdefault(name, unit) == unit

@@ -1,0 +1,186 @@
+"""Reading a model's configuration, of whatever generation, as a tree of layer descriptions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kmodel_tools.architecture.envelope import Config, ConfigError, Era, class_of, era_of, is_model, layer_configs, settings_of
+from kmodel_tools.architecture.layer_classes import canonical_class, sublayers_of, variables_of
+from kmodel_tools.architecture.layer_table import SubLayer, Variable
+from kmodel_tools.architecture.topology import layer_order
+
+MAX_DEPTH = 100
+"""Models nested deeper than this are refused: no framework builds them, and a forged file must not exhaust the stack."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSpec:
+    """What a configuration says of one layer.
+
+    Attributes:
+        name: Keras's name of the layer.
+        class_name: Its class, as the configuration spells it.
+        config: Its configuration.
+        attr: The attribute path that holds it in its parent, or None under a graph or a list of layers.
+        trainable: Whether it and everything around it was trainable.
+        variables: The weights that it owns itself, in Keras 3's order; None where its class is not built in.
+        children: Its sub-layers: of a model in `model.layers` order, of a built-in class in Keras's order.
+        legacy_name: What legacy files put for it into the names of its weights.
+        shared_id: Keras's identity of the object, the same wherever it occurs, or None.
+    """
+
+    name: str
+    class_name: str
+    config: Config
+    attr: str | None = None
+    trainable: bool = True
+    variables: tuple[Variable, ...] | None = None
+    children: tuple[LayerSpec, ...] = ()
+    legacy_name: str | None = None
+    shared_id: int | None = None
+
+    @property
+    def is_model(self) -> bool:
+        """Whether it is a graph or a list of layers."""
+        return is_model(self.class_name, self.config)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the table tells everything about its weights."""
+        return self.is_model or self.variables is not None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """The outermost model, the era of its configuration, and what could not be made out in it (one sentence each)."""
+
+    root: LayerSpec
+    era: Era
+    odd: tuple[str, ...]
+
+
+def model_spec(config: Config, keras_version: str | None = None) -> ModelSpec:
+    """Describe the model that a configuration stands for.
+
+    Args:
+        config: The whole configuration, as the file has it.
+        keras_version: The version that wrote it, where the file says so.
+
+    Raises:
+        ConfigError: It is not a model's configuration.
+    """
+    builder = _Builder(era_of(config, keras_version))
+    root = builder.layer(config, trainable=True, depth=0)
+    return ModelSpec(root, builder.era, tuple(builder.odd))
+
+
+class _Builder:
+    """Builds specs; holds what concerns the whole configuration."""
+
+    def __init__(self, era: Era) -> None:
+        self.era = era
+        self.keras_1 = era in (Era.KERAS_0, Era.KERAS_1)
+        self.odd: list[str] = []
+
+    def layer(
+        self,
+        node: Mapping[str, Any],
+        *,
+        trainable: bool,
+        depth: int,
+        attr: str | None = None,
+        legacy_name: str | None = None,
+        class_name: str | None = None,
+        config: Config | None = None,
+    ) -> LayerSpec:
+        """Describe one layer and everything below it."""
+        if depth > MAX_DEPTH:
+            raise ConfigError(f"models nested more than {MAX_DEPTH} deep")
+        kind = class_name or class_of(node)
+        settings = config if config is not None else settings_of(node)
+        frozen = settings.get("trainable") is False
+        name = str(settings.get("name") or node.get("name") or attr or "")
+        alive = trainable and not frozen
+        children = self._children(node, kind, settings, alive, depth)
+        shared = node.get("shared_object_id")
+        return LayerSpec(
+            name,
+            kind,
+            settings,
+            attr,
+            alive,
+            () if is_model(kind, settings) else self._variables(kind, settings),
+            children,
+            legacy_name,
+            shared if isinstance(shared, int) else None,
+        )
+
+    def _variables(self, kind: str, settings: Config) -> tuple[Variable, ...] | None:
+        variables = variables_of(kind, settings, self.keras_1)
+        if variables and settings.get("lora_rank"):
+            first = variables[0]
+            return (Variable(first.role, first.dims, first.dtype, False, first.condition), *variables[1:])
+        return variables
+
+    def _children(self, node: Mapping[str, Any], kind: str, settings: Config, trainable: bool, depth: int) -> tuple[LayerSpec, ...]:
+        if is_model(kind, settings):
+            layers = layer_configs(node)
+            functional = isinstance(settings, Mapping) and "input_layers" in settings
+            order, problem = layer_order(settings, self.era) if functional else (range(len(layers)), None)
+            if problem:
+                self.odd.append(problem)
+            kept = [layers[index] for index in order]
+            if not functional:
+                kept = [layer for layer in kept if class_of(layer) != "InputLayer"]
+            return tuple(self.layer(layer, trainable=trainable, depth=depth + 1) for layer in kept)
+        found: list[LayerSpec] = []
+        for sub in sublayers_of(kind, settings, self.keras_1) or _guessed_wrapper(kind, settings):
+            for index, (inner, own) in enumerate(_sub_configs(sub, settings)):
+                attr = f"{sub.attr}/{index}" if sub.is_list else sub.attr
+                legacy = _legacy_name(sub, inner, own)
+                found.append(
+                    self.layer(
+                        inner,
+                        trainable=trainable,
+                        depth=depth + 1,
+                        attr=attr,
+                        legacy_name=legacy,
+                        class_name=sub.class_name,
+                        config=own,
+                    )
+                )
+        return tuple(found)
+
+
+def _guessed_wrapper(kind: str, settings: Config) -> tuple[SubLayer, ...]:
+    """A class that is not built in and whose configuration holds a layer under "layer" is a wrapper of it."""
+    if canonical_class(kind) is None and isinstance(settings.get("layer"), Mapping) and "class_name" in settings["layer"]:
+        return sublayers_of("Wrapper", settings) or ()
+    return ()
+
+
+def _sub_configs(sub: SubLayer, settings: Config) -> Sequence[tuple[Mapping[str, Any], Config | None]]:
+    """`(object, configuration to use instead of its own)` for what a `SubLayer` stands for."""
+    if sub.config_key is None:
+        own = {key: value for key, value in settings.items() if key not in ("name", "layer", "cell")}
+        if sub.class_name == "EinsumDense":
+            own["bias_axes"] = "e" if settings.get("use_bias", True) else None
+        return [({}, own)]
+    value = settings.get(sub.config_key)
+    if sub.attr == "backward_layer" and not isinstance(value, Mapping):
+        value = settings.get("layer")  # one layer is given, and Keras makes the backward one from it
+    if sub.attr == "cell" and isinstance(value, list):
+        return [({"class_name": "StackedRNNCells", "config": {"name": "stacked_rnn_cells", "cells": value}}, None)]
+    items = value if sub.is_list and isinstance(value, list) else [value]
+    return [(item, None) for item in items if isinstance(item, Mapping)]
+
+
+def _legacy_name(sub: SubLayer, inner: Mapping[str, Any], own: Config | None) -> str | None:
+    if sub.attr in ("forward_layer", "backward_layer"):
+        name = str(settings_of(inner).get("name", ""))
+        return name if name.startswith(("forward_", "backward_")) else f"{sub.legacy_name}_{name}"
+    if sub.legacy_name or own is None:
+        return sub.legacy_name or str(settings_of(inner).get("name") or "") or None
+    return None
