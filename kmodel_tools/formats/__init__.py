@@ -1,0 +1,95 @@
+"""FILE ↔ MODEL: one module per format, both directions.
+
+To add a format: write its module with a `FORMAT` record, name it here, add a sample.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+
+from kmodel_tools.errors import AmbiguousFormatError, KmtError, UnknownFormatError
+from kmodel_tools.format import Container, Format, Probe
+from kmodel_tools.formats._shared.look_alikes import look_alike
+from kmodel_tools.tree import Model
+
+FORMAT_MODULES: tuple[tuple[str, str, frozenset[Container]], ...] = (
+    ("keras-h5", "keras_h5", frozenset({Container.HDF5})),
+    ("keras-weights", "keras_weights", frozenset({Container.HDF5, Container.JSON})),
+    ("keras-archive", "keras_archive", frozenset({Container.ZIP, Container.DIRECTORY})),
+    (
+        "tf-checkpoint",
+        "tf_checkpoint",
+        frozenset(
+            {
+                Container.TABLE,
+                Container.CHECKPOINT_PREFIX,
+                Container.CHECKPOINT_STATE,
+                Container.CHECKPOINT_SHARD,
+                Container.DIRECTORY,
+            }
+        ),
+    ),
+)
+"""Name, module and kinds of path of every format; a module is imported when a path of one of its kinds comes along."""
+
+
+def load_format(name: str) -> Format:
+    """The record of the format with a name.
+
+    Raises:
+        KmtError: There is none.
+    """
+    for known, module, _ in FORMAT_MODULES:
+        if known == name:
+            return _record(module)
+    raise KmtError(f"there is no format {name!r}", cure=f"the formats are: {', '.join(known for known, _, _ in FORMAT_MODULES)}")
+
+
+def all_formats() -> tuple[Format, ...]:
+    """The records of all formats."""
+    return tuple(_record(module) for _, module, _ in FORMAT_MODULES)
+
+
+def detect_format(probe: Probe) -> Format:
+    """The one format that claims a path, by its content.
+
+    Raises:
+        UnknownFormatError: None does; the message says what the file looks like.
+        AmbiguousFormatError: Several do.
+        CorruptFileError: It is damaged as the kind of file that it is.
+    """
+    candidates = [_record(module) for _, module, containers in FORMAT_MODULES if probe.container in containers]
+    claims = [item for item in candidates if item.detect(probe) is not None]
+    if len(claims) == 1:
+        return claims[0]
+    if claims:
+        names = " and ".join(item.name for item in claims)
+        raise AmbiguousFormatError(f"could be {names}", path=probe.path, cure="say which with --from NAME")
+    problem, cure = look_alike(probe)
+    raise UnknownFormatError(problem, path=probe.path, cure=cure)
+
+
+def read_model(path: str | os.PathLike[str], format: str | None = None) -> Model:
+    """Describe the model at a path; its tensors are not read.
+
+    Args:
+        path: A file, a directory, or a checkpoint's prefix.
+        format: The name of its format, to be used instead of looking.
+
+    Raises:
+        KmtError: There is nothing at the path, or no format of that name.
+        FormatError: The file is of no known format, damaged, or uses what is not supported.
+    """
+    probe = Probe(path)
+    record = load_format(format) if format else detect_format(probe)
+    if probe.container not in record.containers:
+        kinds = " or ".join(sorted(kind.value for kind in record.containers))
+        raise UnknownFormatError(f"is a {probe.container.value}, and {record.name} comes as a {kinds}", path=probe.path)
+    return record.read(probe)
+
+
+def _record(module: str) -> Format:
+    record = importlib.import_module(f"{__name__}.{module}").FORMAT
+    assert isinstance(record, Format)
+    return record

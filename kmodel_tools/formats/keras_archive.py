@@ -1,0 +1,148 @@
+"""`.keras`: a whole model as a zip archive, or as the folder that one unpacks to (Keras 2.12 and later).
+
+::
+
+    metadata.json       {"keras_version": "3.15.1", "date_saved": "2026-11-20@22:05:44"}
+    config.json         architecture, with build and compile configurations
+    model.weights.h5    weights, in the layout of `.weights.h5`
+    assets/…            files of layers, under the path that the layer has among the weights
+
+Keras stores the members uncompressed, so the weights are read in place (Keras 3.15.1 `saving_lib.py`, `_save_model_to_fileobj`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from kmodel_tools.architecture.envelope import ConfigError
+from kmodel_tools.architecture.spec import ModelSpec, model_spec
+from kmodel_tools.errors import CorruptFileError, UnsupportedFeatureError
+from kmodel_tools.format import Container, Format, Part, Probe, parse_json
+from kmodel_tools.formats._shared.keras_objects import interpret
+from kmodel_tools.formats._shared.keras_store import Store
+from kmodel_tools.formats._shared.optimizer_state import OptimizerSpec, described_optimizer, tie_by_order
+from kmodel_tools.storage.zip import member_range
+from kmodel_tools.tensor import ByteRange
+from kmodel_tools.tree import Asset, Model, Note, Optimizer, Weight
+
+CONFIG = "config.json"
+METADATA = "metadata.json"
+WEIGHTS = "model.weights.h5"
+PICKLED = "model.weights.npz"
+ASSETS = "assets/"
+INNER = "inner_optimizer/"
+
+
+def detect(probe: Probe) -> str | None:
+    """Say whether a zip archive or a directory is a Keras model, or None."""
+    names = probe.members if probe.container is Container.ZIP else probe.names
+    if CONFIG in names and (METADATA in names or WEIGHTS in names or PICKLED in names):
+        return "archive" if probe.container is Container.ZIP else "directory"
+    return None
+
+
+def read(probe: Probe) -> Model:
+    """Describe the model in an archive or directory.
+
+    Raises:
+        CorruptFileError: A part is missing or damaged.
+        UnsupportedFeatureError: The weights are pickled, or a member is unsafe.
+    """
+    parts = _parts(probe)
+    if CONFIG not in parts or WEIGHTS not in parts:
+        _refuse(probe.path, parts)
+    config = _json(parts[CONFIG], probe.path, CONFIG)
+    metadata = _json(parts[METADATA], probe.path, METADATA) if METADATA in parts else {}
+    version = str(metadata.get("keras_version", ""))
+    spec, notes = _spec(config, version)
+    store = Store()
+    inventory = store.add(parts[WEIGHTS], key_prefix=f"{WEIGHTS}::", with_names=spec is None or not spec.root.is_model)
+    contents = interpret(store, spec, version)
+    model = Model(layers=contents.layers, own_weights=contents.own_weights)
+    training_config = config.get("compile_config") or None
+    optimizer, more = _optimizer(training_config, contents.optimizer, contents.optimizer_name, model)
+    return Model(
+        name=contents.name,
+        format=FORMAT.name,
+        layers=contents.layers,
+        own_weights=contents.own_weights,
+        architecture=config,
+        optimizer=optimizer,
+        training_config=training_config,
+        assets=tuple(Asset(name.removeprefix(ASSETS), data) for name, data in parts.items() if name.startswith(ASSETS)),
+        extras=contents.extras,
+        metadata={key: str(value) for key, value in metadata.items()} | ({"dialect": "directory"} if os.path.isdir(probe.path) else {}),
+        notes=(*notes, *contents.notes, *more),
+        inventory=tuple(inventory),
+    )
+
+
+def _parts(probe: Probe) -> dict[str, ByteRange]:
+    """The bytes of each part, by its name in the archive; only what is needed of a compressed one is inflated."""
+    if probe.container is Container.ZIP:
+        return {name: member_range(probe.range, member) for name, member in probe.members.items() if name != PICKLED}
+    parts: dict[str, ByteRange] = {}
+    for folder, _, files in os.walk(probe.path):
+        for name in sorted(files):
+            path = os.path.join(folder, name)
+            relative = os.path.relpath(path, probe.path).replace(os.sep, "/")
+            if relative in (CONFIG, METADATA, WEIGHTS) or relative.startswith(ASSETS):
+                parts[relative] = ByteRange.of_file(path)
+    return parts
+
+
+def _refuse(path: str, parts: Mapping[str, ByteRange]) -> None:
+    if CONFIG in parts and WEIGHTS not in parts:
+        raise UnsupportedFeatureError(
+            "its weights are not an HDF5 file; a pickled model.weights.npz is never opened, since it runs what it holds",
+            path=path,
+            where=PICKLED,
+            cure="load it with the Keras that wrote it, if you trust it, and save it with weights_format='h5'",
+        )
+    raise CorruptFileError("an archive without config.json", path=path, cure="save the model again")
+
+
+def _json(data: ByteRange, path: str, where: str) -> Mapping[str, Any]:
+    document = parse_json(data.read(), path, where)
+    if not isinstance(document, Mapping):
+        raise CorruptFileError("is not a JSON object", path=path, where=where)
+    return document
+
+
+def _spec(config: Mapping[str, Any], version: str) -> tuple[ModelSpec | None, list[Note]]:
+    try:
+        spec = model_spec(config, version or None)
+    except ConfigError as error:
+        return None, [Note("odd", f"the configuration cannot be followed: {error}")]
+    return spec, [Note("odd", text) for text in spec.odd]
+
+
+def _optimizer(
+    training_config: Mapping[str, Any] | None, arrays: tuple[Weight, ...], name: str | None, model: Model
+) -> tuple[Optimizer | None, tuple[Note, ...]]:
+    if not arrays:
+        return None, ()
+    weights = [weight for _, weight in model.weights()]
+    inner = [item for item in arrays if item.role.startswith(INNER)]
+    if inner:  # the wrapper's own variables are its scale, and the inner state once more
+        spec, own = described_optimizer(training_config, interleaved=True, inner=True), inner
+    else:
+        spec, own = described_optimizer(training_config, interleaved=True), [item for item in arrays if item.role.isdigit()]
+    if spec.class_name is None:
+        spec = OptimizerSpec(name, None, interleaved=True)
+    optimizer, notes = tie_by_order(spec, own, weights)
+    rest = tuple(item for item in arrays if item not in own)
+    return Optimizer(optimizer.class_name, optimizer.slots, optimizer.counters, (*optimizer.extras, *rest)), notes
+
+
+FORMAT = Format(
+    name="keras-archive",
+    title="Keras archive (.keras)",
+    suffixes=(".keras",),
+    containers=frozenset({Container.ZIP, Container.DIRECTORY}),
+    holds=Part.WEIGHTS | Part.NAMES | Part.CLASSES | Part.ARCHITECTURE | Part.TRAINING_CONFIG | Part.OPTIMIZER | Part.ASSETS,
+    detect=detect,
+    read=read,
+)

@@ -1,0 +1,137 @@
+"""`.weights.h5`: weights alone, in Keras 3's layout (Keras 2.12 and later), in one file or in shards.
+
+Sharded, a JSON index lists which file holds which group (Keras 3.15.1 `saving_lib.py`, `ShardedH5IOStore`)::
+
+    {"metadata": {"total_size": 123.0}, "weight_map": {"/layers/dense/vars": ["model_00000.weights.h5"], …}}
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from kmodel_tools.architecture.optimizers import kind_of
+from kmodel_tools.errors import CorruptFileError
+from kmodel_tools.format import Container, Format, Part, Probe
+from kmodel_tools.formats._shared.keras_objects import interpret
+from kmodel_tools.formats._shared.keras_store import DEPENDENCIES, LAYERS, VARS, Store
+from kmodel_tools.formats._shared.optimizer_state import OptimizerSpec, tie_by_order
+from kmodel_tools.storage.hdf5 import Hdf5Head
+from kmodel_tools.tensor import ByteRange, Tensor
+from kmodel_tools.tree import Model, Note
+
+WEIGHT_MAP = "weight_map"
+
+
+def detect(probe: Probe) -> str | None:
+    """Say which dialect of Keras's weights layout a file has, or None."""
+    if probe.container is Container.HDF5:
+        return dialect_of(probe.hdf5)
+    return "sharded" if _is_index(probe.json) else None
+
+
+def dialect_of(head: Hdf5Head) -> str | None:
+    """The dialect of an HDF5 file's root, or None where it does not have Keras's weights layout."""
+    legacy = {"layer_names", "layer_names0", "model_config", "nb_layers"} & head.attributes or "model_weights" in head.members
+    if legacy:
+        return None
+    names = [name.replace("\\", "/").partition("/")[0] for name in head.members]
+    if DEPENDENCIES in names:
+        return "Keras 2.12-2.14"
+    objects = any(VARS in inner for inner in head.groups_within.values())
+    if VARS in names or objects or (LAYERS in names and head.members.get(LAYERS, "group") == "group"):
+        return "Keras 2.15 or later"
+    return None
+
+
+def _is_index(document: Any) -> bool:
+    if not isinstance(document, Mapping) or not isinstance(document.get(WEIGHT_MAP), Mapping):
+        return False
+    entries = document[WEIGHT_MAP]
+    return bool(entries) and all(isinstance(path, str) and path.startswith("/") for path in entries)
+
+
+def read(probe: Probe) -> Model:
+    """Describe the model whose weights a file, or an index and its shards, hold.
+
+    Raises:
+        CorruptFileError: A file is damaged, a shard is missing, or shards do not hold what the index says.
+        UnsupportedFeatureError: A file links or stores outside of itself.
+    """
+    store = Store()
+    notes: list[Note] = []
+    if probe.container is Container.HDF5:
+        inventory = store.add(probe.range)
+        notes += _shard_note(probe.path)
+    else:
+        inventory = _add_shards(store, probe)
+    contents = interpret(store, None)
+    named = any(group.name for group in store.groups.values())
+    model = Model(name=contents.name, layers=contents.layers, own_weights=contents.own_weights)
+    optimizer = None
+    if contents.optimizer:
+        kind = kind_of(contents.optimizer_name) if contents.optimizer_name else None
+        weights = [weight for _, weight in model.weights()]
+        optimizer, more = tie_by_order(OptimizerSpec(kind, None, interleaved=True), contents.optimizer, weights)
+        notes += more
+    if not named:
+        notes.append(Note("inferred", "the file has no layer names: layers are called as their groups are, in write order"))
+    return Model(
+        name=contents.name,
+        format=FORMAT.name,
+        layers=contents.layers,
+        own_weights=contents.own_weights,
+        optimizer=optimizer,
+        extras=contents.extras,
+        metadata={"dialect": _dialect(detect(probe) or "", named)},
+        notes=(*contents.notes, *notes),
+        inventory=tuple(inventory),
+    )
+
+
+def _dialect(dialect: str, named: bool) -> str:
+    return "Keras 3.6 or later" if named and not dialect.startswith("sharded") else dialect
+
+
+def _add_shards(store: Store, probe: Probe) -> list[tuple[str, Tensor]]:
+    folder = os.path.dirname(probe.path)
+    listed: dict[str, set[str]] = {}
+    for group, files in probe.json[WEIGHT_MAP].items():
+        for file in [files] if isinstance(files, str) else files:
+            if not isinstance(file, str) or os.path.basename(file) != file:
+                raise CorruptFileError("names a shard outside of its own folder", path=probe.path, where=str(file))
+            listed.setdefault(file, set()).add(group.strip("/"))
+    inventory: list[tuple[str, Tensor]] = []
+    for file in sorted(listed):
+        path = os.path.join(folder, file)
+        if not os.path.isfile(path):
+            raise CorruptFileError(
+                "a shard is missing", path=path, where=f"listed in {probe.path}", cure="copy all shards beside the index"
+            )
+        found = store.add(ByteRange.of_file(path), key_prefix=f"{file}::")
+        held = {key.partition("::")[2].rpartition("/")[0] for key, _ in found}
+        for group in listed[file] - held:
+            raise CorruptFileError("a shard lacks a group that the index places in it", path=path, where=group)
+        inventory.extend(found)
+    return inventory
+
+
+def _shard_note(path: str) -> list[Note]:
+    """Say so when a file is one of several: its name ends in a shard number and the index lies beside it."""
+    stem, _, number = path.removesuffix(".weights.h5").rpartition("_")
+    index = f"{stem}.weights.json"
+    if path.endswith(".weights.h5") and number.isdigit() and len(number) == 5 and os.path.isfile(index):
+        return [Note("odd", f"this is one shard of {os.path.basename(index)}: open that to see the whole model")]
+    return []
+
+
+FORMAT = Format(
+    name="keras-weights",
+    title="Keras weights (.weights.h5)",
+    suffixes=(".weights.h5", ".weights.json"),
+    containers=frozenset({Container.HDF5, Container.JSON}),
+    holds=Part.WEIGHTS | Part.NAMES | Part.OPTIMIZER,
+    detect=detect,
+    read=read,
+)

@@ -1,0 +1,150 @@
+"""TensorFlow checkpoints: TensorBundle (V2), object-based and name-based, and the single-file tables before it (V1).
+
+A checkpoint is named by a prefix, and users hold any of its files; all of these are taken::
+
+    PREFIX    PREFIX.index    PREFIX.data-00000-of-00002    the directory    its `checkpoint` state file
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from kmodel_tools.errors import CorruptFileError, KmtError
+from kmodel_tools.format import STATE_KEY, Container, Format, Part, Probe
+from kmodel_tools.formats.tf_checkpoint.objects import read_objects
+from kmodel_tools.formats.tf_checkpoint.variables import read_variables
+from kmodel_tools.storage.checkpoint_v1 import is_v1, read_v1
+from kmodel_tools.storage.object_graph import KEY, parse_graph
+from kmodel_tools.storage.tensor_bundle import read_bundle
+from kmodel_tools.tensor import DType, Tensor
+from kmodel_tools.tree import Model, Note
+
+INDEX = ".index"
+STATE = "checkpoint"
+SAVED_MODEL = ("saved_model.pb", "saved_model.pbtxt")
+_SHARD = re.compile(r"\.data-\d{5}-of-\d{5}$")
+_PATH = re.compile(rb'^\s*model_checkpoint_path\s*:\s*"((?:[^"\\]|\\.)*)"', re.MULTILINE)
+_ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|x([0-9a-fA-F]{1,2})|(.))", re.DOTALL)
+_LETTERS = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
+
+
+def detect(probe: Probe) -> str | None:
+    """Say what part of a checkpoint a path is, or None."""
+    if probe.container is not Container.DIRECTORY:
+        return str(probe.container.value)
+    if any(name in probe.names for name in SAVED_MODEL):
+        return None
+    if STATE in probe.names or any(name.endswith(INDEX) for name in probe.names):
+        return str(Container.DIRECTORY.value)
+    return None
+
+
+def read(probe: Probe) -> Model:
+    """Describe the model in a checkpoint.
+
+    Raises:
+        KmtError: The path names no checkpoint, or several.
+        CorruptFileError: A file of it is damaged, missing or too short.
+        UnsupportedFeatureError: Big-endian data, or element types that are not known.
+    """
+    notes: list[Note] = []
+    if probe.container is Container.TABLE and is_v1(probe.range):
+        tensors, dialect = read_v1(probe.path), "TensorFlow V1, name-based"
+        return _model(read_variables(tensors), tensors, dialect, notes)
+    prefix = locate(probe, notes)
+    tensors = read_bundle(prefix)
+    if KEY in tensors:
+        graph = parse_graph(_text(tensors[KEY], prefix), prefix + INDEX)
+        return _model(read_objects(graph, tensors), tensors, "TensorFlow V2, object-based", notes)
+    return _model(read_variables(tensors), tensors, "TensorFlow V2, name-based", notes)
+
+
+def _model(model: Model, tensors: dict[str, Tensor], dialect: str, notes: list[Note]) -> Model:
+    return Model(
+        name=model.name,
+        format=FORMAT.name,
+        layers=model.layers,
+        own_weights=model.own_weights,
+        optimizer=model.optimizer,
+        extras=model.extras,
+        metadata={**model.metadata, "dialect": dialect},
+        notes=(*notes, *model.notes),
+        inventory=tuple(tensors.items()),
+    )
+
+
+def _text(tensor: Tensor, prefix: str) -> bytes:
+    if tensor.dtype is not DType.STRING or tensor.shape != ():
+        raise CorruptFileError("the object graph is not a string", path=prefix + INDEX, where=KEY)
+    return tensor.strings()[0]
+
+
+def locate(probe: Probe, notes: list[Note]) -> str:
+    """The prefix of the checkpoint that a path stands for; adds a note where there was a choice.
+
+    Raises:
+        KmtError: There is none, or there are several and no state file that says which.
+    """
+    path = probe.path
+    if probe.container is Container.CHECKPOINT_PREFIX:
+        return path
+    if probe.container is Container.TABLE:
+        if not path.endswith(INDEX):
+            raise CorruptFileError("is a checkpoint's index under another name", path=path, cure="give it back its name, PREFIX.index")
+        return path.removesuffix(INDEX)
+    if probe.container is Container.CHECKPOINT_SHARD:
+        prefix = _SHARD.sub("", path)
+        if not os.path.isfile(prefix + INDEX):
+            raise CorruptFileError("is a data shard without its index", path=path, cure=f"copy {os.path.basename(prefix)}{INDEX} beside it")
+        return prefix
+    if probe.container is Container.CHECKPOINT_STATE:
+        return _from_state(path, probe.head)
+    state = os.path.join(path, STATE)
+    if os.path.isfile(state):
+        head = Probe(state).head
+        if STATE_KEY in head:
+            return _from_state(state, head)
+    prefixes = sorted(name.removesuffix(INDEX) for name in probe.names if name.endswith(INDEX))
+    if len(prefixes) != 1:
+        raise KmtError(f"holds {len(prefixes)} checkpoints", path=path, where=", ".join(prefixes[:5]), cure="name one of them")
+    notes.append(Note("inferred", f"the directory's only checkpoint is {prefixes[0]}"))
+    return os.path.join(path, prefixes[0])
+
+
+def _from_state(state: str, head: bytes) -> str:
+    """The latest checkpoint that a state file names, looked for in its own folder only."""
+    found = _PATH.search(head)
+    if found is None:
+        raise CorruptFileError("names no checkpoint", path=state, where="model_checkpoint_path")
+    named = _ESCAPE.sub(_unescaped, found[1]).decode("utf-8", "surrogateescape")
+    prefix = os.path.join(os.path.dirname(state), os.path.basename(named.replace("\\", "/")))
+    if not os.path.isfile(prefix + INDEX):
+        raise KmtError(f"names the checkpoint {named}, which does not lie beside it", path=state, cure="give the checkpoint's own path")
+    return prefix
+
+
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    octal, hexadecimal, letter = found.groups()
+    if octal:
+        return bytes([int(octal, 8) & 0xFF])
+    return bytes([int(hexadecimal, 16)]) if hexadecimal else _LETTERS.get(letter, letter)
+
+
+FORMAT = Format(
+    name="tf-checkpoint",
+    title="TensorFlow checkpoint",
+    suffixes=(".index", ".ckpt"),
+    containers=frozenset(
+        {
+            Container.TABLE,
+            Container.CHECKPOINT_PREFIX,
+            Container.CHECKPOINT_STATE,
+            Container.CHECKPOINT_SHARD,
+            Container.DIRECTORY,
+        }
+    ),
+    holds=Part.WEIGHTS | Part.NAMES | Part.OPTIMIZER,
+    detect=detect,
+    read=read,
+)
