@@ -1,0 +1,94 @@
+"""The command line: one module per command; each is imported when it is called for."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from kmodel_tools import __version__
+from kmodel_tools.errors import KmtError
+
+COMMANDS = {
+    "inspect": "Show what is in a model: layers, weights, optimizer, who wrote it.",
+    "hash": "Print digests of models that do not depend on the container.",
+    "formats": "List the formats that are read and written.",
+}
+
+
+class _Commands(click.Group):
+    """A group that imports a command when it is used, and lists all of them without importing any."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f"{__name__}.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            if os.path.exists(args[0]):
+                ctx.fail(f"{args[0]} is a file, not a command. Did you mean: kmt inspect {args[0]}")
+            ctx.fail(f"No such command {args[0]!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit status: 0 fine; 1 a difference or a finding; 2 an error.",
+)
+@click.version_option(__version__, "-V", "--version", message="kmt %(version)s")
+def kmt() -> None:
+    """Open, inspect, compare and convert every model that Keras or TensorFlow ever saved.
+
+    \b
+    kmt inspect model.h5                  what is in it
+    kmt inspect model.keras conv1/kernel  one weight with its values
+    kmt hash model.h5 model.keras         are the weights the same?
+    """
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit status: 2 for an error, 130 when interrupted."""
+    try:
+        result: Any = kmt.main(args=arguments, prog_name="kmt", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except KmtError as error:
+        click.echo(f"kmt: {_one_line(str(error))}", err=True)
+        return 2
+    except BrokenPipeError:
+        # Whoever read the output has closed it, as `head` does; Python must not complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    return result if isinstance(result, int) else 0
+
+
+def _one_line(text: str) -> str:
+    from kmodel_tools.render.words import printable
+
+    return printable(text)
+
+
+def run() -> None:
+    """The entry point `kmt`."""
+    sys.exit(main())

@@ -1,0 +1,149 @@
+"""`kmt inspect`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from kmodel_tools.cli.options import OUTPUTS, format_option, write_output
+
+if TYPE_CHECKING:
+    from kmodel_tools.tree import Model, Weight
+
+MAX_WIDTH = 160
+
+
+@click.command("inspect", short_help="Show what is in a model.")
+@click.argument("file")
+@click.argument("paths", metavar="[PATH]...", nargs=-1)
+@format_option
+@click.option("--output-format", type=click.Choice(OUTPUTS), default="tree", show_default=True, help="How to show it.")
+@click.option("--json", "as_json", is_flag=True, help="Short for --output-format json.")
+@click.option("--stats", is_flag=True, help="Read the values too: min, max, mean, std, zeros, NaN of every weight.")
+@click.option("--all", "everything", is_flag=True, help="Show every row of a large model's tree.")
+@click.option("--npy", metavar="OUT", help="Save the values of one weight as a NumPy file.")
+@click.option("--force", is_flag=True, help="Let --npy and -o replace a file that is there.")
+@click.option("-o", "--output", metavar="OUT", help="Write to a file instead of the terminal.")
+def command(
+    file: str,
+    paths: tuple[str, ...],
+    from_format: str | None,
+    output_format: str,
+    as_json: bool,
+    stats: bool,
+    everything: bool,
+    npy: str | None,
+    force: bool,
+    output: str | None,
+) -> None:
+    """Show what is in the model FILE: layers, classes, shapes, parameters, optimizer, who wrote it.
+
+    FILE is a file, a directory, or the prefix of a checkpoint. With PATHs, show these layers (with what is below them)
+    or weights (with their values).
+
+    \b
+    kmt inspect model.h5
+    kmt inspect model.keras conv1 conv2/kernel
+    kmt inspect ckpt-7 --output-format csv -o weights.csv
+    """
+    from kmodel_tools import api
+
+    model = api.read(file, from_format)
+    style = "json" if as_json else output_format
+    if npy is not None:
+        _save(model, file, paths, npy, force)
+        return
+    if paths:
+        text = "\n".join(_part(model, file, path, style, stats, everything) for path in paths)
+    else:
+        text = _rendered(model, file, style, stats, everything)
+    write_output(text, output, force)
+
+
+def _rendered(model: Model, file: str, style: str, stats: bool, everything: bool) -> str:
+    from kmodel_tools import api
+
+    summary = api.inspect(model, stats)
+    title = api.format_named(model.format).title
+    if style == "json":
+        from kmodel_tools.render.json import json_text
+
+        return json_text({"path": file, **summary.to_dict()})
+    if style == "tree":
+        from kmodel_tools.render.text import summary_text
+
+        return summary_text(summary, title, file, _width(), everything)
+    from kmodel_tools.render import tables
+
+    if style == "csv":
+        return tables.csv_text(summary)
+    if style == "table":
+        return tables.table_text(summary)
+    return (tables.markdown_text if style == "md" else tables.html_page)(summary, title, file)
+
+
+def _part(model: Model, file: str, path: str, style: str, stats: bool, everything: bool) -> str:
+    from kmodel_tools.inspector import one_layer, weight_row
+    from kmodel_tools.tree import Weight
+
+    found = _found(model, file, path)
+    if not isinstance(found, Weight):
+        return _rendered(one_layer(model, path), file, style, stats, everything)
+    row = weight_row(model, found, stats=True)
+    if style == "json":
+        from dataclasses import asdict
+
+        from kmodel_tools.render.json import json_text
+
+        return json_text({**asdict(row), "values": _listed(found)})
+    from kmodel_tools.render.text import weight_text
+
+    return weight_text(row, _values(found))
+
+
+def _found(model: Model, file: str, path: str) -> object:
+    from kmodel_tools.errors import KmtError
+
+    try:
+        return model.find(path)
+    except KmtError as error:
+        raise KmtError(error.problem, path=file, cure=error.cure) from error
+
+
+def _values(weight: Weight) -> str:
+    import numpy as np
+
+    return np.array2string(weight.tensor.read(), threshold=1000, edgeitems=4, max_line_width=_width())
+
+
+def _listed(weight: Weight) -> object:
+    from kmodel_tools.tensor import DType
+
+    values = weight.tensor.read()
+    if weight.tensor.dtype is DType.STRING:
+        return [item.decode("utf-8", "replace") for item in values.ravel().tolist()]
+    return values.astype(float).tolist() if weight.tensor.dtype.is_float else values.tolist()
+
+
+def _save(model: Model, file: str, paths: tuple[str, ...], npy: str, force: bool) -> None:
+    import numpy as np
+
+    from kmodel_tools.tree import Weight
+
+    if len(paths) != 1:
+        raise click.UsageError("--npy saves one weight: name it, as in: kmt inspect FILE layer/kernel --npy OUT")
+    found = _found(model, file, paths[0])
+    if not isinstance(found, Weight):
+        raise click.UsageError(f"{paths[0]} is a layer; name one of its weights")
+    if os.path.exists(npy) and not force:
+        raise click.UsageError(f"{npy} is there already; --force replaces it")
+    with open(npy, "wb") as target:
+        np.save(target, found.tensor.read(), allow_pickle=False)
+
+
+def _width() -> int:
+    return min(MAX_WIDTH, shutil.get_terminal_size().columns) if sys.stdout.isatty() else 80

@@ -1,0 +1,22 @@
+"""Options that several commands share, and where their output goes."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+OUTPUTS = ("tree", "table", "json", "csv", "md", "html")
+
+format_option = click.option("--from", "from_format", metavar="FORMAT", help="The format of the file, instead of looking at its content.")
+
+
+def write_output(text: str, output: str | None, force: bool) -> None:
+    """Print a text, or write it to a file that is not there yet (`force` replaces one that is)."""
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    if os.path.exists(output) and not force:
+        raise click.UsageError(f"{output} is there already; --force replaces it")
+    with click.open_file(output, "w", encoding="utf-8", atomic=True) as target:
+        target.write(text)

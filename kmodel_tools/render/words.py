@@ -1,0 +1,86 @@
+"""Small pieces of text that every rendering shares."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
+
+
+def printable(text: str) -> str:
+    r"""A name from a file, safe for a terminal: control, bidirectional and unassigned characters become \x.. or \u...."""
+    return "".join(_escaped(character) if unicodedata.category(character)[0] == "C" else character for character in text)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def byte_size(count: int) -> str:
+    """A number of bytes for people: `1 byte`, `4.8 KiB`."""
+    if count < 1024:
+        return "1 byte" if count == 1 else f"{count} bytes"
+    size = float(count)
+    for unit in UNITS:
+        if size < 1024 or unit == UNITS[-1]:
+            return f"{size:.1f} {unit}"
+        size /= 1024
+    raise AssertionError("the last unit always returns")
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 layer`, `1,234 layers`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    """A shape as Keras prints it: `(3, 3, 3, 32)`, `()` for a scalar."""
+    return f"({', '.join(str(size) for size in shape)}{',' if len(shape) == 1 else ''})"
+
+
+def number(value: float | None) -> str:
+    """A statistic in at most ten characters."""
+    return "" if value is None else f"{value:.4g}"
+
+
+def trainable_text(flag: bool | None) -> str:
+    """`yes`, `no`, or nothing where the file does not say."""
+    return {True: "yes", False: "no", None: ""}[flag]
+
+
+def compiled_text(config: Mapping[str, Any] | None) -> str | None:
+    """What a training configuration comes to: `Adam, loss mse, metrics accuracy`."""
+    if not config:
+        return None
+    optimizer = config.get("optimizer_config", config.get("optimizer"))
+    name = plain_class(optimizer.get("class_name")) if isinstance(optimizer, Mapping) else optimizer
+    parts = [name] if isinstance(name, str) and name else []
+    parts += [f"{key} {names}" for key in ("loss", "metrics") if (names := _names_in(config.get(key)))]
+    return ", ".join(parts) or None
+
+
+def plain_class(name: Any) -> str | None:
+    """A class name without the prefix that Keras 2.11 and later give to their own optimizers: `Custom>Adam`."""
+    return name.removeprefix("Custom>") if isinstance(name, str) else None
+
+
+def _names_in(value: Any) -> str:
+    """The names in a loss or metrics entry: a string, an object, or lists and dictionaries of them."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping):
+        if "class_name" in value:
+            inner = value.get("config")
+            if value["class_name"] == "function" and isinstance(inner, str):
+                return inner
+            wrapped = inner.get("fn", inner.get("name")) if isinstance(inner, Mapping) else None
+            return _names_in(wrapped) or str(value["class_name"])
+        found = [_names_in(item) for item in value.values()]
+    elif isinstance(value, (list, tuple)):
+        found = [_names_in(item) for item in value]
+    else:
+        return ""
+    return ", ".join(dict.fromkeys(name for name in found if name))

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kmodel_tools import __version__, cli
+from tests.conftest import SAMPLES
+
+H5 = str(SAMPLES / "keras_h5" / "keras-3.15.1.h5")
+ARCHIVE = str(SAMPLES / "keras_archive" / "keras-3.15.1_trained.keras")
+WEIGHTS = str(SAMPLES / "keras_weights" / "keras-3.15.1.weights.h5")
+
+
+@dataclass
+class Result:
+    """What a command printed, and its exit status."""
+
+    status: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def kmt(capsys: pytest.CaptureFixture[str]) -> Run:
+    def run(*arguments: str) -> Result:
+        status = cli.main(list(arguments))
+        captured = capsys.readouterr()
+        return Result(status, captured.out, captured.err)
+
+    return run
+
+
+def process(*arguments: str) -> Result:
+    """The command as a user runs it, in a process of its own."""
+    done = subprocess.run([sys.executable, "-m", "kmodel_tools", *arguments], capture_output=True, text=True, check=False)
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+def test_a_process_of_its_own() -> None:
+    result = process("inspect", H5)
+    assert (result.status, result.err) == (0, "")
+    assert "my_d1  Dense" in result.out
+
+
+def test_output_goes_through_a_pipe_that_closes() -> None:
+    pipe = f"{sys.executable} -m kmodel_tools inspect {H5} --output-format json | head -1"
+    done = subprocess.run(pipe, shell=True, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("{\n", "")
+
+
+def test_json_and_csv_are_data(kmt: Run) -> None:
+    document = json.loads(kmt("inspect", H5, "--json").out)
+    assert document["path"] == H5
+    assert document["totals"]["parameters"] == 47
+    assert [layer["path"] for layer in document["layers"]] == ["inp", "my_d1", "my_d2", "bn", "my_d3"]
+    rows = list(csv.DictReader(io.StringIO(kmt("inspect", H5, "--output-format", "csv").out)))
+    assert [row["path"] for row in rows][:2] == ["my_d1/kernel", "my_d1/bias"]
+
+
+@pytest.mark.parametrize("style", ["tree", "table", "md", "html"])
+def test_every_form_names_every_weight(kmt: Run, style: str) -> None:
+    result = kmt("inspect", ARCHIVE, "--output-format", style)
+    assert result.status == 0
+    for role in ("kernel", "bias", "gamma", "moving_variance"):
+        assert role in result.out
+
+
+def test_one_weight_with_its_values(kmt: Run, tmp_path: Path) -> None:
+    result = kmt("inspect", H5, "my_d3/bias")
+    assert result.out.startswith("my_d3/bias\n  shape       (2,) float32, 2 parameters, 8 bytes\n  trained     yes\n")
+    values = json.loads(kmt("inspect", H5, "my_d3/bias", "--json").out)["values"]
+    target = tmp_path / "bias.npy"
+    assert kmt("inspect", H5, "my_d3/bias", "--npy", str(target)).status == 0
+    saved = np.load(target)
+    assert (saved.shape, saved.dtype, saved.tolist()) == ((2,), np.float32, values)
+    refused = kmt("inspect", H5, "my_d3/bias", "--npy", str(target))
+    assert (refused.status, "--force" in refused.err) == (2, True)
+    assert kmt("inspect", H5, "my_d3/bias", "--npy", str(target), "--force").status == 0
+
+
+def test_one_layer(kmt: Run) -> None:
+    result = kmt("inspect", H5, "bn", "my_d1")
+    assert "gamma" in result.out
+    assert "my_d1" in result.out
+    assert "my_d2" not in result.out
+
+
+def test_npy_takes_one_weight(kmt: Run, tmp_path: Path) -> None:
+    for arguments in ((), ("bn",), ("bn/gamma", "bn/beta")):
+        result = kmt("inspect", H5, *arguments, "--npy", str(tmp_path / "x.npy"))
+        assert result.status == 2
+        assert not (tmp_path / "x.npy").exists()
+
+
+def test_output_to_a_file(kmt: Run, tmp_path: Path) -> None:
+    target = tmp_path / "out.md"
+    assert kmt("inspect", H5, "--output-format", "md", "-o", str(target)).out == ""
+    assert target.read_text().startswith("## ")
+    assert kmt("inspect", H5, "-o", str(target)).status == 2
+    assert target.read_text().startswith("## ")
+    assert kmt("inspect", H5, "-o", str(target), "--force").status == 0
+    assert os.listdir(tmp_path) == ["out.md"]
+
+
+def test_stats(kmt: Run) -> None:
+    assert "mean" in kmt("inspect", H5, "--stats").out
+    assert json.loads(kmt("inspect", H5, "--stats", "--json").out)["layers"][1]["weights"][0]["stats"]["nans"] == 0
+
+
+def test_hashes_as_sha256sum_prints_them(kmt: Run) -> None:
+    result = kmt("hash", H5, ARCHIVE, WEIGHTS)
+    lines = result.out.splitlines()
+    assert [line.split("  ", 1)[1] for line in lines] == [H5, ARCHIVE, WEIGHTS]
+    assert len({line.split("  ", 1)[0] for line in lines}) == 1
+    assert lines[0].startswith("kmt1:")
+    assert len(lines[0].split()[0]) == len("kmt1:") + 64
+    assert kmt("hash", "--values", H5).out.startswith("kmt1-values:")
+    assert kmt("hash", "--all", H5).out.startswith("kmt1-all:")
+    layers = kmt("hash", "--layers", H5).out.splitlines()
+    assert [line.rpartition("::")[2] for line in layers] == ["bn", "my_d1", "my_d2", "my_d3"]
+
+
+def test_a_hash_that_fails_does_not_stop_the_others(kmt: Run) -> None:
+    result = kmt("hash", "nothing.h5", H5)
+    assert result.status == 2
+    assert "nothing.h5: no such file" in result.err
+    assert H5 in result.out
+
+
+def test_errors_are_one_line_and_status_2(kmt: Run, tmp_path: Path) -> None:
+    (tmp_path / "pointer.h5").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    for arguments, words in {
+        ("inspect", "nothing.h5"): "no such file",
+        ("inspect", str(tmp_path / "pointer.h5")): "Git LFS pointer",
+        ("inspect", H5, "my_d1/kernl"): "nearest: my_d1/kernel",
+        ("inspect", H5, "--from", "keras-archive"): "keras-archive comes as",
+        ("hash", H5, "--from", "h5"): "there is no format 'h5'",
+    }.items():
+        result = kmt(*arguments)
+        assert (result.status, result.out) == (2, ""), arguments
+        assert words in result.err
+        assert result.err.startswith("kmt: ")
+        assert len(result.err.splitlines()) == 1
+
+
+def test_usage_errors(kmt: Run) -> None:
+    assert "Did you mean 'inspect'?" in kmt("inspct", H5).err
+    assert f"Did you mean: kmt inspect {H5}" in kmt(H5).err
+    assert kmt("inspect").status == 2
+    assert kmt("inspect", H5, "--output-format", "xml").status == 2
+    assert "Traceback" not in kmt("inspect", H5, "--nope").err
+
+
+def test_an_error_cannot_command_the_terminal(kmt: Run) -> None:
+    result = kmt("inspect", "no\x1b[31msuch\nfile")
+    assert "\x1b" not in result.err
+    assert len(result.err.splitlines()) == 1
+
+
+def test_interruption(kmt: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kmodel_tools.api.read", interrupt)
+    assert kmt("inspect", H5).status == 130
+
+
+def test_version_and_help(kmt: Run) -> None:
+    assert kmt("--version").out == f"kmt {__version__}\n"
+    top = kmt("--help").out
+    for name in cli.COMMANDS:
+        assert name in top
+        assert kmt(name, "--help").status == 0
+
+
+def test_formats(kmt: Run) -> None:
+    names = [line.split()[0] for line in kmt("formats").out.splitlines() if line and not line.startswith(" ")]
+    assert names == ["keras-h5", "keras-weights", "keras-archive", "tf-checkpoint"]
+    assert names == [item["name"] for item in json.loads(kmt("formats", "--json").out)]
