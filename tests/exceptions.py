@@ -1,0 +1,109 @@
+"""Where two containers of one model cannot agree on the paths of its weights: the one table of it.
+
+A row names what it is about, the container that cannot tell, and why; `where` lists the models of the zoo (`case`) and
+of the eras (`release/stem`, with wildcards) that show it. The tests that use the table fail when a model needs a row
+that is not here, and when a row is not needed by a model that it lists.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+
+@dataclass(frozen=True)
+class Row:
+    """What, in which container, why, and in which models it shows; `values_too` if not even the values agree."""
+
+    subject: str
+    container: str
+    reason: str
+    where: tuple[str, ...]
+    values_too: bool = False
+
+
+H5_WEIGHTS = "keras-h5 weights"
+H5_WHOLE = "keras-h5"
+WEIGHTS = "keras-weights"
+ARCHIVE = "keras-archive"
+CHECKPOINT_2 = "tf-checkpoint of Keras 2"
+CHECKPOINT_3 = "tf-checkpoint of Keras 3"
+
+NESTED = (
+    "model-nested",
+    "model-nested_functional",
+    "model-frozen_part",
+    "model-frozen_whole",
+    "model-shared_model",
+    "model-shared_with_nested",
+)
+
+TABLE = (
+    Row(
+        "TimeDistributed",
+        H5_WEIGHTS,
+        "Keras 2 leaves the wrapped layer's name out, so the wrapper seems to own the weights; Keras 1 puts that name in the "
+        "wrapper's place, which looks like a nested model",
+        ("TimeDistributed-*", "1.*/rnn", "2.0.9/rnn", "2.3.1/rnn", "tf*/rnn"),
+    ),
+    Row("Embedding", H5_WEIGHTS, "Keras 1 calls its weight W, as it does a Dense layer's without bias", ("1.*/rnn",)),
+    Row(
+        "BatchNormalization, LayerNormalization with one of gamma and beta",
+        WEIGHTS,
+        "the two have the same shape, and only the configuration says which one it is",
+        ("BatchNormalization-no_scale", "BatchNormalization-no_center", "LayerNormalization-no_center"),
+    ),
+    Row("Attention with one scalar", WEIGHTS, "scale and concat_score_weight have the same shape", ("attention-scaled",)),
+    Row(
+        "RNN of cells of several classes",
+        WEIGHTS,
+        "cells are numbered within their class, so their order is not stored",
+        ("RNN-mixed_cells", "2.1*/n", "3.*/n"),
+    ),
+    Row(
+        "every layer before Keras 3.6",
+        WEIGHTS,
+        "layers are called by class and number, their names are not stored",
+        ("2.1*/f", "2.1*/s", "2.1*/n", "3.0.5/*", "3.1.1/*"),
+    ),
+    Row(
+        "nested model",
+        CHECKPOINT_2,
+        "the graph of objects has no names, and variables of a nested model do not carry the model's",
+        NESTED,
+    ),
+    Row(
+        "nested Functional model",
+        CHECKPOINT_3,
+        "the layers of a functional model are named before it is nested",
+        ("model-nested_functional", "model-shared_with_nested"),
+    ),
+    Row(
+        "model nested in a nested model",
+        H5_WEIGHTS,
+        "names of weights start with that of the innermost layer",
+        ("model-nested_functional",),
+    ),
+    Row("layer shared with a nested model", H5_WHOLE, "stored once for each of the two", ("model-shared_with_nested",), values_too=True),
+    Row("layer shared with a nested model", H5_WEIGHTS, "stored once for each of the two", ("model-shared_with_nested",), values_too=True),
+    Row("Pipeline", CHECKPOINT_3, "Keras 3 does not track its list of layers, and the names of their variables repeat", ("Pipeline",)),
+    Row(
+        "subclassed model",
+        WEIGHTS,
+        "what is reached as an element of `layers` is stored without its attribute",
+        ("model-subclassed", "*/sub"),
+    ),
+    Row("subclassed model", ARCHIVE, "what is reached as an element of `layers` is stored without its attribute", ("model-subclassed",)),
+    Row("subclassed model", H5_WEIGHTS, "layers are stored by name, their attributes are not", ("model-subclassed",)),
+    Row(
+        "RandomFourierFeatures",
+        CHECKPOINT_2,
+        "the graph lists variables as they were made, not trained ones first",
+        ("RandomFourierFeatures",),
+    ),
+)
+
+
+def rows_for(model: str, container: str) -> list[Row]:
+    """The rows that apply to a model in a container."""
+    return [row for row in TABLE if row.container == container and any(fnmatchcase(model, pattern) for pattern in row.where)]

@@ -1,0 +1,111 @@
+"""Every built-in layer class and shape of model, in every container that each framework writes, against the live model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+import kmodel_tools as kmt
+from tests import exceptions
+from tests.frameworks import judge, making
+from tests.frameworks.zoo import Case
+from tests.trees import keys_in_tree
+
+pytest.importorskip("tensorflow")
+pytest.importorskip("tf_keras")
+
+pytestmark = [
+    pytest.mark.frameworks,
+    # The frameworks warn about themselves: of formats that they call legacy, of protobuf and of NumPy.
+    pytest.mark.filterwarnings("ignore"),
+]
+
+STATES_TRAINABILITY = {"archive", "directory", "h5"}
+
+
+Files = dict[str, tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A model of the zoo, and its files."""
+
+    framework: str
+    case: Case
+    model: Any
+    files: Files
+
+
+@pytest.fixture(scope="module", params=making.CASES, ids=lambda entry: f"{entry[0]}-{entry[1].name}")
+def saved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Saved:
+    name, case = request.param
+    model = making.trained(case, making.framework(name))
+    folder = str(tmp_path_factory.mktemp("zoo"))
+    return Saved(name, case, model, making.saved(model, name, folder, whole_h5=case.name != "model-subclassed"))
+
+
+def test_every_container_shows_what_the_live_model_has(saved: Saved) -> None:
+    for label, (path, container) in saved.files.items():
+        nameless = saved.framework == "tf_keras" and container == exceptions.WEIGHTS
+        expected = judge.expected_weights(saved.model, by_class=nameless)
+        tree = kmt.read(path)
+        found = judge.tree_weights(tree)
+        rows = exceptions.rows_for(saved.case.name, container)
+        agree = [item.path for item in expected] == [item.path for item in found]
+        assert agree == (not rows), f"{label}: {_difference(expected, found)} against the table's {rows}"
+        if not any(row.values_too for row in rows):
+            assert judge.fingerprint(expected) == judge.fingerprint(found), f"{label}: values differ"
+        if agree:
+            _same_values(label, expected, found)
+            _same_slots(label, saved.model, tree, nameless)
+        if label in STATES_TRAINABILITY and not rows:
+            assert [item.trainable for item in expected] == [weight.trainable for _, weight in tree.weights()], f"{label}: trainability"
+
+
+def _difference(expected: list[judge.Expected], found: list[judge.Expected]) -> str:
+    wanted, got = ["/".join(item.path) for item in expected], ["/".join(item.path) for item in found]
+    return f"missing {[path for path in wanted if path not in got]}, unexpected {[path for path in got if path not in wanted]}, order {got}"
+
+
+def _same_values(label: str, expected: list[judge.Expected], found: list[judge.Expected]) -> None:
+    for want, got in zip(expected, found, strict=True):
+        assert judge.same_value(want.value, got.value), f"{label}: {want.path}"
+
+
+def _same_slots(label: str, model: Any, tree: kmt.Model, nameless: bool) -> None:
+    """The optimizer's state, wherever it is tied; a file that names classes must tie all of it."""
+    if tree.optimizer is None:
+        assert label == "h5 weights", f"{label}: no optimizer"
+        return
+    expected = judge.expected_slots(model)
+    paths = {id(weight): path for path, weight in tree.weights()}
+    found = {(slot.name, paths[id(slot.weight)]): slot.tensor.read() for slot in tree.optimizer.slots}
+    if nameless:
+        assert not found, "without its class, nobody can say what an optimizer's arrays are"
+        return
+    if label not in ("weights", "sharded weights") or found:
+        assert found.keys() == expected.keys(), f"{label}: {expected.keys() ^ found.keys()}"
+    for key, value in found.items():
+        assert judge.same_value(value, expected[key]), f"{label}: {key}"
+    if found:
+        assert "iterations" in {counter.role for counter in tree.optimizer.counters}, label
+
+
+def test_every_array_is_somewhere_in_the_tree(saved: Saved) -> None:
+    for path, _ in saved.files.values():
+        tree = kmt.read(path)
+        assert sorted(keys_in_tree(tree)) == sorted(key for key, _ in tree.tensors() if key != "_CHECKPOINTABLE_OBJECT_GRAPH"), path
+
+
+def test_containers_of_one_model_have_one_digest(saved: Saved) -> None:
+    digests = {}
+    for label, (path, container) in saved.files.items():
+        rows = exceptions.rows_for(saved.case.name, container)
+        nameless = saved.framework == "tf_keras" and container == exceptions.WEIGHTS
+        if not any(row.values_too for row in rows):
+            digest = kmt.digest(path)
+            digests[label] = (digest.values, None if rows or nameless else digest.weights)
+    assert len({values for values, _ in digests.values()}) == 1, digests
+    assert len({weights for _, weights in digests.values() if weights}) <= 1, digests

@@ -1,0 +1,89 @@
+"""144 real models that nobody here made: every array of those in our formats, and a clear refusal of what is none."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import kmodel_tools as kmt
+from kmodel_tools.tensor import Tensor
+from tests.conftest import CORPUS
+from tests.trees import keys_in_tree
+
+pytestmark = [pytest.mark.corpus, pytest.mark.skipif(not CORPUS.is_dir(), reason="../shared/corpus is not here")]
+
+READ = ("hdf5", ".keras archive", "TF checkpoint")
+GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+
+
+@cache
+def manifest() -> list[dict[str, Any]]:
+    if not CORPUS.is_dir():
+        return []
+    entries: list[dict[str, Any]] = json.loads((CORPUS / "manifest.json").read_text())
+    return entries
+
+
+def _entries(*kinds: str) -> list[Any]:
+    return [pytest.param(entry, id=entry["id"]) for entry in manifest() if entry["format"].startswith(kinds)]
+
+
+def _path(entry: dict[str, Any]) -> Path:
+    """The file, or for a checkpoint the index, that a user would name."""
+    files: list[Path] = [CORPUS / item["local"] for item in entry["paths"]]
+    models = [file for file in files if file.suffix not in (".json", ".meta") and ".data-" not in file.name and file.name != "checkpoint"]
+    return next((file for file in models if file.suffix == ".index"), (models or files)[0])
+
+
+def _sha256(tensor: Tensor) -> str:
+    digest = hashlib.sha256()
+    for block in tensor.blocks():
+        digest.update(block)
+    return digest.hexdigest()
+
+
+@pytest.mark.parametrize("entry", _entries(*READ))
+def test_every_array_is_as_in_the_truth(entry: dict[str, Any]) -> None:
+    model = kmt.read(_path(entry))
+    truth = {item["path"]: item for item in json.loads((CORPUS / entry["truth"]).read_text())}
+    found = dict(model.tensors())
+    assert found.keys() == truth.keys()
+    for key, tensor in found.items():
+        expected = truth[key]
+        assert (list(tensor.shape), tensor.dtype.value) == (expected["shape"], expected["dtype"]), key
+        assert _sha256(tensor) == expected["sha256"], key
+
+
+@pytest.mark.parametrize("entry", _entries(*READ))
+def test_every_array_is_in_the_tree_once(entry: dict[str, Any]) -> None:
+    model = kmt.read(_path(entry))
+    assert sorted(keys_in_tree(model)) == sorted(key for key, _ in model.tensors() if key != GRAPH)
+    paths = [path for path, _ in model.weights()]
+    assert len(set(paths)) == len(paths)
+
+
+@pytest.mark.parametrize("entry", [item for item in _entries(*READ) if item.values[0].get("n_params") is not None])
+def test_parameters_are_counted_as_the_manifest_says(entry: dict[str, Any]) -> None:
+    summary = kmt.inspect(_path(entry))
+    assert summary.totals.parameters == entry["n_params"]
+
+
+@pytest.mark.parametrize("entry", _entries("negative"))
+def test_what_is_no_model_is_refused(entry: dict[str, Any]) -> None:
+    path = _path(entry)
+    with pytest.raises(kmt.FormatError) as caught:
+        kmt.read(path)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_every_way_to_name_a_checkpoint_leads_to_the_same_tree() -> None:
+    entry = next(item for item in manifest() if item["id"] == "tfx-taxi-ckpt-2shards")
+    index = _path(entry)
+    prefix = index.with_suffix("")
+    names = [index, prefix, Path(f"{prefix}.data-00001-of-00002"), index.parent, index.parent / "checkpoint"]
+    assert len({kmt.digest(name).weights for name in names}) == 1
