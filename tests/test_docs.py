@@ -1,0 +1,94 @@
+"""Documentation that cannot rot: commands that are shown, run; texts that are generated are up to date."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import kmodel_tools
+from kmodel_tools import cli
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def help_of(*command: str) -> str:
+    return CliRunner().invoke(cli.kmt, [*command, "--help"], prog_name="kmt", terminal_width=80).output
+
+
+def reference() -> str:
+    """docs/cli.md, from the help texts."""
+    parts = ["# Commands\n\nMade from `--help`; `python -m tests.test_docs` writes it anew.\n", f"```\n{help_of()}```\n"]
+    parts += [f"## kmt {name}\n\n```\n{help_of(name)}```\n" for name in cli.COMMANDS]
+    return "\n".join(parts)
+
+
+def test_the_command_reference_is_up_to_date() -> None:
+    assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == reference()
+
+
+def test_every_command_says_what_it_is_for_with_an_example() -> None:
+    for name, summary in cli.COMMANDS.items():
+        command = cli.kmt.get_command(click.Context(cli.kmt), name)
+        assert command is not None
+        assert command.help
+        assert summary.endswith(".")
+        assert name == "formats" or f"kmt {name} " in command.help, name
+        assert all(option.help for option in command.params if isinstance(option, click.Option)), name
+
+
+def test_the_readme_shows_what_inspect_prints() -> None:
+    shown = re.search(r"\$ kmt inspect (\S+)\n(.*?)```", README, re.DOTALL)
+    assert shown is not None
+    golden = ROOT / f"{shown[1]}.inspect.txt"
+    assert shown[2] == golden.read_text(encoding="utf-8")
+
+
+def test_commands_in_the_readme_parse() -> None:
+    commands = re.findall(r"`(kmt [^`]+)`", README)
+    assert len(commands) > 6
+    for line in commands:
+        name, *arguments = shlex.split(line)[1:]
+        command = cli.kmt.get_command(click.Context(cli.kmt), name)
+        assert command is not None, line
+        command.make_context(name, arguments)
+
+
+def test_the_python_example_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a sample in the place of the user's files."""
+    code = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+    assert code is not None
+    sample = str(ROOT / "sample_models" / "keras_h5" / "keras-3.15.1.h5")
+    text = code[1].replace('"model.h5"', repr(sample)).replace('"ckpt-7"', repr(sample)).replace("conv1/kernel", "my_d1/kernel")
+    found: dict[str, object] = {}
+    exec(compile(text, "README.md", "exec"), found)
+    assert getattr(found["kernel"], "shape", None) == (4, 3)
+
+
+def test_ci_runs_the_command_of_the_readme() -> None:
+    commands = re.findall(r"```sh\n(python3 -m venv .*?)\n```", README)
+    assert len(commands) == 2
+    assert commands[1] in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+
+
+def test_links_lead_somewhere() -> None:
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("sample_models/*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_format_is_in_the_readme() -> None:
+    assert all(f"`{item.name}`" in README for item in kmodel_tools.formats())
+
+
+def test_the_changelog_has_a_place_for_what_comes() -> None:
+    assert "## Unreleased" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+if __name__ == "__main__":
+    Path(ROOT / "docs" / "cli.md").write_text(reference(), encoding="utf-8")
