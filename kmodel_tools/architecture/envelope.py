@@ -84,6 +84,15 @@ def era_of_version(version: str) -> Era:
     return Era.KERAS_3
 
 
+def trains_in_order_of_names(version: str) -> bool:
+    """Whether a release sorts the weights that it trains by name, and with them the optimizer's state: up to 2.0.5.
+
+    Source: `keras/engine/training.py`, which sorts in 2.0.5 and no longer in 2.0.6.
+    """
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+    return () < numbers < (2, 0, 6)
+
+
 def iter_configs(node: Any) -> Iterator[Mapping[str, Any]]:
     """Yield every object's `config` dictionary below a node, iteratively."""
     stack = [node]

@@ -24,7 +24,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kmodel_tools.architecture.envelope import ConfigError, Era, era_of_version
+from kmodel_tools.architecture.envelope import ConfigError, Era, era_of_version, trains_in_order_of_names
 from kmodel_tools.architecture.legacy_weights import Place, place_weights
 from kmodel_tools.architecture.names import plain_name, split_keras_1
 from kmodel_tools.architecture.spec import LayerSpec, ModelSpec, model_spec
@@ -80,6 +80,7 @@ class _Reader:
     notes: list[Note] = field(default_factory=list)
     used: set[int] = field(default_factory=set)
     variables: dict[str, Weight | None] = field(default_factory=dict)
+    listed_as: dict[int, str] = field(default_factory=dict)
     unwritten: list[str] = field(default_factory=list)
     by_names: int = 0
 
@@ -99,7 +100,7 @@ class _Reader:
         layers = tuple(self._layer(group, name, weight_names[name], specs.get(name), era) for name in layer_names)
         own = self._top_level(group)
         model = Model(layers=layers, own_weights=own)
-        optimizer = self._optimizer(described_optimizer(training, _interleaved(era)), model, config, era)
+        optimizer = self._optimizer(described_optimizer(training, _interleaved(era)), model, config, version)
         self._note_inferred(config is not None, layers)
         return Model(
             name=spec.root.name if spec else "",
@@ -232,6 +233,7 @@ class _Reader:
     def _remember(self, variable: str, weight: Weight) -> None:
         """Note a variable's name for tying the optimizer; Keras 3 turns its slashes into underscores there."""
         plain = plain_name(variable)
+        self.listed_as[id(weight)] = variable
         for name in {plain, plain.replace("/", "_")}:
             self.variables[name] = None if name in self.variables else weight
 
@@ -248,7 +250,7 @@ class _Reader:
 
     # The optimizer.
 
-    def _optimizer(self, spec: OptimizerSpec, model: Model, config: Mapping[str, Any] | None, era: Era) -> Optimizer | None:
+    def _optimizer(self, spec: OptimizerSpec, model: Model, config: Mapping[str, Any] | None, version: str) -> Optimizer | None:
         if OPTIMIZER_WEIGHTS not in self.listing.groups:
             return None
         names = self.file.names(OPTIMIZER_WEIGHTS, "weight_names")
@@ -261,8 +263,8 @@ class _Reader:
         if prefix:
             variables |= {f"{prefix}_{name}": weight for name, weight in self.variables.items() if "/" not in name}
         weights = [weight for _, weight in model.weights()]
-        if era is Era.KERAS_1:
-            weights.sort(key=lambda weight: weight.key.rpartition("/")[2])  # Keras 1 trains them in the order of their names
+        if trains_in_order_of_names(version):
+            weights.sort(key=lambda weight: self.listed_as[id(weight)])
         optimizer, notes = tie_by_name(spec, arrays, weights, variables)
         self.notes += notes
         return optimizer
@@ -288,7 +290,8 @@ class _Reader:
                 Note("inferred", "the file holds no architecture: what is in a layer is concluded from the names of its weights")
             )
         elif self.by_names:
-            self.notes.append(Note("inferred", f"weights of layers are placed by their names alone ({self.by_names} layers)"))
+            which = "1 layer" if self.by_names == 1 else f"{self.by_names} layers"
+            self.notes.append(Note("inferred", f"the weights of {which} are placed by their names alone"))
 
 
 def _interleaved(era: Era) -> bool | None:

@@ -104,7 +104,7 @@ def _state(summary: Summary) -> Iterator[tuple[str, str]]:
     if summary.extras:
         size = sum(extra.nbytes for extra in summary.extras)
         named = ", ".join(extra.path for extra in summary.extras[:3]) + (" …" if len(summary.extras) > 3 else "")
-        yield "extras", f"{counted(len(summary.extras), 'array')} that belong to no layer ({byte_size(size)}): {named}"
+        yield "extras", f"{counted(len(summary.extras), 'array')} of no layer ({byte_size(size)}): {named}"
 
 
 def _labelled(label: str, text: str, width: int) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 import kmodel_tools as kmt
 from kmodel_tools.tree import join_path
+from tests.conftest import SAMPLES
 
 
 def paths(model: kmt.Model) -> list[str]:
@@ -163,3 +165,15 @@ def test_a_configuration_of_another_shape_is_no_obstacle(tmp_path: Path) -> None
         file.attrs["model_config"] = json.dumps({"class_name": "Net", "config": {"width": 3}})
         write(file.create_group("model_weights"), {"d": ["net/d/kernel:0"]})
     assert paths(kmt.read(tmp_path / "m.h5")) == ["d/kernel"]
+
+
+def test_state_that_keras_2_0_5_sorted_by_name_belongs_to_its_weights() -> None:
+    """Judged by Adam itself: weights that began at zero lie where the first step leads by the state that is said to be theirs."""
+    model = kmt.read(SAMPLES / "keras_h5" / "keras-2.0.5.h5")
+    assert model.optimizer is not None
+    weights = {join_path(path): weight for path, weight in model.weights()}
+    for path in ("second/bias", "norm/beta", "first/bias"):
+        weight = weights[path]
+        state = {slot.name: slot.tensor.read() for slot in model.optimizer.slots if slot.weight is weight}
+        step = 0.001 * math.sqrt(1 - 0.999) / (1 - 0.9)
+        np.testing.assert_allclose(weight.tensor.read(), -step * state["momentum"] / (np.sqrt(state["velocity"]) + 1e-8), rtol=1e-4)

@@ -142,6 +142,29 @@ def test_layers_that_are_shared_are_one_object() -> None:
     assert model.aliases() == {("left", "shared"): (("right", "shared"),)}
 
 
+def test_lists_of_variables_are_paths_and_lists_of_layers_too() -> None:
+    model = objects(
+        node({"ws": 1, "blocks": 3}),
+        node({"0": 2, "1": 6}),
+        node(key="a"),
+        node({"0": 4}),
+        node({"kernel": 5}),
+        node(key="k"),
+        node(key="b"),
+    )
+    assert paths(model) == ["ws/0", "ws/1", "blocks/0/kernel"]
+
+
+def test_the_lists_that_a_saved_model_adds_to_each_layer_are_none_of_its_own() -> None:
+    layer = {"kernel": 2, "regularization_losses": 5, "variables": 4, "trainable_variables": 4, "keras_api": 3}
+    model = objects(node({"layer_with_weights-0": 1}), node(layer), node(key="k", full_name="dense/kernel"), node(), node({"0": 2}), node())
+    assert paths(model) == ["dense/kernel"]
+    assert not model.extras
+    del layer["keras_api"]
+    plain = objects(node({"layer_with_weights-0": 1}), node(layer), node(key="k"), node(), node({"0": 2, "1": 6}), node(), node(key="v"))
+    assert "layer_with_weights-0/variables/1" in paths(plain)
+
+
 def test_tables_and_the_state_of_generators_are_extras() -> None:
     model = objects(
         node({"layer": 1}), node({"_random_generator": 2, "kernel": 4}), node({"_state_var": 3}), node(key="state"), node(key="k")

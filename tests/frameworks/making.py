@@ -73,6 +73,8 @@ def saved(model: Any, name: str, folder: str, whole_h5: bool = True) -> dict[str
     else:
         model.save_weights(path("w.h5", "h5 weights", exceptions.H5_WEIGHTS))
         model.save_weights(path("bare", "saved weights", exceptions.CHECKPOINT_2))
+        model.save(os.path.join(folder, "saved"), save_format="tf")
+        path("saved/variables/variables.index", "variables of a SavedModel", exceptions.CHECKPOINT_2)
         checkpoint = exceptions.CHECKPOINT_2
     tf.train.Checkpoint(model=model).save(os.path.join(folder, "ck"))
     path("ck-1", "checkpoint", checkpoint)

@@ -35,7 +35,9 @@ _FUNCTIONAL = "_functional"
 _OTHER_NAMES = {"adapt_mean": "mean", "adapt_variance": "variance"}
 """Attributes of Keras 3's Normalization that are called otherwise than their variables."""
 _RANDOM_STATE = frozenset({"_random_generator", "seed_generator", "_seed_generator", "_generator"})
-_NOT_STRUCTURE = frozenset({"keras_api", "signatures", "train_function", "train_tf_function", "_tracked"})
+_NOT_STRUCTURE = _RANDOM_STATE | {"keras_api", "signatures", "train_function", "train_tf_function", "_tracked"}
+_SAVED_MODEL_LISTS = frozenset({"variables", "trainable_variables", "regularization_losses"})
+"""What a SavedModel of Keras 2 adds to each layer beside `keras_api`: lists of what the layer and its sub-layers hold."""
 
 
 def read_objects(graph: Sequence[Node], tensors: Mapping[str, Tensor]) -> Model:
@@ -53,12 +55,14 @@ class _GraphReader:
     graph: Sequence[Node]
     tensors: Mapping[str, Tensor]
     notes: list[Note] = field(default_factory=list)
+    edges: list[tuple[tuple[str, int], ...]] = field(init=False)
     optimizers: dict[int, str] = field(init=False)
     holding: set[int] = field(init=False)
     keras_3: bool = field(init=False)
     variables: dict[int, Weight] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.edges = [_structure(node) for node in self.graph]
         self.optimizers = optimizer_nodes(self.graph)
         self.holding = self._nodes_with_values()
         names = {name for node in self.graph for name, _ in node.children}
@@ -78,7 +82,7 @@ class _GraphReader:
         used = {weight.key for weight in (*self.variables.values(), *extras)} | _keys(optimizer) | {KEY}
         extras += [Weight(last_name(key), tensor, key) for key, tensor in self.tensors.items() if key not in used]
         if unnamed:
-            self.notes.append(Note("inferred", f"nested models have no name in the file and keep their place in the graph ({unnamed})"))
+            self.notes.append(Note("inferred", f"layers without a name in the file go by their place in the graph ({unnamed})"))
         self.notes.append(Note("inferred", "a checkpoint holds no classes, and its layers' names are taken from those of their variables"))
         return Model(
             layers=layers,
@@ -98,11 +102,10 @@ class _GraphReader:
     def _nodes_with_values(self) -> set[int]:
         """Nodes from which a variable can be reached without passing through an optimizer."""
         parents: dict[int, list[int]] = {}
-        for number, node in enumerate(self.graph):
+        for number, edges in enumerate(self.edges):
             if number not in self.optimizers:
-                for name, child in node.children:
-                    if name not in _NOT_STRUCTURE and name not in _RANDOM_STATE:
-                        parents.setdefault(child, []).append(number)
+                for _, child in edges:
+                    parents.setdefault(child, []).append(number)
         found = {number for number, node in enumerate(self.graph) if node.key is not None}
         stack = list(found)
         while stack:
@@ -117,7 +120,7 @@ class _GraphReader:
         extras: list[Weight] = []
         others = []
         model = None
-        for name, child in self.graph[0].children:
+        for name, child in self.edges[0]:
             if child in self.optimizers or child == 0:
                 continue
             key = self.graph[child].key
@@ -175,7 +178,7 @@ class _GraphReader:
     def _own_variables(self, item: GraphObject, number: int) -> None:
         names: dict[int, list[str]] = {}
         below = self._variables_of_sub_layers(number)
-        for name, child in self.graph[number].children:
+        for name, child in self.edges[number]:
             if self.graph[child].key in self.tensors and child in self.holding and child not in below:
                 names.setdefault(child, []).append(name)
         taken = {name for spellings in names.values() for name in spellings}
@@ -188,9 +191,9 @@ class _GraphReader:
     def _variables_of_sub_layers(self, number: int) -> set[int]:
         """The variables that sub-layers own; a wrapper such as SpectralNormalization refers to its layer's kernel."""
         found: set[int] = set()
-        for _, child in self.graph[number].children:
+        for _, child in self.edges[number]:
             if child in self.holding and self.graph[child].key is None and child not in self.optimizers:
-                found.update(inner for _, inner in self.graph[child].children if self.graph[inner].key is not None)
+                found.update(inner for _, inner in self.edges[child] if self.graph[inner].key is not None)
         return found
 
     def _sub_layers(self, number: int) -> Iterator[tuple[str | None, str, int]]:
@@ -200,38 +203,45 @@ class _GraphReader:
             if child in self.holding and self.graph[child].key is None:
                 yield None, component, child
         seen = {child for _, child in listed}
-        for name, child in self.graph[number].children:
-            if child in seen or name in _NOT_STRUCTURE or name in _RANDOM_STATE or (listed and name in (_OPERATIONS, _FUNCTIONAL)):
+        for name, child in self.edges[number]:
+            if child in seen or (listed and name in (_OPERATIONS, _FUNCTIONAL)):
                 continue
             yield from self._attributes((name.lstrip("_") or name,), child)
 
     def _attributes(self, path: tuple[str, ...], child: int) -> Iterator[tuple[str | None, str, int]]:
-        """A sub-layer under an attribute; a list of them gives each element."""
+        """A sub-layer under an attribute; a list of them gives each element, one that holds variables is an object itself."""
         stack = [(path, child)]
         while stack:
             path, child = stack.pop()
-            node = self.graph[child]
-            if child not in self.holding or node.key is not None or child in self.optimizers:
+            if child not in self.holding or self.graph[child].key is not None or child in self.optimizers:
                 continue
-            names = [name for name, inner in node.children if inner in self.holding]
-            if names and all(name.isdigit() for name in names):
-                stack.extend(((*path, name), inner) for name, inner in reversed(node.children))
+            held = [(name, inner) for name, inner in self.edges[child] if inner in self.holding]
+            if held and all(name.isdigit() and self.graph[inner].key is None for name, inner in held):
+                stack.extend(((*path, name), inner) for name, inner in reversed(self.edges[child]))
             else:
                 yield join_path(path), join_path(path), child
 
     def _layer_list(self, number: int) -> list[tuple[str, int]]:
         """The layers of a graph or list of layers, or nothing for any other node."""
-        children = dict(self.graph[number].children)
+        children = dict(self.edges[number])
         if _FUNCTIONAL in children:
-            children = dict(self.graph[children[_FUNCTIONAL]].children)
+            children = dict(self.edges[children[_FUNCTIONAL]])
         if _OPERATIONS in children:
-            return [(f"operations/{index}", child) for index, child in self.graph[children[_OPERATIONS]].children]
+            return [(f"operations/{index}", child) for index, child in self.edges[children[_OPERATIONS]]]
         found: dict[int, tuple[int, str]] = {}
-        for name, child in self.graph[number].children:
+        for name, child in self.edges[number]:
             match = _KERAS_2_LAYER.match(name)
             if match and (child not in found or match[1] is None):
                 found[child] = (int(match[2]), found[child][1] if child in found else name)
         return [(component, child) for child, (_, component) in sorted(found.items(), key=lambda item: item[1][0])]
+
+
+def _structure(node: Node) -> tuple[tuple[str, int], ...]:
+    """The edges that lead to what a node is made of."""
+    left_out = _NOT_STRUCTURE
+    if any(name == "keras_api" for name, _ in node.children):
+        left_out |= _SAVED_MODEL_LISTS
+    return tuple((name, child) for name, child in node.children if name not in left_out)
 
 
 def _role(spellings: Sequence[str], siblings: set[str]) -> str:
