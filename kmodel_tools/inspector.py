@@ -8,9 +8,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kmodel_tools.architecture.custom_objects import CustomObject, custom_objects
+from kmodel_tools.architecture.envelope import ConfigError
+from kmodel_tools.architecture.spec import find_layer, model_spec
 from kmodel_tools.errors import KmtError
 from kmodel_tools.tensor import DType, Shape, Tensor
-from kmodel_tools.tree import Layer, Model, Path, Weight, join_path
+from kmodel_tools.tree import Layer, Model, Path, Weight, join_path, split_path
 
 if TYPE_CHECKING:
     import numpy as np
@@ -157,6 +159,18 @@ def one_layer(model: Model, path: str) -> Model:
     if isinstance(found, Weight):
         raise KmtError(f"{path} is a weight, not a layer")
     return Model(name=model.name, format=model.format, layers=(replace(found, attr=path),), metadata=model.metadata)
+
+
+def layer_settings(model: Model, path: str) -> Mapping[str, Any] | None:
+    """The configuration of one layer, as the file has it, or None where the file holds no architecture that can be followed."""
+    if model.architecture is None:
+        return None
+    try:
+        spec = model_spec(model.architecture, model.metadata.get("keras_version"))
+    except ConfigError:
+        return None
+    found = find_layer(spec.root, split_path(path))
+    return None if found is None else found.config
 
 
 def weight_row(model: Model, weight: Weight, stats: bool = False) -> WeightRow:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -91,11 +92,25 @@ def test_one_weight_with_its_values(kmt: Run, tmp_path: Path) -> None:
     assert kmt("inspect", H5, "my_d3/bias", "--npy", str(target), "--force").status == 0
 
 
-def test_one_layer(kmt: Run) -> None:
-    result = kmt("inspect", H5, "bn", "my_d1")
-    assert "gamma" in result.out
-    assert "my_d1" in result.out
+def test_one_layer_with_its_configuration_and_values(kmt: Run) -> None:
+    result = kmt("inspect", H5, "my_d1")
+    assert "  config      trainable true, dtype float32, units 3, activation linear,\n" in result.out
     assert "my_d2" not in result.out
+    with h5py.File(H5) as file:
+        kernel = file["model_weights/my_d1/my_d1/kernel"][()]
+        for number in (str(kernel[0, 0]), f"{kernel.mean():.4g}"):
+            assert number in result.out
+        stated = json.loads(file.attrs["model_config"])["config"]["layers"][1]["config"]
+    first, second = json.loads(kmt("inspect", H5, "my_d1", "bn/gamma", "--json").out)
+    assert first["config"] == stated
+    assert second["path"] == "bn/gamma"
+
+
+def test_a_layer_of_a_file_without_architecture(kmt: Run) -> None:
+    result = kmt("inspect", WEIGHTS, "my_d1")
+    assert result.status == 0
+    assert "config" not in result.out
+    assert json.loads(kmt("inspect", WEIGHTS, "my_d1", "--json").out)["config"] is None
 
 
 def test_npy_takes_one_weight(kmt: Run, tmp_path: Path) -> None:

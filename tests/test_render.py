@@ -177,3 +177,24 @@ ACCURACY = {"class_name": "MeanMetricWrapper", "config": {"name": "acc", "fn": "
 )
 def test_what_was_compiled(config: dict[str, Any] | None, expected: str | None) -> None:
     assert words.compiled_text(config) == expected
+
+
+def test_settings_on_one_line() -> None:
+    config = {
+        "name": "x",
+        "units": 3,
+        "use_bias": True,
+        "bias_regularizer": None,
+        "kernel_initializer": {"class_name": "VarianceScaling", "config": {"scale": 2.0, "seed": None}},
+        "bias_initializer": {"class_name": "Zeros", "config": {}},
+        "dtype": {"class_name": "DTypePolicy", "config": {"name": "mixed_float16"}},
+        "cell": {"class_name": "LSTMCell", "config": {"name": "lstm_cell", "units": 3}},
+        "strides": [1, 2],
+        "function": "4wEAAAAA" * 100,
+    }
+    text = words.settings_text(config)
+    assert text.startswith(
+        "units 3, use_bias true, kernel_initializer VarianceScaling(scale 2.0), bias_initializer Zeros, dtype mixed_float16, "
+    )
+    assert "cell LSTMCell lstm_cell, strides [1, 2], function 4wEAAAAA" in text
+    assert len(text) < 300

@@ -10,6 +10,7 @@ from kmodel_tools.architecture.envelope import Config, ConfigError, Era, class_o
 from kmodel_tools.architecture.layer_classes import canonical_class, sublayers_of, variables_of
 from kmodel_tools.architecture.layer_table import SubLayer, Variable
 from kmodel_tools.architecture.topology import layer_order
+from kmodel_tools.tree import Path, split_path
 
 MAX_DEPTH = 100
 """Models nested deeper than this are refused: no framework builds them, and a forged file must not exhaust the stack."""
@@ -74,6 +75,20 @@ def model_spec(config: Config, keras_version: str | None = None) -> ModelSpec:
     builder = _Builder(era_of(config, keras_version))
     root = builder.layer(config, trainable=True, depth=0)
     return ModelSpec(root, builder.era, tuple(builder.odd))
+
+
+def find_layer(root: LayerSpec, path: Path) -> LayerSpec | None:
+    """The layer at a path below a model, or None where the configuration has none."""
+    stack = [(root, path)]
+    while stack:
+        item, left = stack.pop()
+        if not left:
+            return item
+        for child in reversed(item.children):
+            own = (child.name,) if child.attr is None else split_path(child.attr)
+            if left[: len(own)] == own:
+                stack.append((child, left[len(own) :]))
+    return None
 
 
 class _Builder:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from kmodel_tools.tree import Model, Weight
 
 MAX_WIDTH = 160
+MOST_VALUES, FEW_VALUES = 1000, 60
+"""Elements of an array that are shown in full: of a weight that is asked for, and of each of a layer's."""
+FEW_WEIGHTS = 6
+"""A layer of more weights than this shows their statistics alone."""
 
 
 @click.command("inspect", short_help="Show what is in a model.")
@@ -42,8 +46,8 @@ def command(
 ) -> None:
     """Show what is in the model FILE: layers, classes, shapes, parameters, optimizer, who wrote it.
 
-    FILE is a file, a directory, or the prefix of a checkpoint. With PATHs, show these layers (with what is below them)
-    or weights (with their values).
+    FILE is a file, a directory, or the prefix of a checkpoint. With PATHs, show these layers (configuration, what is
+    below them, values) or weights (values).
 
     \b
     kmt inspect model.h5
@@ -57,7 +61,12 @@ def command(
     if npy is not None:
         _save(model, file, paths, npy, force)
         return
-    if paths:
+    if paths and style == "json":
+        from kmodel_tools.render.json import json_text
+
+        parts = [_part_data(model, file, path, stats) for path in paths]
+        text = json_text(parts[0] if len(parts) == 1 else parts)
+    elif paths:
         text = "\n".join(_part(model, file, path, style, stats, everything) for path in paths)
     else:
         text = _rendered(model, file, style, stats, everything)
@@ -88,21 +97,29 @@ def _rendered(model: Model, file: str, style: str, stats: bool, everything: bool
 
 def _part(model: Model, file: str, path: str, style: str, stats: bool, everything: bool) -> str:
     from kmodel_tools.inspector import one_layer, weight_row
+    from kmodel_tools.render.text import weight_text
     from kmodel_tools.tree import Weight
 
     found = _found(model, file, path)
-    if not isinstance(found, Weight):
-        return _rendered(one_layer(model, path), file, style, stats, everything)
-    row = weight_row(model, found, stats=True)
-    if style == "json":
-        from dataclasses import asdict
+    if isinstance(found, Weight):
+        return weight_text(weight_row(model, found, stats=True), _values(found))
+    if style == "tree":
+        return _layer(model, path, everything)
+    return _rendered(one_layer(model, path), file, style, stats, everything)
 
-        from kmodel_tools.render.json import json_text
 
-        return json_text({**asdict(row), "values": _listed(found)})
-    from kmodel_tools.render.text import weight_text
+def _part_data(model: Model, file: str, path: str, stats: bool) -> dict[str, object]:
+    """One layer or weight as plain data."""
+    from dataclasses import asdict
 
-    return weight_text(row, _values(found))
+    from kmodel_tools import api
+    from kmodel_tools.inspector import layer_settings, one_layer, weight_row
+    from kmodel_tools.tree import Weight
+
+    found = _found(model, file, path)
+    if isinstance(found, Weight):
+        return {**asdict(weight_row(model, found, stats=True)), "values": _listed(found)}
+    return {"path": file, **api.inspect(one_layer(model, path), stats).to_dict(), "config": layer_settings(model, path)}
 
 
 def _found(model: Model, file: str, path: str) -> object:
@@ -114,10 +131,22 @@ def _found(model: Model, file: str, path: str) -> object:
         raise KmtError(error.problem, path=file, cure=error.cure) from error
 
 
-def _values(weight: Weight) -> str:
+def _layer(model: Model, path: str, everything: bool) -> str:
+    from kmodel_tools import api
+    from kmodel_tools.inspector import layer_settings, one_layer
+    from kmodel_tools.render.text import layer_text
+    from kmodel_tools.tree import join_path
+
+    alone = one_layer(model, path)
+    weights = {join_path(place): weight for place, weight in alone.weights()}
+    values = {place: _values(weight, FEW_VALUES) for place, weight in weights.items()} if len(weights) <= FEW_WEIGHTS else {}
+    return layer_text(api.inspect(alone, stats=True), path, layer_settings(model, path), values, _width(), everything)
+
+
+def _values(weight: Weight, most: int = MOST_VALUES) -> str:
     import numpy as np
 
-    return np.array2string(weight.tensor.read(), threshold=1000, edgeitems=4, max_line_width=_width())
+    return np.array2string(weight.tensor.read(), threshold=most, edgeitems=4 if most == MOST_VALUES else 2, max_line_width=_width())
 
 
 def _listed(weight: Weight) -> object:

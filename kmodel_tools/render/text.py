@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from kmodel_tools.inspector import LayerRow, Summary, WeightRow
-from kmodel_tools.render.words import byte_size, compiled_text, counted, number, plain_class, printable, shape_text
+from kmodel_tools.render.words import byte_size, compiled_text, counted, number, plain_class, printable, settings_text, shape_text
 
 WIDTH = 80
 LABEL = 12
@@ -40,6 +41,29 @@ def summary_text(summary: Summary, title: str, path: str, width: int = WIDTH, ev
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
+def layer_text(
+    summary: Summary, path: str, config: Mapping[str, Any] | None, values: Mapping[str, str], width: int = WIDTH, everything: bool = False
+) -> str:
+    """Lay out one layer with what is below it.
+
+    Args:
+        summary: A summary of it alone, with statistics.
+        path: Its path in the model.
+        config: Its configuration, or None where the file has none.
+        values: Values of weights by their paths, as numpy prints them.
+        width: Columns to fill.
+        everything: Show every row, however many there are.
+    """
+    heading = [printable(path), *_all_labelled(_amounts(summary), width)]
+    if config is not None:
+        heading += _labelled("config", settings_text(config), width)
+    blocks = ["\n".join(heading), "\n".join(_tree(summary, width, everything))]
+    if any(True for _ in _weights(summary)):
+        blocks.append("\n".join(_statistics(summary)))
+    blocks += [f"{printable(name)}\n{text}" for name, text in values.items()]
+    return "\n\n".join(blocks) + "\n"
+
+
 def _weights(summary: Summary) -> Iterator[WeightRow]:
     yield from summary.own_weights
     for layer in summary.layers:
@@ -53,18 +77,22 @@ def _heading(summary: Summary, title: str, path: str, width: int) -> Iterator[st
     yield printable(path)
     dialect = summary.metadata.get("dialect")
     yield from _labelled("format", title + (f", {dialect}" if dialect else ""), width)
-    for label, text in _facts(summary):
-        yield from _labelled(label, text, width)
+    yield from _all_labelled(_facts(summary), width)
 
 
 def _facts(summary: Summary) -> Iterator[tuple[str, str]]:
-    totals = summary.totals
     if summary.class_name or summary.name:
         kind = f" ({summary.class_name})" if summary.class_name and summary.name else summary.class_name or ""
         yield "model", f"{summary.name}{kind}"
     producer = _producer(summary)
     if producer:
         yield "written by", producer
+    yield from _amounts(summary)
+    yield from _state(summary)
+
+
+def _amounts(summary: Summary) -> Iterator[tuple[str, str]]:
+    totals = summary.totals
     dtypes = ", ".join(sorted(totals.dtypes, key=lambda name: -totals.dtypes[name])) or "nothing stored"
     of_layers = f" of {counted(totals.layers, 'layer')}" if totals.layers else ""
     weights = counted(totals.weights, "weight")
@@ -72,7 +100,6 @@ def _facts(summary: Summary) -> Iterator[tuple[str, str]]:
     split = [("trained", totals.trainable), ("not trained", totals.non_trainable), ("of which the file does not say", totals.unknown)]
     if totals.weights and (totals.trainable or totals.non_trainable):
         yield "", ", ".join(f"{count:,} {words}" for words, count in split if count)
-    yield from _state(summary)
 
 
 def _producer(summary: Summary) -> str:
@@ -105,6 +132,11 @@ def _state(summary: Summary) -> Iterator[tuple[str, str]]:
         size = sum(extra.nbytes for extra in summary.extras)
         named = ", ".join(extra.path for extra in summary.extras[:3]) + (" …" if len(summary.extras) > 3 else "")
         yield "extras", f"{counted(len(summary.extras), 'array')} of no layer ({byte_size(size)}): {named}"
+
+
+def _all_labelled(facts: Iterable[tuple[str, str]], width: int) -> Iterator[str]:
+    for label, text in facts:
+        yield from _labelled(label, text, width)
 
 
 def _labelled(label: str, text: str, width: int) -> Iterator[str]:

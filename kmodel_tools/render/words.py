@@ -6,6 +6,8 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+LONGEST_SETTING = 60
+"""Characters of a setting that are shown; bytecode and vocabularies are longer."""
 UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -60,6 +62,31 @@ def compiled_text(config: Mapping[str, Any] | None) -> str | None:
     parts = [name] if isinstance(name, str) and name else []
     parts += [f"{key} {names}" for key in ("loss", "metrics") if (names := _names_in(config.get(key)))]
     return ", ".join(parts) or None
+
+
+def settings_text(config: Mapping[str, Any]) -> str:
+    """A layer's configuration on one line, without what is not set: `units 3, activation relu, kernel_initializer Zeros`."""
+    return ", ".join(f"{key} {_setting(value)}" for key, value in config.items() if value is not None and key != "name")
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, Mapping):
+        kind = value.get("class_name")
+        if kind is None:
+            return "{" + ", ".join(f"{key} {_setting(item)}" for key, item in value.items() if item is not None) + "}"
+        inner = value.get("config")
+        if kind == "DTypePolicy" and isinstance(inner, Mapping):
+            return str(inner.get("name"))
+        if not isinstance(inner, Mapping):
+            return str(kind)
+        if isinstance(inner.get("name"), str):  # a layer inside of a wrapper: it has a row of its own
+            return f"{kind} {inner['name']}"
+        text = ", ".join(f"{key} {_setting(item)}" for key, item in inner.items() if item is not None)
+        return f"{kind}({text})" if text else str(kind)
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_setting(item) for item in value) + "]"
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return text if len(text) <= LONGEST_SETTING else f"{text[:LONGEST_SETTING]}…"
 
 
 def plain_class(name: Any) -> str | None:

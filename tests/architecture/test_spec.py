@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from kmodel_tools.architecture.envelope import ConfigError, Era, era_of, era_of_version
-from kmodel_tools.architecture.spec import LayerSpec, model_spec
+from kmodel_tools.architecture.spec import LayerSpec, find_layer, model_spec
 
 
 def shown(spec: LayerSpec, path: str = "") -> dict[str, list[str]]:
@@ -79,6 +79,17 @@ def test_eras_by_shape() -> None:
     assert era_of({"class_name": "Sequential", "config": [{"class_name": "Dense", "config": {"units": 1}}]}) is Era.KERAS_2
     assert era_of({"class_name": "Sequential", "config": [{"class_name": "Dense", "config": {"output_dim": 1}}]}) is Era.KERAS_1
     assert era_of({"name": "Sequential", "layers": []}) is Era.KERAS_0
+
+
+def test_layers_are_found_by_their_paths() -> None:
+    cell = {"class_name": "LSTMCell", "config": {"name": "c", "units": 3}}
+    rnn = {"class_name": "RNN", "config": {"name": "read", "cell": [cell, cell]}}
+    spec = model_spec(sequential({"class_name": "Bidirectional", "config": {"name": "a/b", "layer": rnn}}), "3.0.0")
+    found = find_layer(spec.root, ("a/b", "forward_layer", "cell", "cells", "1"))
+    assert found is not None
+    assert found.class_name == "LSTMCell"
+    assert find_layer(spec.root, ()) is spec.root
+    assert find_layer(spec.root, ("a/b", "nothing")) is None
 
 
 def test_what_is_no_configuration() -> None:
