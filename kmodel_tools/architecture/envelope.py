@@ -75,10 +75,9 @@ def era_of(config: Config, keras_version: str | None = None) -> Era:
 
 def era_of_version(version: str) -> Era:
     """The era of a Keras version ("1.2.2", "2.2.4-tf", "3.15.1"); multi-backend Keras 2 ended with 2.3.1."""
-    numbers = [int(part) for part in re.findall(r"\d+", version)[:2]] or [1]
-    major, minor = numbers[0], numbers[1] if len(numbers) > 1 else 0
+    major, minor, *_ = *version_numbers(version), 0, 0
     if major <= 1:
-        return Era.KERAS_1 if major == 1 else Era.KERAS_0
+        return Era.KERAS_0 if version.startswith("0") else Era.KERAS_1
     if major == 2:
         return Era.TF_KERAS if version.endswith("-tf") or minor >= 4 else Era.KERAS_2
     return Era.KERAS_3
@@ -89,8 +88,12 @@ def trains_in_order_of_names(version: str) -> bool:
 
     Source: `keras/engine/training.py`, which sorts in 2.0.5 and no longer in 2.0.6.
     """
-    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
-    return () < numbers < (2, 0, 6)
+    return () < version_numbers(version) < (2, 0, 6)
+
+
+def version_numbers(version: str) -> tuple[int, ...]:
+    """The leading numbers of a release: "2.2.4-tf" → (2, 2, 4)."""
+    return tuple(int(part) for part in re.findall(r"\d{1,9}", version)[:3])
 
 
 def iter_configs(node: Any) -> Iterator[Mapping[str, Any]]:

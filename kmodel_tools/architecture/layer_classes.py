@@ -27,7 +27,7 @@ def canonical_class(class_name: str | None) -> str | None:
     """The name that the table has a class under: aliases, old names and package prefixes resolved; None if it is not built in."""
     if class_name is None:
         return None
-    plain = class_name.rpartition(">")[2] if class_name.startswith(("Custom>", "keras>", "Keras>")) else class_name
+    plain = class_name.rpartition(">")[2] if class_name.startswith(("keras>", "Keras>")) else class_name
     plain = ALIASES.get(plain, plain)
     return plain if plain in table() or plain in MODEL_CLASSES or plain in OPEN else None
 
@@ -69,6 +69,18 @@ def sublayers_of(class_name: str, config: Config, keras_1: bool = False) -> tupl
     if entry is None:
         return None
     return tuple(item for item in entry.sublayers if item.condition is None or CONDITIONS[item.condition](config))
+
+
+@functools.cache
+def class_with_parts(attrs: frozenset[str]) -> str | None:
+    """The one built-in class that holds sub-layers under just these attributes, or None."""
+    found = {
+        entry.name
+        for entries in table().values()
+        for entry in entries
+        if len(attrs) > 1 and {sub.attr for sub in entry.sublayers if not sub.is_list} == attrs
+    }
+    return found.pop() if len(found) == 1 else None
 
 
 def _entry(class_name: str, config: Config, keras_1: bool) -> LayerClass | None:

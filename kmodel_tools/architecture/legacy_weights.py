@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from kmodel_tools.architecture.envelope import Era
@@ -30,6 +31,8 @@ from kmodel_tools.architecture.spec import LayerSpec
 
 RECURRENT = "recurrent_kernel"
 ATTENTION = ("query", "key", "value", "attention_output")
+FIXED_NAMES = frozenset({*ATTENTION, "gate"})
+"""Names that sub-layers of attention layers have in every release; a class that names them otherwise only looks like one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +74,21 @@ def place_weights(layer: str, names: Sequence[str], spec: LayerSpec | None, era:
     if spec is not None and _is_fully_known(spec):
         places = _by_spec(names, spec, era)
         if places is not None:
-            return Placement(tuple(places), "spec")
-    return Placement(tuple(_by_names(layer, names, spec, era)), "names")
+            return Placement(_distinct(places), "spec")
+    return Placement(_distinct(_by_names(layer, names, spec, era)), "names")
+
+
+def _distinct(places: Sequence[Place]) -> tuple[Place, ...]:
+    """Make sure that no two weights of a layer share a path: repeated roles get their position behind them."""
+    counts = Counter((place.steps, place.role) for place in places)
+    seen: Counter[tuple[tuple[Step, ...], str]] = Counter()
+    found = []
+    for place in places:
+        key = (place.steps, place.role)
+        number = seen[key]
+        seen[key] += 1
+        found.append(Place(place.steps, f"{place.role}_{number}", place.trainable) if counts[key] > 1 and number else place)
+    return tuple(found)
 
 
 # With a configuration: the order that Keras writes, confirmed by the names.
@@ -139,10 +155,22 @@ def _agrees(slot: _Slot, name: str, era: Era) -> bool:
         inner = {item.legacy_name for item in slot.chain if item.legacy_name}
         return role == slot.variable.role and (owner is None or same_name(prefix, owner.name) or prefix in inner)
     *scope, role = plain_name(name).split("/")
+    fixed = slot.chain[-1].legacy_name if slot.chain else None
+    if fixed in FIXED_NAMES and scope and scope[-1] != fixed:
+        return False
+    if any(_other_direction(item) in scope and item.legacy_name not in scope for item in slot.chain):
+        return False
     if owner is not None and not any(same_name(part, owner.name.rpartition("/")[2]) for part in scope):
         return False
     wanted = slot.variable.role
     return role == wanted or without_number(role) == wanted or (wanted == "kernel" and without_number(role) == "depthwise_kernel")
+
+
+def _other_direction(item: LayerSpec) -> str | None:
+    """What the other half of a Bidirectional is called: `backward_lstm` for the layer `forward_lstm`."""
+    this, other = ("forward", "backward") if item.attr == "forward_layer" else ("backward", "forward")
+    name = item.legacy_name or ""
+    return other + name.removeprefix(this) if item.attr == f"{this}_layer" and name.startswith(this) else None
 
 
 def _unique_matches(slots: list[_Slot], names: Sequence[str], era: Era) -> list[_Slot] | None:
@@ -171,7 +199,10 @@ def _by_names(layer: str, names: Sequence[str], spec: LayerSpec | None, era: Era
     else:
         resolved = _with_attributes(placed)
     trained = None if spec is None or (custom and spec.trainable) else spec.trainable
-    return [Place(steps, role, False if role in never_trained() and not custom else trained) for steps, role in resolved]
+    beside: dict[tuple[Step, ...], set[str]] = {}
+    for steps, role in resolved:
+        beside.setdefault(steps, set()).add(role)
+    return [Place(steps, role, False if never_trained(role, beside[steps]) and not custom else trained) for steps, role in resolved]
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,9 +269,9 @@ def _with_attributes(placed: Sequence[_Named]) -> list[tuple[tuple[Step, ...], s
 
 def _steps(above: tuple[str, ...], part: str, children: dict[tuple[str, ...], list[str]]) -> tuple[Step, ...]:
     siblings = children[above]
+    if above and without_number(above[-1]) == "stacked_rnn_cells":
+        return (Step(f"cells/{siblings.index(part)}", is_attr=True, name=part),)
     if is_cell(part):
-        if above and without_number(above[-1]) == "stacked_rnn_cells":
-            return (Step(f"cells/{siblings.index(part)}", is_attr=True, name=part),)
         if len(siblings) > 1:
             # Cells side by side are a list of them, which Keras 2 gave no scope of its own.
             return (Step("cell", is_attr=True), Step(f"cells/{siblings.index(part)}", is_attr=True, name=part))
@@ -268,9 +299,17 @@ def known_roles() -> frozenset[str]:
     }
 
 
+NORMALIZATION = frozenset({"mean", "variance", "count"})
+"""Roles of Normalization: alone, such a name may as well be that of a weight somebody trains."""
+
+
+def never_trained(role: str, siblings: Collection[str]) -> bool:
+    """Whether no built-in class trains the weight of this role, beside others of these roles."""
+    return role in _untrained_roles() and (role not in NORMALIZATION or set(siblings) >= NORMALIZATION)
+
+
 @functools.cache
-def never_trained() -> frozenset[str]:
-    """Roles that no built-in class ever trains."""
+def _untrained_roles() -> frozenset[str]:
     trained: dict[str, bool] = {}
     for entries in table().values():
         for entry in entries:

@@ -49,7 +49,8 @@ def file_class(class_name: str) -> str:
 
 @functools.cache
 def _classes_by_snake_case() -> dict[str, str]:
-    return {snake_case(name): name for name in (*MODEL_CLASSES, *table())}
+    own = {snake_case(name): name for name in (*MODEL_CLASSES, *table())}
+    return {snake_case(alias): name for alias, name in ALIASES.items()} | own
 
 
 def class_of_group(group: str) -> str | None:
@@ -71,6 +72,11 @@ def numbered(class_names: Iterable[str]) -> Iterator[str]:
 def plain_name(variable: str) -> str:
     """A variable's name without TensorFlow's output number: `dense/kernel:0` → `dense/kernel`."""
     return re.sub(r":\d+$", "", variable)
+
+
+def is_index(component: str) -> bool:
+    """Whether a name component is a plain number, such as an index into a list; a forged file may hold what only looks like one."""
+    return component.isascii() and component.isdigit() and len(component) < 10
 
 
 def without_number(component: str) -> str:

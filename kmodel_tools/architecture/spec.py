@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from kmodel_tools.architecture.envelope import Config, ConfigError, Era, class_of, era_of, is_model, layer_configs, settings_of
-from kmodel_tools.architecture.layer_classes import canonical_class, sublayers_of, variables_of
+from kmodel_tools.architecture.layer_classes import canonical_class, is_builtin, sublayers_of, variables_of
 from kmodel_tools.architecture.layer_table import SubLayer, Variable
 from kmodel_tools.architecture.topology import layer_order
 from kmodel_tools.tree import Path, split_path
 
+FRAMEWORKS = frozenset({"keras", "tf_keras", "tensorflow"})
+"""Top modules of built-in classes."""
 MAX_DEPTH = 100
 """Models nested deeper than this are refused: no framework builds them, and a forged file must not exhaust the stack."""
+MAX_LAYERS = 100_000
+"""Layers beyond this are refused: each Bidirectional reads its one layer twice, so that sixty nested ones would never end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,15 @@ def model_spec(config: Config, keras_version: str | None = None) -> ModelSpec:
     return ModelSpec(root, builder.era, tuple(builder.odd))
 
 
+def _own_class(node: Mapping[str, Any]) -> str:
+    """A layer's class; where somebody else's has the name of a built-in one, with its package: `my_models>BatchNormalization`."""
+    kind = class_of(node)
+    module, registered = node.get("module"), node.get("registered_name")
+    if not isinstance(registered, str) or str(module or "").partition(".")[0] in FRAMEWORKS or not is_builtin(kind):
+        return kind
+    return registered if ">" in registered else f"{module or 'Custom'}>{kind}"
+
+
 def find_layer(root: LayerSpec, path: Path) -> LayerSpec | None:
     """The layer at a path below a model, or None where the configuration has none."""
     stack = [(root, path)]
@@ -98,6 +111,7 @@ class _Builder:
         self.era = era
         self.keras_1 = era in (Era.KERAS_0, Era.KERAS_1)
         self.odd: list[str] = []
+        self.layers = 0
 
     def layer(
         self,
@@ -113,11 +127,15 @@ class _Builder:
         """Describe one layer and everything below it."""
         if depth > MAX_DEPTH:
             raise ConfigError(f"models nested more than {MAX_DEPTH} deep")
-        kind = class_name or class_of(node)
+        self.layers += 1
+        if self.layers > MAX_LAYERS:
+            raise ConfigError(f"more than {MAX_LAYERS} layers")
+        kind = class_name or _own_class(node)
         settings = config if config is not None else settings_of(node)
-        frozen = settings.get("trainable") is False
+        flag = settings.get("trainable")
         name = str(settings.get("name") or node.get("name") or attr or "")
-        alive = trainable and not frozen
+        # Keras 3 asks each variable, so that what was thawed inside of a frozen model is trained; before, its models are asked.
+        alive = flag is not False and (trainable or (self.era is Era.KERAS_3 and flag is True))
         children = self._children(node, kind, settings, alive, depth)
         shared = node.get("shared_object_id")
         return LayerSpec(

@@ -122,7 +122,10 @@ def _visit(graph: _Graph, start: Call, index: dict[int, int], done: dict[Call, N
 
 
 def references(value: Any) -> list[Sequence[Any]]:
-    """The references among a model's `input_layers` or `output_layers`: one triple, a list or a dictionary of them."""
+    """The references in a structure such as a model's `input_layers`: one triple, a list or a dictionary of them.
+
+    Both generations flatten a dictionary in the order of its sorted keys (Keras 3 `keras/src/tree`, tf_keras `tf.nest`).
+    """
     found: list[Sequence[Any]] = []
     stack = [value]
     while stack:
@@ -130,7 +133,7 @@ def references(value: Any) -> list[Sequence[Any]]:
         if _is_reference(item):
             found.append(item)
         elif isinstance(item, Mapping):
-            stack.extend(reversed(list(item.values())))
+            stack.extend(item[key] for key in sorted(item, reverse=True))
         elif isinstance(item, list):
             stack.extend(reversed(item))
     return found
@@ -142,15 +145,14 @@ def _is_reference(item: Any) -> bool:
 
 def _inputs(node: Any, names: Mapping[str, int]) -> list[Sequence[Any]]:
     """The references in one inbound node: arguments first, then keyword arguments by sorted key."""
-    if isinstance(node, Mapping):
+    if isinstance(node, Mapping) and "args" in node:
         kwargs = node.get("kwargs") or {}
         return _histories([node.get("args") or [], [kwargs[key] for key in sorted(kwargs)]])
-    triples = [node] if _is_reference(node) else node
     found: list[Sequence[Any]] = []
-    for triple in triples:
-        if _is_reference(triple) and triple[0] in names:
+    for triple in references(node):  # lists and dictionaries of them, as the layer was called with
+        if triple[0] in names:
             found.append(triple)
-        if isinstance(triple, list) and len(triple) > 3 and isinstance(triple[3], Mapping):
+        if len(triple) > 3 and isinstance(triple[3], Mapping):
             found.extend(item for key in sorted(triple[3]) for item in references(triple[3][key]) if item[0] in names)
     return found
 

@@ -17,15 +17,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from kmodel_tools.architecture.envelope import ConfigError
+from kmodel_tools.architecture.names import is_index
 from kmodel_tools.architecture.spec import ModelSpec, model_spec
 from kmodel_tools.errors import CorruptFileError, UnsupportedFeatureError
 from kmodel_tools.format import Container, Format, Part, Probe, parse_json
-from kmodel_tools.formats._shared.keras_objects import interpret
+from kmodel_tools.formats._shared.keras_objects import StoreContents, interpret
 from kmodel_tools.formats._shared.keras_store import Store
-from kmodel_tools.formats._shared.optimizer_state import OptimizerSpec, described_optimizer, tie_by_order
+from kmodel_tools.formats._shared.optimizer_state import OptimizerSpec, described_optimizer, tie_stored
 from kmodel_tools.storage.zip import member_range
-from kmodel_tools.tensor import ByteRange
-from kmodel_tools.tree import Asset, Model, Note, Optimizer, Weight
+from kmodel_tools.tensor import ByteRange, Tensor
+from kmodel_tools.tree import Asset, Model, Note, Optimizer
 
 CONFIG = "config.json"
 METADATA = "metadata.json"
@@ -58,11 +59,11 @@ def read(probe: Probe) -> Model:
     version = str(metadata.get("keras_version", ""))
     spec, notes = _spec(config, version)
     store = Store()
-    inventory = store.add(parts[WEIGHTS], key_prefix=f"{WEIGHTS}::", with_names=spec is None or not spec.root.is_model)
+    inventory = _add_weights(store, parts[WEIGHTS], probe.path)
     contents = interpret(store, spec, version)
     model = Model(layers=contents.layers, own_weights=contents.own_weights)
     training_config = config.get("compile_config") or None
-    optimizer, more = _optimizer(training_config, contents.optimizer, contents.optimizer_name, model)
+    optimizer, more = _optimizer(training_config, contents, model)
     return Model(
         name=contents.name,
         format=FORMAT.name,
@@ -104,6 +105,14 @@ def _refuse(path: str, parts: Mapping[str, ByteRange]) -> None:
     raise CorruptFileError("an archive without config.json", path=path, cure="save the model again")
 
 
+def _add_weights(store: Store, part: ByteRange, path: str) -> list[tuple[str, Tensor]]:
+    try:
+        return store.add(part, key_prefix=f"{WEIGHTS}::")
+    except CorruptFileError as error:  # of a member, perhaps of the temporary file that it was inflated to
+        where = f"{WEIGHTS}::{error.where}" if error.where else WEIGHTS
+        raise CorruptFileError(error.problem, path=path, where=where, cure=error.cure) from error
+
+
 def _json(data: ByteRange, path: str, where: str) -> Mapping[str, Any]:
     document = parse_json(data.read(), path, where)
     if not isinstance(document, Mapping):
@@ -120,19 +129,19 @@ def _spec(config: Mapping[str, Any], version: str) -> tuple[ModelSpec | None, li
 
 
 def _optimizer(
-    training_config: Mapping[str, Any] | None, arrays: tuple[Weight, ...], name: str | None, model: Model
+    training_config: Mapping[str, Any] | None, contents: StoreContents, model: Model
 ) -> tuple[Optimizer | None, tuple[Note, ...]]:
+    arrays = contents.optimizer
     if not arrays:
         return None, ()
-    weights = [weight for _, weight in model.weights()]
     inner = [item for item in arrays if item.role.startswith(INNER)]
     if inner:  # the wrapper's own variables are its scale, and the inner state once more
         spec, own = described_optimizer(training_config, interleaved=True, inner=True), inner
     else:
-        spec, own = described_optimizer(training_config, interleaved=True), [item for item in arrays if item.role.isdigit()]
+        spec, own = described_optimizer(training_config, interleaved=True), [item for item in arrays if is_index(item.role)]
     if spec.class_name is None:
-        spec = OptimizerSpec(name, None, interleaved=True)
-    optimizer, notes = tie_by_order(spec, own, weights)
+        spec = OptimizerSpec(contents.optimizer_name, None, interleaved=True)
+    optimizer, notes = tie_stored(spec, own, [weight for _, weight in model.weights()], contents.unordered)
     rest = tuple(item for item in arrays if item not in own)
     return Optimizer(optimizer.class_name, optimizer.slots, optimizer.counters, (*optimizer.extras, *rest)), notes
 

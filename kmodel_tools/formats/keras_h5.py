@@ -19,14 +19,13 @@ Long lists of names are split over `layer_names0`, `layer_names1`, …  Sources:
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from kmodel_tools.architecture.envelope import ConfigError, Era, era_of_version, trains_in_order_of_names
-from kmodel_tools.architecture.legacy_weights import Place, place_weights
-from kmodel_tools.architecture.names import plain_name, split_keras_1
+from kmodel_tools.architecture.legacy_weights import place_weights
+from kmodel_tools.architecture.names import is_index, plain_name, split_keras_1
 from kmodel_tools.architecture.spec import LayerSpec, ModelSpec, model_spec
 from kmodel_tools.errors import CorruptFileError
 from kmodel_tools.format import Container, Format, Part, Probe, parse_json
@@ -213,9 +212,10 @@ class _Reader:
             self.by_names += 1
         placed = []
         seen: set[str] = set()
-        for weight_name, place in zip(weight_names, _distinct(placement.places), strict=True):
-            if weight_name in seen:
-                self.unwritten.append(f"{name}/{weight_name}")  # Keras 3.0 and 3.1 broke off at the second of one name
+        repeated = len(set(weight_names)) < len(weight_names)
+        for weight_name, place in zip(weight_names, placement.places, strict=True):
+            if weight_name in seen or (repeated and _join(group, name, weight_name) not in self.listing.datasets):
+                self.unwritten.append(f"{name}/{weight_name}")  # Keras breaks off at the second of one name
                 continue
             seen.add(weight_name)
             weight = self._weight(_join(group, name, weight_name), place.role, place.trainable)
@@ -256,7 +256,10 @@ class _Reader:
         names = self.file.names(OPTIMIZER_WEIGHTS, "weight_names")
         if not names:
             return None
-        arrays = [self._weight(_join(OPTIMIZER_WEIGHTS, name), plain_name(name), None) for name in names]
+        keys = [_join(OPTIMIZER_WEIGHTS, name) for name in names]
+        if not self._all_written(keys):
+            return None
+        arrays = [self._weight(key, plain_name(name), None) for key, name in zip(keys, names, strict=True)]
         inner = (config or {}).get("config")
         prefix = inner.get("name") if isinstance(inner, Mapping) else None
         variables = dict(self.variables)
@@ -268,6 +271,12 @@ class _Reader:
         optimizer, notes = tie_by_name(spec, arrays, weights, variables)
         self.notes += notes
         return optimizer
+
+    def _all_written(self, keys: Sequence[str]) -> bool:
+        """Whether the optimizer's state is there: Keras 3 cannot write Adafactor's, whose names repeat, and breaks off."""
+        missing = [key for key in keys if key not in self.listing.datasets]
+        self.unwritten += missing
+        return not missing
 
     # What is left, and what was concluded.
 
@@ -311,7 +320,7 @@ def _join(*parts: str) -> str:
 
 def _trailing_number(name: str) -> tuple[int, str]:
     last = name.rpartition("_")[2]
-    return (int(last) if last.isdigit() else -1, name)
+    return (int(last) if is_index(last) else -1, name)
 
 
 def _specs_by_name(root: LayerSpec) -> dict[str, LayerSpec]:
@@ -323,19 +332,6 @@ def _specs_by_name(root: LayerSpec) -> dict[str, LayerSpec]:
             for child in item.children:
                 found.setdefault(child.name, child)
         level = [child for item in level for child in item.children]
-    return found
-
-
-def _distinct(places: Sequence[Place]) -> list[Place]:
-    """Make sure that no two weights of a layer share a path: repeated roles get their position behind them."""
-    counts = Counter((place.steps, place.role) for place in places)
-    seen: Counter[tuple[object, str]] = Counter()
-    found = []
-    for place in places:
-        key = (place.steps, place.role)
-        number = seen[key]
-        seen[key] += 1
-        found.append(Place(place.steps, f"{place.role}_{number}", place.trainable) if counts[key] > 1 and number else place)
     return found
 
 

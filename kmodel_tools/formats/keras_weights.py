@@ -16,7 +16,7 @@ from kmodel_tools.errors import CorruptFileError
 from kmodel_tools.format import Container, Format, Part, Probe
 from kmodel_tools.formats._shared.keras_objects import interpret
 from kmodel_tools.formats._shared.keras_store import DEPENDENCIES, LAYERS, VARS, Store
-from kmodel_tools.formats._shared.optimizer_state import OptimizerSpec, tie_by_order
+from kmodel_tools.formats._shared.optimizer_state import OptimizerSpec, tie_stored
 from kmodel_tools.storage.hdf5 import Hdf5Head
 from kmodel_tools.tensor import ByteRange, Tensor
 from kmodel_tools.tree import Model, Note
@@ -73,7 +73,7 @@ def read(probe: Probe) -> Model:
     if contents.optimizer:
         kind = kind_of(contents.optimizer_name) if contents.optimizer_name else None
         weights = [weight for _, weight in model.weights()]
-        optimizer, more = tie_by_order(OptimizerSpec(kind, None, interleaved=True), contents.optimizer, weights)
+        optimizer, more = tie_stored(OptimizerSpec(kind, None, interleaved=True), contents.optimizer, weights, contents.unordered)
         notes += more
     if not named:
         notes.append(Note("inferred", "the file has no layer names: layers are called as their groups are, in write order"))

@@ -29,6 +29,10 @@ H5PY_ERRORS = (OSError, RuntimeError, KeyError, ValueError, NotImplementedError)
 # And what it adds for values and attributes of a type that NumPy has no equivalent for.
 VALUE_ERRORS = (*H5PY_ERRORS, TypeError)
 
+EXPANSION_LIMIT = 1100
+"""A dataset may not be larger than its stored bytes by more than this, once it is over `EXPANSION_FLOOR` bytes; deflate reaches 1032."""
+EXPANSION_FLOOR = 256 << 20
+
 HEAD_GROUPS = 64
 """How many groups of the root are looked into for telling formats apart."""
 
@@ -212,6 +216,7 @@ class Hdf5File:
             return Tensor(dtype, shape, self.container.slice(offset, math.prod(shape) * dtype.itemsize, where=path))
         if offset is None:
             self._refuse_outside(dataset, path)
+            self._refuse_bomb(dataset, path, math.prod(shape) * (dtype.itemsize or 1))
         return Tensor(dtype, shape, Hdf5Values(self.container, path, dtype, shape))
 
     def _refuse_outside(self, dataset: h5d.DatasetID, path: str) -> None:
@@ -223,6 +228,11 @@ class Hdf5File:
         else:
             return
         raise UnsupportedFeatureError(f"a dataset {problem}; it is not followed", path=self.container.path, where=path)
+
+    def _refuse_bomb(self, dataset: h5d.DatasetID, path: str, nbytes: int) -> None:
+        stored = dataset.get_storage_size()
+        if nbytes > EXPANSION_FLOOR and nbytes > EXPANSION_LIMIT * stored:
+            raise UnsupportedFeatureError(f"a dataset stores {stored} bytes and claims {nbytes}", path=self.container.path, where=path)
 
     def _corrupt(self, error: Exception, where: str | None) -> CorruptFileError:
         text = str(error).strip("'\"").splitlines()[0] if str(error) else type(error).__name__

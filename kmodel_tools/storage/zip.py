@@ -26,7 +26,7 @@ from kmodel_tools.tensor import BLOCK, ByteRange
 LOCAL_HEADER = struct.Struct("<4s22xHH")
 ENCRYPTED = 0x1
 INFLATION_LIMIT = 100
-"""A member may not grow by more than this factor once it is over `INFLATION_FLOOR` bytes; Keras 3.15 has the same rule."""
+"""Members over `INFLATION_FLOOR` bytes together may not grow by more than this factor; Keras 3.15 has the same rule for one."""
 INFLATION_FLOOR = 256 << 20
 
 
@@ -63,7 +63,8 @@ def members(archive: ByteRange) -> dict[str, Member]:
 
     Raises:
         CorruptFileError: It has no readable directory, or two members of one name.
-        UnsupportedFeatureError: A member is encrypted, a link, or has a name that leads out of the archive.
+        UnsupportedFeatureError: A member is encrypted, a link, has a name that leads out of the archive or a compression
+            that Keras never uses; or the archive inflates beyond any model's measure.
     """
     found: dict[str, Member] = {}
     try:
@@ -73,6 +74,9 @@ def members(archive: ByteRange) -> dict[str, Member]:
         raise CorruptFileError(
             f"is not a whole zip archive: {error}", path=archive.path, cure="a download that broke off looks like this: fetch it again"
         ) from error
+    grown = sum(info.file_size for info in infos if info.compress_type != zipfile.ZIP_STORED)
+    if grown > INFLATION_FLOOR and grown > INFLATION_LIMIT * max(1, archive.length):
+        raise UnsupportedFeatureError(f"an archive of {archive.length} bytes says that it inflates to {grown}", path=archive.path)
     for info in infos:
         if info.is_dir():
             continue
@@ -91,6 +95,8 @@ def _refuse_unsafe(info: zipfile.ZipInfo, path: str) -> None:
         problem = "a member is a symbolic link"
     elif ".." in parts or parts[0] == "" or ":" in parts[0]:
         problem = "a member's name leads out of the archive"
+    elif info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        problem = f"a member is compressed by method {info.compress_type}, neither stored nor deflated"
     else:
         return
     raise UnsupportedFeatureError(
@@ -103,14 +109,10 @@ def member_range(archive: ByteRange, member: Member) -> ByteRange:
 
     Raises:
         CorruptFileError: Its header is damaged, it does not inflate to its stated size, or its CRC is wrong.
-        UnsupportedFeatureError: It inflates beyond any model's measure, or by a method that zipfile does not know.
+        UnsupportedFeatureError: It is compressed by a method other than deflate.
     """
     if member.stored:
         return _stored_range(archive, member)
-    if member.size > INFLATION_FLOOR and member.size > INFLATION_LIMIT * max(1, member.info.compress_size):
-        raise UnsupportedFeatureError(
-            f"a member of {member.info.compress_size} bytes says that it inflates to {member.size}", path=archive.path, where=member.name
-        )
     temporary = _TemporaryFile()
     done = 0
     try:

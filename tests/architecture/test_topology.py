@@ -93,3 +93,17 @@ def test_references_of_every_form() -> None:
     assert references([one, two]) == [one, two]
     assert references({"x": one, "y": [two]}) == [one, two]
     assert references(None) == []
+
+
+def test_dictionaries_go_by_their_sorted_keys() -> None:
+    layers = [
+        layer("one", kind="InputLayer"),
+        layer("two", kind="InputLayer"),
+        layer("p", [["one", 0, 0, {}]]),
+        layer("q", [["two", 0, 0, {}]]),
+        layer("both", {"zz": ["p", 0, 0, {}], "aa": ["q", 0, 0, {}]}),  # type: ignore[arg-type]  # as tf_keras writes a dictionary
+        layer("left", [["both", 0, 0, {}]]),
+        layer("right", [["both", 0, 1, {}]]),
+    ]
+    outputs: Any = {"z": ["left", 0, 0], "c": ["right", 0, 0]}
+    assert order(layers, outputs, [["one", 0, 0], ["two", 0, 0]])[0] == ["two", "one", "q", "p", "both", "right", "left"]

@@ -6,6 +6,7 @@ import json
 import zipfile
 from pathlib import Path
 
+import h5py
 import pytest
 
 import kmodel_tools as kmt
@@ -115,3 +116,53 @@ def test_weights_that_the_file_lacks_are_said(tmp_path: Path) -> None:
         "the weights of layer new (Dense) are not in the file",
         "18 arrays of the optimizer cannot be tied to weights by their order",
     ] or any("the weights of layer new (Dense) are not in the file" in note.text for note in model.notes)
+
+
+def test_an_archive_that_inflates_beyond_measure_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "m.keras"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("config.json", "{}")
+        for number in range(3):
+            with file.open(f"assets/{number}", "w") as member:
+                for _ in range(100):
+                    member.write(bytes(1 << 20))
+    with pytest.raises(kmt.UnsupportedFeatureError, match="inflates to"):
+        kmt.read(path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_compression_that_keras_never_uses_is_refused(tmp_path: Path, method: int) -> None:
+    with pytest.raises(kmt.UnsupportedFeatureError, match="neither stored nor deflated"):
+        kmt.read(repacked(tmp_path / "m.keras", method))
+
+
+def test_a_damaged_member_is_named_in_its_archive(tmp_path: Path) -> None:
+    path = repacked(tmp_path / "m.keras", model_weights_h5=b"no HDF5 at all")
+    with pytest.raises(kmt.CorruptFileError, match=rf"^{path}: .*\(model\.weights\.h5\)"):
+        kmt.read(path)
+
+
+def test_names_in_the_file_are_believed_before_numbers(tmp_path: Path) -> None:
+    """Renumbered groups: the names that Keras 3.6 and later leave in them still say which layer is which."""
+    with zipfile.ZipFile(SAMPLE) as source:
+        config = json.loads(source.read("config.json"))
+        weights = tmp_path / "m.h5"
+        weights.write_bytes(source.read("model.weights.h5"))
+    names = [layer["config"]["name"] for layer in config["config"]["layers"] if layer["class_name"] == "Dense"]
+    assert len(names) > 1
+    with h5py.File(weights, "a") as file:
+        first, second = (name for name, group in file["layers"].items() if group["vars"].attrs.get("name") in names[:2])
+        file.move(f"layers/{first}", "layers/aside")
+        file.move(f"layers/{second}", f"layers/{first}")
+        file.move("layers/aside", f"layers/{second}")
+    moved = kmt.read(repacked(tmp_path / "m.keras", model_weights_h5=weights.read_bytes()))
+    assert kmt.digest(moved).weights == kmt.digest(SAMPLE).weights
+
+
+def test_layers_that_never_end_are_refused(tmp_path: Path) -> None:
+    layer: dict[str, object] = {"class_name": "LSTM", "config": {"name": "l", "units": 2}}
+    for number in range(40):
+        layer = {"class_name": "Bidirectional", "config": {"name": f"b{number}", "layer": layer}}
+    config = {"class_name": "Sequential", "config": {"name": "s", "layers": [layer]}}
+    model = kmt.read(repacked(tmp_path / "m.keras", config_json=json.dumps(config).encode()))
+    assert "more than 100000 layers" in " ".join(note.text for note in model.notes)

@@ -132,3 +132,57 @@ def test_groups_nested_deeper_than_python_recurses(tmp_path: Path) -> None:
         group["vars"]["0"] = np.zeros((2, 2), "float32")
     ((path, _),) = kmt.read(tmp_path / "m").weights()
     assert len(path) == depth + 1
+
+
+def _with_optimizer(path: Path, *groups: tuple[str, str | None, Sequence[tuple[int, ...]]], shapes: Sequence[tuple[int, ...]]) -> Path:
+    counters: list[tuple[int, ...]] = [(), ()]
+    return write(path, *groups, ("optimizer", "adam", [*counters, *(shape for shape in shapes for _ in range(2))]))
+
+
+def test_state_is_not_tied_where_the_order_of_sub_layers_is_not_in_the_file(tmp_path: Path) -> None:
+    """A subclassed model's groups stand by the alphabet, its weights in the order in which the attributes were set."""
+    layers = [("first", "zeta", [(3, 3), (3,)]), ("second", "alpha", [(3, 3), (3,)])]
+    model = kmt.read(_with_optimizer(tmp_path / "m", *layers, shapes=[(3, 3), (3,)] * 2))
+    assert model.optimizer is not None
+    assert not model.optimizer.slots
+    assert len(model.optimizer.extras) == 10
+    assert "the order of the sub-layers of the model is not in the file" in " ".join(note.text for note in model.notes)
+
+
+def test_state_is_tied_where_one_list_holds_all_layers(tmp_path: Path) -> None:
+    layers = [("blocks/dense", "zeta", [(3, 3), (3,)]), ("blocks/dense_1", "alpha", [(3, 3), (3,)])]
+    model = kmt.read(_with_optimizer(tmp_path / "m", *layers, shapes=[(3, 3), (3,)] * 2))
+    assert model.optimizer is not None
+    assert len(model.optimizer.slots) == 8
+
+
+def test_a_class_is_concluded_from_parts_that_only_it_has(tmp_path: Path) -> None:
+    cells = [(f"layers/time_distributed/layer/{half}_layer/cell", half, [(3, 12), (3, 12), (12,)]) for half in ("backward", "forward")]
+    above: list[tuple[str, str | None, list[tuple[int, ...]]]] = [
+        ("layers/time_distributed", "wrapped", []),
+        ("layers/time_distributed/layer", "both", []),
+    ]
+    model = kmt.read(_with_optimizer(tmp_path / "m", *above, *cells, shapes=[(3, 12), (3, 12), (12,)] * 2))
+    assert paths(model)[0] == "wrapped/layer/forward_layer/cell/kernel"
+    assert model.optimizer is not None
+    assert len(model.optimizer.slots) == 12
+
+
+def test_a_group_named_for_a_foreign_class_gets_no_roles(tmp_path: Path) -> None:
+    assert paths(kmt.read(write(tmp_path / "m", ("layers/film", "film", [(4,)] * 4)))) == [f"film/{number}" for number in range(4)]
+
+
+@pytest.mark.parametrize("name", ["9" * 5000, "²", "１", "-1", "00"])  # digits that are no index
+def test_a_forged_number_is_no_index(tmp_path: Path, name: str) -> None:
+    with h5py.File(tmp_path / "m", "w") as file:
+        file.require_group("layers/dense/vars")[name] = np.ones(2, "float32")
+        file.require_group("optimizer/vars")[name] = np.ones(2, "float32")
+    assert len(list(kmt.read(tmp_path / "m").tensors())) == 2
+
+
+@pytest.mark.parametrize("name", [5, np.array([b"a", b"b"]), h5py.Empty("S4")])
+def test_a_name_that_is_no_text_is_no_name(tmp_path: Path, name: object) -> None:
+    path = write(tmp_path / "m", ("layers/dense", None, [(2, 3), (3,)]))
+    with h5py.File(path, "a") as file:
+        file["layers/dense/vars"].attrs["name"] = name
+    assert paths(kmt.read(path)) == ["dense/kernel", "dense/bias"]

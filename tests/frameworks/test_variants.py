@@ -205,3 +205,90 @@ def test_vocabularies_are_assets_and_weights_of_tf_idf_are_weights(tmp_path: Pat
     assert any("a" in text.split("\n") for text in texts.values()), texts
     assert any(path[-1] == "idf_weights" for path, _ in tree.weights())
     assert "words" in [layer.name for layer in tree.layers]
+
+
+@pytest.mark.parametrize("framework", ["keras", "tf_keras"])
+def test_dictionaries_of_inputs_and_outputs_go_by_their_sorted_keys(framework: str, tmp_path: Path) -> None:
+    keras = making.framework(framework)
+    keras.utils.set_random_seed(3)
+    L = keras.layers
+    inside = {"zz": keras.Input((5,), name="zz"), "aa": keras.Input((5,), name="aa")}
+    inner = keras.Model(inside, {"r": L.Dense(5, name="dz")(inside["zz"]), "c": L.Dense(5, name="da")(inside["aa"])}, name="inner")
+    one, two = keras.Input((5,), name="one"), keras.Input((5,), name="two")
+    between = inner({"zz": L.Dense(5, name="p")(one), "aa": L.Dense(5, name="q")(two)})
+    outputs = {"z": L.Dense(1, name="oz")(between["r"]), "c": L.Dense(1, name="oc")(between["c"])}
+    model = keras.Model({"two": two, "one": one}, outputs, name="outer")
+    model.save(tmp_path / "m.keras")
+    model.save(tmp_path / "m.h5")
+    expected = [("/".join(path), _stored(variable)) for path, variable in judge.named_variables(model)]
+    for file in ("m.keras", "m.h5"):
+        found = _by_path(kmt.read(tmp_path / file))
+        assert list(found) == [path for path, _ in expected], file
+        for path, value in expected:
+            assert judge.same_value(found[path], value), (file, path)
+
+
+@pytest.mark.parametrize("framework", ["keras", "tf_keras"])
+def test_somebody_elses_class_of_a_built_in_name_gets_no_built_in_roles(framework: str, tmp_path: Path) -> None:
+    keras = making.framework(framework)
+
+    class BatchNormalization(keras.layers.Layer):  # type: ignore[misc, name-defined]  # keras is not typed
+        def build(self, shape: Any) -> None:
+            self.beta = self.add_weight(name="beta", shape=(4,))
+            self.gamma = self.add_weight(name="gamma", shape=(4,))
+            self.moving_variance = self.add_weight(name="moving_variance", shape=(4,), trainable=False)
+            self.moving_mean = self.add_weight(name="moving_mean", shape=(4,), trainable=False)
+
+        def call(self, x: Any) -> Any:
+            return x * self.gamma + self.beta + self.moving_mean * self.moving_variance
+
+    entry = keras.Input((4,))
+    model = keras.Model(entry, BatchNormalization(name="x")(entry))
+    model.save(tmp_path / "m.keras")
+    assert list(_by_path(kmt.read(tmp_path / "m.keras"))) == ["x/0", "x/1", "x/2", "x/3"]
+
+
+def test_what_was_thawed_inside_of_a_frozen_model_is_trained(tmp_path: Path) -> None:
+    keras = making.framework("keras")
+    L = keras.layers
+    base = keras.Sequential([keras.Input((4,)), L.Dense(4, name="low"), L.Dense(4, name="high")], name="base")
+    base.trainable = False
+    base.layers[-1].trainable = True
+    entry = keras.Input((4,))
+    model = keras.Model(entry, L.Dense(1, name="head")(base(entry)))
+    model.compile("adam", "mse")
+    model.train_on_batch(np.ones((2, 4), "float32"), np.ones((2, 1), "float32"))
+    expected = {"/".join(path): variable.trainable for path, variable in judge.named_variables(model)}
+    for file in ("m.keras", "m.h5"):
+        model.save(tmp_path / file)
+        tree = kmt.read(tmp_path / file)
+        assert {join_path(path): weight.trainable for path, weight in tree.weights()} == expected, file
+        assert tree.optimizer is not None
+        assert len(tree.optimizer.slots) == 8, file
+
+
+@pytest.mark.parametrize("frozen", ["forward_layer", "backward_layer"])
+@pytest.mark.parametrize("framework", ["keras", "tf_keras"])
+def test_a_half_frozen_bidirectional_keeps_its_directions_apart(framework: str, frozen: str, tmp_path: Path) -> None:
+    keras = making.framework(framework)
+    model = keras.Sequential([keras.Input((5, 3)), keras.layers.Bidirectional(keras.layers.LSTM(3), name="b")])
+    getattr(model.layers[0], frozen).trainable = False
+    expected = {"/".join(path): _stored(variable) for path, variable in judge.named_variables(model)}
+    for file in ("m.h5", "m.keras"):
+        model.save(tmp_path / file)
+        found = _by_path(kmt.read(tmp_path / file))
+        assert found.keys() == expected.keys(), file
+        for path, value in expected.items():
+            assert judge.same_value(found[path], value), (file, path)
+
+
+def test_cells_of_any_name_keep_their_numbers_in_a_checkpoint(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    keras = making.framework("keras")
+    cells = [keras.layers.LSTMCell(3, name="lower"), keras.layers.GRUCell(2, name="upper")]
+    model = keras.Sequential([keras.Input((5, 3)), keras.layers.RNN(cells, name="r"), keras.layers.Dense(1, name="o")])
+    model.compile("adam", "mse")
+    model.train_on_batch(np.ones((2, 5, 3), "float32"), np.ones((2, 1), "float32"))
+    tf.train.Checkpoint(model=model).save(tmp_path / "ck")
+    assert list(_by_path(kmt.read(tmp_path / "ck-1"))) == ["/".join(path) for path, _ in judge.named_variables(model)]

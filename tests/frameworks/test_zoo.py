@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
 
 import kmodel_tools as kmt
@@ -60,6 +61,7 @@ def test_every_container_shows_what_the_live_model_has(saved: Saved) -> None:
         if agree:
             _same_values(label, expected, found)
             _same_slots(label, saved.model, tree, nameless)
+        _no_slot_of_another_weight(label, saved.model, tree)
         if label in STATES_TRAINABILITY and not rows:
             assert [item.trainable for item in expected] == [weight.trainable for _, weight in tree.weights()], f"{label}: trainability"
 
@@ -91,6 +93,14 @@ def _same_slots(label: str, model: Any, tree: kmt.Model, nameless: bool) -> None
         assert judge.same_value(value, expected[key]), f"{label}: {key}"
     if found:
         assert "iterations" in {counter.role for counter in tree.optimizer.counters}, label
+
+
+def _no_slot_of_another_weight(label: str, model: Any, tree: kmt.Model) -> None:
+    """Whatever the paths: a slot that is tied at all belongs to the weight that it is tied to, told by that weight's value."""
+    values = {path: np.asarray(variable).tobytes() for path, variable in judge.named_variables(model)}
+    live = {(name, values[path], np.asarray(state).tobytes()) for (name, path), state in judge.expected_slots(model).items()}
+    for slot in tree.optimizer.slots if tree.optimizer else ():
+        assert (slot.name, slot.weight.tensor.read().tobytes(), slot.tensor.read().tobytes()) in live, f"{label}: {slot.key}"
 
 
 def test_every_array_is_somewhere_in_the_tree(saved: Saved) -> None:

@@ -171,3 +171,11 @@ def test_a_file_cut_short(tmp_path: Path, secret: Path) -> None:
     (tmp_path / "cut").write_bytes(data[: len(data) // 2])
     with pytest.raises(CorruptFileError, match="is not a whole HDF5 file"):
         listing(tmp_path / "cut")
+
+
+@pytest.mark.parametrize("chunks", [None, (1 << 20,)])
+def test_more_values_than_bytes_could_hold_are_refused(tmp_path: Path, chunks: tuple[int, ...] | None) -> None:
+    with h5py.File(tmp_path / "huge", "w") as file:
+        file.create_dataset("x", (1 << 40,), "f4", chunks=chunks)
+    with pytest.raises(UnsupportedFeatureError, match="stores 0 bytes and claims 4398046511104"):
+        listing(tmp_path / "huge")

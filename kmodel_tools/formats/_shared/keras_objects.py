@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from kmodel_tools.architecture.envelope import Config, without_ids
-from kmodel_tools.architecture.layer_classes import assign, canonical_class, sublayers_of
+from kmodel_tools.architecture.envelope import Config
+from kmodel_tools.architecture.layer_classes import assign, canonical_class, class_with_parts, sublayers_of
 from kmodel_tools.architecture.layer_table import CELLS, Variable
-from kmodel_tools.architecture.names import class_of_group, file_class, snake_case
+from kmodel_tools.architecture.names import class_of_group, file_class, is_index, snake_case
 from kmodel_tools.architecture.spec import LayerSpec, ModelSpec
-from kmodel_tools.formats._shared.keras_store import CONTAINERS_OF_LAYERS, LAYERS, OPTIMIZER, Store
+from kmodel_tools.formats._shared.keras_store import CONTAINERS_OF_LAYERS, LAYERS, OPTIMIZER, Store, StoredGroup
+from kmodel_tools.formats._shared.repeated_layers import expects_weights, repeats, same_layer
 from kmodel_tools.tensor import Tensor
 from kmodel_tools.tree import Layer, Note, Weight
 
@@ -25,7 +26,12 @@ COUNTED_ONCE = ("2.",)
 
 @dataclass(frozen=True, slots=True)
 class StoreContents:
-    """A store, interpreted."""
+    """A store, interpreted.
+
+    Attributes:
+        unordered: Objects of an unknown class that hold several sub-layers: the file has them by the alphabet, and
+            Keras counts their weights in the order in which the attributes were set.
+    """
 
     name: str
     layers: tuple[Layer, ...]
@@ -34,6 +40,7 @@ class StoreContents:
     optimizer: tuple[Weight, ...]
     extras: tuple[Weight, ...]
     notes: tuple[Note, ...]
+    unordered: tuple[str, ...]
 
 
 def interpret(store: Store, spec: ModelSpec | None, keras_version: str | None = None) -> StoreContents:
@@ -50,7 +57,11 @@ def interpret(store: Store, spec: ModelSpec | None, keras_version: str | None = 
 
 @dataclass(slots=True, eq=False)
 class _Object:
-    """A saveable object on its way to becoming a Layer; without a path, it is not in the file."""
+    """A saveable object on its way to becoming a Layer; without a path, it is not in the file.
+
+    `is_foreign` means that its group is named for a class that is not built in; an object that is not `announced` was
+    found under an attribute, and neither a configuration nor a known class speaks of it.
+    """
 
     path: str | None
     name: str
@@ -59,6 +70,8 @@ class _Object:
     spec: LayerSpec | None = None
     weights: tuple[Weight, ...] = ()
     children: list[_Object] = field(default_factory=list)
+    is_foreign: bool = False
+    announced: bool = True
 
 
 class _Interpreter:
@@ -67,13 +80,14 @@ class _Interpreter:
         self.root_spec = spec.root if spec else None
         self.twice = keras_version.startswith(COUNTED_TWICE)
         self.once = keras_version.startswith(COUNTED_ONCE) and not self.twice
-        self.repeats = _repeats(self.root_spec) if self.root_spec and self.once else set()
+        self.repeats = repeats(self.root_spec) if self.root_spec and self.once else set()
         self.used: set[str] = set()
         self.extras: list[Weight] = []
         self.notes: list[Note] = []
         self.guessed_classes = 0
         self.guessed_roles = 0
         self.unknown_roles = 0
+        self.unordered: list[str] = []
         self.filled = self._groups_with_arrays()
 
     def run(self) -> StoreContents:
@@ -93,6 +107,7 @@ class _Interpreter:
             tuple(optimizer),
             tuple(self.extras),
             tuple(self._final_notes()),
+            tuple(self.unordered),
         )
 
     # Which groups are which objects: from the root down.
@@ -107,6 +122,8 @@ class _Interpreter:
                 continue
             item.weights = self._own_weights(item)
             item.children = list(self._children(item))
+            if _is_unordered(item):
+                self.unordered.append(item.name or "the model")
             stack.extend(reversed(item.children))
         return found
 
@@ -117,17 +134,32 @@ class _Interpreter:
             yield from self._model_children(item, spec, taken)
         elif spec is not None:
             yield from self._attribute_children(item, spec, taken)
-        elif item.class_name is not None:
+        elif item.class_name is not None or self._concluded(item):
+            assert item.class_name is not None
             yield from self._known_children(item, item.class_name, taken)
         yield from self._found_children(item, taken)
 
+    def _concluded(self, item: _Object) -> bool:
+        """Conclude an object's class from the sub-layers that it holds, where only one built-in class holds those."""
+        if item.path and not item.is_foreign:
+            held = {name.lstrip("_") for name in self.store.groups[item.path].children if self._at(item, name) in self.filled}
+            item.class_name = class_with_parts(frozenset(held))
+            self.guessed_classes += item.class_name is not None
+        return item.class_name is not None
+
     def _model_children(self, item: _Object, spec: LayerSpec, taken: set[str]) -> Iterator[_Object]:
-        """The layers of a graph or list of layers, by the numbers that the writer gave their classes."""
+        """The layers of a graph or list of layers, by name, or by the numbers that the writer gave their classes."""
         container = next((name for name in CONTAINERS_OF_LAYERS if self._at(item, name) in self.store.groups), LAYERS)
-        for child, group in zip(spec.children, self._numbered(item, container, spec.children), strict=True):
+        inside = self.store.groups.get(self._at(item, container), StoredGroup()).children
+        names = {self.store.groups[self._at(item, f"{container}/{group}")].name: group for group in inside}
+        for child, number in zip(spec.children, self._numbered(item, container, spec.children), strict=True):
+            group = names.get(child.name, number)  # where the writer left names, they are better than our counting
             path = self._at(item, f"{container}/{group}")
-            taken.add(path)
-            yield _Object(path if group is not ABSENT and path in self.store.groups else None, child.name, None, child.class_name, child)
+            stored = self.store.groups.get(path) if group is not ABSENT else None
+            present = stored is not None and stored.name in (None, child.name)
+            if present:
+                taken.add(path)
+            yield _Object(path if present else None, child.name, None, child.class_name, child)
 
     def _numbered(self, item: _Object, container: str, children: Sequence[LayerSpec]) -> Iterator[str]:
         """The group of each layer: class in snake case, and how many of that class the writer has counted before."""
@@ -220,14 +252,14 @@ class _Interpreter:
         last = relative.rpartition("/")[2]
         in_container = "/" in relative
         class_name = class_of_group(last) if in_container else None
-        if class_name is not None and self.root_spec is None:
-            self.guessed_classes += 1
+        self.guessed_classes += class_name is not None
+        foreign = in_container and class_name is None
         if parent.spec is not None and parent.spec.is_known and path in self.filled:
             self.notes.append(Note("odd", f"{path} holds weights of which the configuration does not speak"))
         if in_layers:
-            return _Object(path, group.name or last, None, class_name)
+            return _Object(path, group.name or last, None, class_name, is_foreign=foreign)
         stripped = "/".join(part.lstrip("_") or part for part in attr.split("/"))
-        return _Object(path, group.name or last, stripped, class_name)
+        return _Object(path, group.name or last, stripped, class_name, is_foreign=foreign, announced=False)
 
     # What each object's own variables are.
 
@@ -235,8 +267,8 @@ class _Interpreter:
         assert item.path is not None
         self.used.add(item.path)
         stored = self.store.groups[item.path].arrays
-        keys = sorted((name for name in stored if name.isdigit()), key=int)
-        others = [name for name in stored if not name.isdigit()]
+        keys = sorted(filter(is_index, stored), key=int)
+        others = [name for name in stored if not is_index(name)]
         if canonical_class(item.class_name) == "SpectralNormalization" and len(keys) == 2:
             # The wrapper writes the kernel of its layer a second time, as its own first variable.
             self.extras.append(Weight("kernel", stored[keys[0]][1], stored[keys[0]][0]))
@@ -253,7 +285,9 @@ class _Interpreter:
     def _variables(self, item: _Object, tensors: list[Tensor]) -> list[Variable | None]:
         config: Config | None = item.spec.config if item.spec else None
         among = CELLS if item.attr == "cell" else None
-        found = assign([(tensor.shape, tensor.dtype) for tensor in tensors], item.class_name, config, among)
+        found: list[Variable | None] = [None] * len(tensors)
+        if not item.is_foreign:
+            found = assign([(tensor.shape, tensor.dtype) for tensor in tensors], item.class_name, config, among)
         self.unknown_roles += found.count(None)
         if item.spec is None or item.spec.variables is None:
             self.guessed_roles += len(found) - found.count(None)
@@ -271,7 +305,7 @@ class _Interpreter:
                 stored.setdefault(item.spec.name, []).append(item)
         for item in objects:
             for number, child in enumerate(item.children):
-                if child.path is not None or child.spec is None or not _expects_weights(child.spec):
+                if child.path is not None or child.spec is None or not expects_weights(child.spec):
                     continue
                 shared = self._stored_elsewhere(child.spec, item, stored) if child.attr is None else None
                 if shared is not None:
@@ -283,7 +317,7 @@ class _Interpreter:
     def _stored_elsewhere(spec: LayerSpec, parent: _Object, stored: dict[str, list[_Object]]) -> _Object | None:
         """The stored object of the same description, unless it is one that the parent lies in."""
         for other in stored.get(spec.name, ()):
-            if other.spec is not None and _same_layer(spec, other.spec) and not f"{parent.path}/".startswith(f"{other.path}/"):
+            if other.spec is not None and same_layer(spec, other.spec) and not f"{parent.path}/".startswith(f"{other.path}/"):
                 return other
         return None
 
@@ -309,7 +343,7 @@ class _Interpreter:
                 self.used.add(path)
                 arrays = self.store.groups[path].arrays
                 inner = path[len(top) + 1 :]
-                for name in sorted(arrays, key=lambda name: (not name.isdigit(), int(name) if name.isdigit() else 0, name)):
+                for name in sorted(arrays, key=lambda name: (int(name) if is_index(name) else len(arrays), name)):
                     key, tensor = arrays[name]
                     found.append(Weight(f"{inner}/{name}" if inner else name, tensor, key))
         return found
@@ -331,45 +365,19 @@ class _Interpreter:
             yield Note("inferred", f"roles of weights are not known, and they keep their numbers ({self.unknown_roles})")
 
 
-def _repeats(root: LayerSpec) -> set[int]:
-    """Descriptions of layers that stood in the configuration before, under the same name and with the same settings."""
-    found: set[int] = set()
-    by_name: dict[str, list[LayerSpec]] = {}
-    stack = [root]
-    while stack:
-        spec = stack.pop()
-        same = by_name.setdefault(spec.name, [])
-        if any(_same_layer(spec, other) for other in same):
-            found.add(id(spec))
-        same.append(spec)
-        if spec.is_model:
-            stack.extend(reversed(spec.children))
-    return found
+def _is_unordered(item: _Object) -> bool:
+    """Whether the file does not have the order of an object's sub-layers; elements of one list stand in theirs."""
+    attributes = {(child.attr or "").partition("/")[0] for child in item.children if not child.announced}
+    return len(attributes) > 1 or (len(attributes) == 1 and any(child.announced for child in item.children))
 
 
 def _number(group: str) -> int:
     last = group.rpartition("_")[2]
-    return int(last) if last.isdigit() and class_of_group(group) != group else 0
-
-
-def _same_layer(a: LayerSpec, b: LayerSpec) -> bool:
-    """Whether two descriptions can be of one object; Keras marks only the later ones of a shared object with its identity."""
-    apart = a.shared_id is not None and b.shared_id is not None and a.shared_id != b.shared_id
-    return not apart and (a.name, a.class_name) == (b.name, b.class_name) and without_ids(a.config) == without_ids(b.config)
-
-
-def _expects_weights(spec: LayerSpec) -> bool:
-    stack = [spec]
-    while stack:
-        item = stack.pop()
-        if item.variables:
-            return True
-        stack.extend(item.children)
-    return False
+    return int(last) if is_index(last) and class_of_group(group) != group else 0
 
 
 def _trainable(spec: LayerSpec | None, variable: Variable | None) -> bool | None:
-    if variable is not None and not variable.trained:
+    if (variable is not None and not variable.trained) or (spec is not None and not spec.trainable):
         return False
     return spec.trainable if spec is not None and variable is not None else None
 

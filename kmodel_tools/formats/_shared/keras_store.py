@@ -54,13 +54,12 @@ class Store:
     strays: list[Weight] = field(default_factory=list)
     files: int = 0
 
-    def add(self, container: ByteRange, key_prefix: str = "", with_names: bool = True) -> list[tuple[str, Tensor]]:
+    def add(self, container: ByteRange, key_prefix: str = "") -> list[tuple[str, Tensor]]:
         """Add the content of one HDF5 file.
 
         Args:
             container: Where the file lies.
             key_prefix: What goes before a dataset's path to make its key.
-            with_names: Whether to read the names of all objects, one attribute each, or only the model's and the optimizer's.
 
         Returns:
             The file's inventory: every array with its key.
@@ -77,8 +76,8 @@ class Store:
                 group.written = max(group.written, (self.files, address))
                 if last == VARS:
                     group.is_object = True
-                    if with_names or owner in ("", OPTIMIZER):
-                        group.name = file.attribute(path, "name") or group.name
+                    name = file.attribute(path, "name")
+                    group.name = name if isinstance(name, str) and name else group.name
         self.files += 1
         for path, group in self.groups.items():
             self._sort(path, group)

@@ -72,8 +72,29 @@ def tie_by_order(spec: OptimizerSpec, arrays: Sequence[Weight], weights: Iterabl
         return optimizer, (
             Note("inferred", f"the optimizer keeps state for {len(subset)} of {len(trained)} weights: the others are frozen"),
         )
-    why = "cannot be tied to weights by their order" if spec.class_name else "cannot be tied to weights: its class is not in the file"
-    note = Note("odd", f"{len(arrays)} arrays of the optimizer {why}")
+    return untied(spec, arrays, "by their order" if spec.class_name else "since its class is not in the file")
+
+
+def tie_stored(
+    spec: OptimizerSpec, arrays: Sequence[Weight], weights: Iterable[Weight], unordered: Sequence[str]
+) -> tuple[Optimizer, tuple[Note, ...]]:
+    """Tie a store's arrays by their order, unless the order of the weights is not in the store.
+
+    Args:
+        spec: What the file says of the optimizer.
+        arrays: Its arrays in the file's order.
+        weights: The model's weights in the order of the file.
+        unordered: Names of objects whose sub-layers the file has in an order of its own.
+    """
+    if unordered:
+        owners = unordered[0] if len(unordered) == 1 else f"{len(unordered)} layers"
+        return untied(spec, arrays, f"since the order of the sub-layers of {owners} is not in the file")
+    return tie_by_order(spec, arrays, weights)
+
+
+def untied(spec: OptimizerSpec, arrays: Sequence[Weight], why: str) -> tuple[Optimizer, tuple[Note, ...]]:
+    """Keep arrays that nothing ties to weights, and say why."""
+    note = Note("odd", f"{len(arrays)} arrays of the optimizer cannot be tied to weights {why}")
     return Optimizer(spec.class_name, (), (), tuple(arrays)), (note,)
 
 

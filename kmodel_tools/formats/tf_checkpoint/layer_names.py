@@ -136,13 +136,14 @@ def place_unreached(top: GraphObject, unreached: Sequence[Weight], order: Sequen
     """
     if not unreached:
         return []
+    scope = _scope(top, full_names)
     counts = Counter(full_names[id(weight)] for weight in unreached)
     groups: dict[tuple[int, str], list[tuple[GraphObject, str, Weight]]] = {}
     lost: list[Weight] = []
     for weight in unreached:
-        full_name = full_names[id(weight)]
+        full_name = full_names[id(weight)].removeprefix(scope)
         owner, rest = _deepest(top, full_name.split("/"))
-        if counts[full_name] > 1 or len(rest) < 2:
+        if counts[full_names[id(weight)]] > 1 or len(rest) < 2:
             lost.append(weight)
         else:
             groups.setdefault((id(owner), rest[0]), []).append((owner, "/".join(rest), weight))
@@ -162,6 +163,18 @@ def place_unreached(top: GraphObject, unreached: Sequence[Weight], order: Sequen
         top.children.append(GraphObject("trainable_variables", "trainable_variables", "trainable_variables", lost))
         notes.append(Note("odd", f"{len(lost)} weights are stored for the optimizer only: which layer holds them is not in the file"))
     return notes
+
+
+def _scope(top: GraphObject, full_names: Mapping[int, str]) -> str:
+    """What stands before the layers' names in all variable names: `sequential/` for layers built when that model was called."""
+    found = {
+        full_names.get(id(weight), "").partition(f"{child.name}/")[0]
+        for child in top.children
+        if child.attr is None
+        for item in _inside_out(child)
+        for weight in item.weights[:1]
+    }
+    return found.pop() if len(found) == 1 else ""
 
 
 def _place_before(owner: GraphObject, following: Sequence[Weight]) -> int:

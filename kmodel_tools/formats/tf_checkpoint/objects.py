@@ -29,7 +29,7 @@ from kmodel_tools.tree import Layer, Model, Note, Optimizer, Weight, join_path
 SAVE_COUNTER = "save_counter"
 ATTRIBUTE = "/.ATTRIBUTES/VARIABLE_VALUE"
 
-_KERAS_2_LAYER = re.compile(r"layer(_with_weights)?-(\d+)$")
+_KERAS_2_LAYER = re.compile(r"layer(_with_weights)?-([0-9]{1,9})$")
 _OPERATIONS = "_operations"
 _FUNCTIONAL = "_functional"
 _OTHER_NAMES = {"adapt_mean": "mean", "adapt_variance": "variance"}
@@ -182,17 +182,19 @@ class _GraphReader:
             if self.graph[child].key in self.tensors and child in self.holding and child not in below:
                 names.setdefault(child, []).append(name)
         taken = {name for spellings in names.values() for name in spellings}
-        for child, spellings in names.items():
+        roles = {child: _role(spellings, taken) for child, spellings in names.items()}
+        for child, role in roles.items():
             if child not in self.variables:
-                role, key = _role(spellings, taken), self.graph[child].key or ""
-                self.variables[child] = Weight(role, self.tensors[key], key, False if role in never_trained() else None)
+                key = self.graph[child].key or ""
+                trainable = False if never_trained(role, roles.values()) else None
+                self.variables[child] = Weight(role, self.tensors[key], key, trainable)
             item.weights.append(self.variables[child])
 
     def _variables_of_sub_layers(self, number: int) -> set[int]:
         """The variables that sub-layers own; a wrapper such as SpectralNormalization refers to its layer's kernel."""
         found: set[int] = set()
         for _, child in self.edges[number]:
-            if child in self.holding and self.graph[child].key is None and child not in self.optimizers:
+            if child != number and child in self.holding and self.graph[child].key is None and child not in self.optimizers:
                 found.update(inner for _, inner in self.edges[child] if self.graph[inner].key is not None)
         return found
 
