@@ -11,7 +11,7 @@ import enum
 import functools
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,6 +69,9 @@ class Option:
     help: str
 
 
+Writer = Callable[[Model, str, bool, Mapping[str, str]], None]
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
     """A format as a record.
@@ -81,6 +84,9 @@ class Format:
         holds: What it can hold of a model.
         detect: Says which dialect of this format a probe is, or None; reads heads, never tensors.
         read: Describes the model at a probe that `detect` has claimed.
+        write: Writes a model to a path, or None where nothing is written yet. It is given the model, the path, whether
+            it may replace what is there, and the options; it refuses what it cannot lay out and never drops anything
+            that `holds` says the format can hold.
         options: What its writer can be told.
     """
 
@@ -91,6 +97,7 @@ class Format:
     holds: Part
     detect: Callable[[Probe], str | None]
     read: Callable[[Probe], Model]
+    write: Writer | None = None
     options: tuple[Option, ...] = ()
 
 

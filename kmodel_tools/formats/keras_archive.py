@@ -12,20 +12,25 @@ Keras stores the members uncompressed, so the weights are read in place (Keras 3
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kmodel_tools.architecture.envelope import ConfigError
 from kmodel_tools.architecture.names import is_index
 from kmodel_tools.architecture.spec import ModelSpec, model_spec
-from kmodel_tools.errors import CorruptFileError, UnsupportedFeatureError
+from kmodel_tools.architecture.spelling import archive_config
+from kmodel_tools.errors import ConversionError, CorruptFileError, UnsupportedFeatureError
 from kmodel_tools.format import Container, Format, Part, Probe, parse_json
 from kmodel_tools.formats._shared.keras_objects import StoreContents, interpret
 from kmodel_tools.formats._shared.keras_store import Store
 from kmodel_tools.formats._shared.optimizer_state import OptimizerSpec, described_optimizer, tie_stored
-from kmodel_tools.storage.zip import member_range
-from kmodel_tools.tensor import ByteRange, Tensor
+from kmodel_tools.formats._shared.store_writer import store_objects
+from kmodel_tools.storage.atomic import new_file
+from kmodel_tools.storage.hdf5_writer import Hdf5Image
+from kmodel_tools.storage.zip import member_range, write_archive
+from kmodel_tools.tensor import Buffer, ByteRange, Tensor
 from kmodel_tools.tree import Asset, Model, Note, Optimizer
 
 CONFIG = "config.json"
@@ -34,6 +39,7 @@ WEIGHTS = "model.weights.h5"
 PICKLED = "model.weights.npz"
 ASSETS = "assets/"
 INNER = "inner_optimizer/"
+NO_DATE = "1980-01-01@00:00:00"
 
 
 def detect(probe: Probe) -> str | None:
@@ -146,6 +152,26 @@ def _optimizer(
     return Optimizer(optimizer.class_name, optimizer.slots, optimizer.counters, (*optimizer.extras, *rest)), notes
 
 
+def write(model: Model, path: str, overwrite: bool, options: Mapping[str, str]) -> None:
+    """Write a whole model as an archive of Keras 3.
+
+    Raises:
+        ConversionError: It has no architecture, or the layout of its weights cannot be told.
+        KmtError: The file is there already, or cannot be written.
+    """
+    if model.architecture is None:
+        raise ConversionError("a .keras archive needs an architecture, and the source has none", cure="give one: --like model.keras")
+    config = archive_config(model.architecture, model.training_config)
+    image = Hdf5Image(store_objects(model))
+    metadata = {"keras_version": model.metadata.get("keras_version", ""), "date_saved": model.metadata.get("date_saved", NO_DATE)}
+    documents = [(METADATA, json.dumps(metadata).encode()), (CONFIG, json.dumps(config).encode())]
+    with new_file(path, overwrite) as file:
+        members: list[tuple[str, int, Iterable[Buffer]]] = [(name, len(data), [data]) for name, data in documents]
+        members.append((WEIGHTS, image.length, image.blocks()))
+        members += [(ASSETS + asset.name, asset.data.length, asset.data.blocks()) for asset in model.assets]
+        write_archive(file, members)
+
+
 FORMAT = Format(
     name="keras-archive",
     title="Keras archive (.keras)",
@@ -154,4 +180,5 @@ FORMAT = Format(
     holds=Part.WEIGHTS | Part.NAMES | Part.CLASSES | Part.ARCHITECTURE | Part.TRAINING_CONFIG | Part.OPTIMIZER | Part.ASSETS,
     detect=detect,
     read=read,
+    write=write,
 )

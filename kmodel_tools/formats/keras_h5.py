@@ -27,11 +27,14 @@ from kmodel_tools.architecture.envelope import ConfigError, Era, era_of_version,
 from kmodel_tools.architecture.legacy_weights import place_weights
 from kmodel_tools.architecture.names import is_index, plain_name, split_keras_1
 from kmodel_tools.architecture.spec import LayerSpec, ModelSpec, model_spec
-from kmodel_tools.errors import CorruptFileError
-from kmodel_tools.format import Container, Format, Part, Probe, parse_json
+from kmodel_tools.errors import CorruptFileError, KmtError
+from kmodel_tools.format import Container, Format, Option, Part, Probe, parse_json
 from kmodel_tools.formats._shared.assembly import assembled
+from kmodel_tools.formats._shared.legacy_writer import Layout, layout_of, legacy_objects
 from kmodel_tools.formats._shared.optimizer_state import OptimizerSpec, described_optimizer, tie_by_name
+from kmodel_tools.storage.atomic import new_file
 from kmodel_tools.storage.hdf5 import Hdf5File, Hdf5Listing, open_hdf5
+from kmodel_tools.storage.hdf5_writer import Hdf5Image
 from kmodel_tools.tensor import Tensor
 from kmodel_tools.tree import Layer, Model, Note, Optimizer, Weight
 
@@ -77,7 +80,7 @@ class _Reader:
     listing: Hdf5Listing
     dialect: str
     notes: list[Note] = field(default_factory=list)
-    used: set[int] = field(default_factory=set)
+    used: dict[int, None] = field(default_factory=dict)
     variables: dict[str, Weight | None] = field(default_factory=dict)
     listed_as: dict[int, str] = field(default_factory=dict)
     unwritten: list[str] = field(default_factory=list)
@@ -227,7 +230,7 @@ class _Reader:
         tensor = self.listing.datasets.get(key)
         if tensor is None:
             raise CorruptFileError("a weight is listed and not there", path=self.path, where=key)
-        self.used.add(id(tensor))
+        self.used[id(tensor)] = None
         return Weight(role, tensor, key, trainable)
 
     def _remember(self, variable: str, weight: Weight) -> None:
@@ -287,7 +290,10 @@ class _Reader:
                 yield Weight(key.rpartition("/")[2], tensor, key)
 
     def _inventory(self) -> tuple[tuple[str, Tensor], ...]:
-        return tuple((key, self.listing.datasets[key]) for key in self.listing.objects)
+        """Every array: those that the file lists in the order of its lists, then the others."""
+        place = {number: index for index, number in enumerate(self.used)}
+        keys = sorted(self.listing.objects, key=lambda key: place.get(id(self.listing.datasets[key]), len(place)))
+        return tuple((key, self.listing.datasets[key]) for key in keys)
 
     def _note_inferred(self, whole: bool, layers: Sequence[Layer]) -> None:
         if self.unwritten:
@@ -301,6 +307,22 @@ class _Reader:
         elif self.by_names:
             which = "1 layer" if self.by_names == 1 else f"{self.by_names} layers"
             self.notes.append(Note("inferred", f"the weights of {which} are placed by their names alone"))
+
+
+def write(model: Model, path: str, overwrite: bool, options: Mapping[str, str]) -> None:
+    """Write a model: whole if it has an architecture, else its weights alone.
+
+    Raises:
+        KmtError: The file is there already, or cannot be written; or `layout` is neither keras2 nor keras3.
+    """
+    layouts = {"keras2": Layout.KERAS_2, "keras3": Layout.KERAS_3}
+    wanted = options.get("layout")
+    if wanted is not None and wanted not in layouts:
+        raise KmtError(f"there is no layout {wanted!r}", cure="choose keras2 or keras3")
+    image = Hdf5Image(legacy_objects(model, layouts[wanted] if wanted else layout_of(model)))
+    with new_file(path, overwrite) as file:
+        for block in image.blocks():
+            file.write(block)
 
 
 def _interleaved(era: Era) -> bool | None:
@@ -343,4 +365,6 @@ FORMAT = Format(
     holds=Part.WEIGHTS | Part.NAMES | Part.CLASSES | Part.ARCHITECTURE | Part.TRAINING_CONFIG | Part.OPTIMIZER,
     detect=detect,
     read=read,
+    write=write,
+    options=(Option("layout", "", "keras2 or keras3: how variables are called; by default as the source's Keras does"),),
 )

@@ -17,7 +17,10 @@ from kmodel_tools.format import Container, Format, Part, Probe
 from kmodel_tools.formats._shared.keras_objects import interpret
 from kmodel_tools.formats._shared.keras_store import DEPENDENCIES, LAYERS, VARS, Store
 from kmodel_tools.formats._shared.optimizer_state import OptimizerSpec, tie_stored
+from kmodel_tools.formats._shared.store_writer import store_objects
+from kmodel_tools.storage.atomic import new_file
 from kmodel_tools.storage.hdf5 import Hdf5Head
+from kmodel_tools.storage.hdf5_writer import Hdf5Image
 from kmodel_tools.tensor import ByteRange, Tensor
 from kmodel_tools.tree import Model, Note
 
@@ -117,6 +120,19 @@ def _add_shards(store: Store, probe: Probe) -> list[tuple[str, Tensor]]:
     return inventory
 
 
+def write(model: Model, path: str, overwrite: bool, options: Mapping[str, str]) -> None:
+    """Write a model's weights and its optimizer's state in the layout of Keras 3.
+
+    Raises:
+        ConversionError: The layout of the weights cannot be told.
+        KmtError: The file is there already, or cannot be written.
+    """
+    image = Hdf5Image(store_objects(model))
+    with new_file(path, overwrite) as file:
+        for block in image.blocks():
+            file.write(block)
+
+
 def _shard_note(path: str) -> list[Note]:
     """Say so when a file is one of several: its name ends in a shard number and the index lies beside it."""
     stem, _, number = path.removesuffix(".weights.h5").rpartition("_")
@@ -134,4 +150,5 @@ FORMAT = Format(
     holds=Part.WEIGHTS | Part.NAMES | Part.OPTIMIZER,
     detect=detect,
     read=read,
+    write=write,
 )

@@ -29,8 +29,8 @@ _FLOATS = {
     (1, 4, 3): DType.FLOAT8_E4M3FN,
     (1, 5, 2): DType.FLOAT8_E5M2,
 }
-# Keras stores what HDF5 has no type for as opaque bytes with the dtype's name in an attribute (saving_lib.py, H5IOStore).
-_OPAQUE_NAMES = {dtype.value: dtype for dtype in (DType.BFLOAT16, DType.FLOAT8_E4M3FN, DType.FLOAT8_E5M2, DType.INT4, DType.UINT4)}
+OPAQUE_NAMES = {dtype.value: dtype for dtype in (DType.BFLOAT16, DType.FLOAT8_E4M3FN, DType.FLOAT8_E5M2, DType.INT4, DType.UINT4)}
+"""What HDF5 has no type for; Keras stores it as opaque bytes with the dtype's name in an attribute (saving_lib.py, H5IOStore)."""
 
 
 def dtype_of(datatype: h5t.TypeID, dataset: h5d.DatasetID) -> tuple[DType, bool]:
@@ -48,7 +48,7 @@ def dtype_of(datatype: h5t.TypeID, dataset: h5d.DatasetID) -> tuple[DType, bool]
         return (DType.BOOL if names == {b"FALSE", b"TRUE"} and size == 1 else base), native
     if isinstance(datatype, h5t.TypeOpaqueID):
         name = decoded(h5py.Dataset(dataset).attrs.get("dtype", ""))
-        dtype = _OPAQUE_NAMES.get(str(name), DType.OPAQUE)
+        dtype = OPAQUE_NAMES.get(str(name), DType.OPAQUE)
         return (dtype if dtype.itemsize == size else DType.OPAQUE), True
     if isinstance(datatype, h5t.TypeStringID):
         return DType.STRING, False

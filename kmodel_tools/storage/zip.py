@@ -18,13 +18,17 @@ import tempfile
 import weakref
 import zipfile
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import IO
 
 from kmodel_tools.errors import CorruptFileError, UnsupportedFeatureError
-from kmodel_tools.tensor import BLOCK, ByteRange
+from kmodel_tools.tensor import BLOCK, Buffer, ByteRange
 
 LOCAL_HEADER = struct.Struct("<4s22xHH")
 ENCRYPTED = 0x1
+ZIP64_FROM = 1 << 31
+CONSTANT_DATE = (1980, 1, 1, 0, 0, 0)
 INFLATION_LIMIT = 100
 """Members over `INFLATION_FLOOR` bytes together may not grow by more than this factor; Keras 3.15 has the same rule for one."""
 INFLATION_FLOOR = 256 << 20
@@ -141,3 +145,19 @@ def _stored_range(archive: ByteRange, member: Member) -> ByteRange:
         raise CorruptFileError("a member's local header is damaged", path=archive.path, where=member.name)
     start = member.info.header_offset + LOCAL_HEADER.size + name_length + extra_length
     return archive.slice(start, member.size, where=member.name)
+
+
+def write_archive(target: IO[bytes], members: Iterable[tuple[str, int, Iterable[Buffer]]]) -> None:
+    """Write an archive as Keras writes its own: members uncompressed and in order, here with a constant date.
+
+    Args:
+        target: A file opened for writing, at its start.
+        members: Name, length in bytes, and the bytes; any length is fine.
+    """
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        for name, length, blocks in members:
+            info = zipfile.ZipInfo(name, CONSTANT_DATE)
+            info.external_attr = 0o644 << 16
+            with archive.open(info, "w", force_zip64=length > ZIP64_FROM) as member:
+                for block in blocks:
+                    member.write(block)

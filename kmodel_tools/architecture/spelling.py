@@ -1,0 +1,96 @@
+"""One configuration in the two spellings of Keras 3: that of `.keras` archives, and that of its legacy HDF5 files.
+
+They differ in how layers say what they are and in how the training configuration is laid out. Keras 3 reads layers with
+and without `module` from either container (3.15.1 `keras/src/models/functional.py`, `process_layer`; `sequential.py`,
+`from_config`), but takes a text such as `"score_mode": "dot"` in a layer without one for the function of that name.
+
+::
+
+    archive   {"module", "class_name", "config", "registered_name", "compile_config": {"optimizer": {…}, "loss", …}}
+    legacy    {"class_name", "config"}   beside it {"optimizer_config": {"class_name", "config"}, "loss", …}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kmodel_tools.architecture.envelope import Config, class_of
+from kmodel_tools.architecture.layer_classes import is_builtin
+
+COMPILE_CONFIG = "compile_config"
+_PUBLIC_NAMES = {"GroupedQueryAttention": "GroupQueryAttention"}
+_MODULES = {"Functional": ("keras.src.models.functional", "Functional"), "Sequential": ("keras", None)}
+
+
+def archive_config(architecture: Config, training_config: Config | None) -> dict[str, Any]:
+    """The document `config.json` of an archive."""
+    found = {key: _with_modules(value) for key, value in architecture.items() if key != COMPILE_CONFIG}
+    if "module" not in found:
+        found = _said(class_of(architecture)) | {"config": found.get("config")}
+    if training_config:
+        found[COMPILE_CONFIG] = _archive_training(training_config)
+    return found
+
+
+def legacy_config(architecture: Config) -> dict[str, Any]:
+    """The attribute `model_config` of a legacy HDF5 file."""
+    return {"class_name": class_of(architecture), "config": architecture["config"]}
+
+
+def legacy_training_config(training_config: Config) -> dict[str, Any]:
+    """The attribute `training_config` of a legacy HDF5 file."""
+    if "optimizer_config" in training_config:
+        return dict(training_config)
+    found = {key: value for key, value in training_config.items() if key != "optimizer"}
+    optimizer = training_config.get("optimizer")
+    if isinstance(optimizer, Mapping):
+        optimizer = {"class_name": class_of(optimizer), "config": optimizer.get("config")}
+    return found | {"optimizer_config": optimizer}
+
+
+def _said(kind: str) -> dict[str, Any]:
+    module, registered = _MODULES.get(kind, ("keras.layers", None) if is_builtin(kind) else (None, kind))
+    return {"module": module, "class_name": _PUBLIC_NAMES.get(kind, kind), "registered_name": registered}
+
+
+def _with_modules(node: Any) -> Any:
+    """A part of a configuration, in which every built-in layer says its module."""
+    if isinstance(node, list):
+        return [_with_modules(item) for item in node]
+    if not isinstance(node, Mapping):
+        return node
+    found = {key: _with_modules(value) for key, value in node.items()}
+    kind = node.get("class_name")
+    if isinstance(kind, str) and "config" in node and "module" not in node and is_builtin(kind):
+        found = found | _said(kind)
+        shapes = [item["config"]["shape"] for item in _tensors(node.get("inbound_nodes"))]
+        if len(shapes) == 1:
+            found["build_config"] = {"input_shape": shapes[0]}
+    return found
+
+
+def _tensors(calls: Any) -> list[Mapping[str, Any]]:
+    """The tensors of a layer's first call."""
+    found: list[Mapping[str, Any]] = []
+    stack = [calls[0]] if isinstance(calls, list) and calls else []
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Mapping) and item.get("class_name") == "__keras_tensor__":
+            found.append(item)
+        elif isinstance(item, Mapping):
+            stack.extend(item.values())
+        elif isinstance(item, list):
+            stack.extend(item)
+    return found
+
+
+def _archive_training(training_config: Config) -> dict[str, Any]:
+    if "optimizer_config" not in training_config:
+        return dict(training_config)
+    found = {key: value for key, value in training_config.items() if key != "optimizer_config"}
+    optimizer = training_config["optimizer_config"]
+    if isinstance(optimizer, Mapping) and "module" not in optimizer:
+        kind = class_of(optimizer)
+        optimizer = {"module": "keras.optimizers", "class_name": kind, "config": optimizer.get("config"), "registered_name": None}
+    return {"optimizer": optimizer} | found

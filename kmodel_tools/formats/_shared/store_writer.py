@@ -1,0 +1,178 @@
+"""From a tree to the groups and datasets of Keras's weights layout, as `.weights.h5` files and `.keras` archives hold them.
+
+With a configuration of built-in classes every group is computed, as Keras 3 would. Custom classes that hold layers are
+copied group by group from a file that has this layout already; from any other, nobody can tell their attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from kmodel_tools.architecture.envelope import ConfigError
+from kmodel_tools.architecture.layer_classes import canonical_class
+from kmodel_tools.architecture.names import snake_case
+from kmodel_tools.architecture.optimizers import ITERATIONS
+from kmodel_tools.architecture.spec import LayerSpec, ModelSpec, model_spec
+from kmodel_tools.architecture.store_layout import Place, places
+from kmodel_tools.errors import ConversionError
+from kmodel_tools.formats._shared.keras_store import DEPENDENCIES, OPTIMIZER, VARS
+from kmodel_tools.storage.hdf5_writer import NewObject
+from kmodel_tools.tree import Layer, Model, Path, Slot, Weight, join_path
+
+NAMED_VARIABLES = frozenset({"idf_weights"})
+"""Variables that Keras stores under their own name and not under a number (`IndexLookup.save_own_variables`)."""
+LEARNING_RATE = "learning_rate"
+
+
+def store_objects(model: Model) -> list[NewObject]:
+    """The groups and datasets of a model's weights and optimizer, in the order in which Keras 3 writes them.
+
+    Raises:
+        ConversionError: The layout cannot be told: there is no configuration, it has layers without weights in the
+            tree, or custom layers whose attributes the source does not have.
+    """
+    spec = _spec(model)
+    if spec is not None and spec.root.is_model and not _opaque_layers(model, spec.root):
+        objects = list(_Computed(model, spec.root).objects())
+    elif _has_this_layout(model):
+        objects = list(_copied(model))
+    elif spec is None:
+        raise ConversionError(
+            "this layout goes by the classes of layers, and the source does not have them",
+            (),
+            cure="give a file with the architecture: --like model.keras",
+        )
+    else:
+        names = ", ".join(_opaque_layers(model, spec.root)[:3]) or spec.root.class_name
+        raise ConversionError(f"the attributes that hold the layers in {names} are not in the source", ())
+    return [*objects, *_optimizer(model)]
+
+
+def _spec(model: Model) -> ModelSpec | None:
+    if model.architecture is None:
+        return None
+    try:
+        return model_spec(model.architecture, model.metadata.get("keras_version"))
+    except ConfigError:
+        return None
+
+
+def _layers_by_path(model: Model) -> dict[Path, Layer]:
+    found = dict(model.walk())
+    for first, others in model.aliases().items():
+        found |= dict.fromkeys(others, found[first])
+    return found
+
+
+def _opaque_layers(model: Model, root: LayerSpec) -> list[str]:
+    """Layers of custom classes that hold sub-layers of which the configuration does not speak."""
+    tree = _layers_by_path(model)
+    found = []
+    for place in places(root):
+        layer = tree.get(place.path)
+        if layer is not None and not place.spec.is_known and len(layer.layers) > len(place.spec.children):
+            found.append(place.spec.name)
+    return found
+
+
+def stored_path(key: str) -> str:
+    """The path of a dataset in Keras's layout, without the member or shard that its key starts with."""
+    return key.rpartition("::")[2].replace("\\", "/")
+
+
+def _has_this_layout(model: Model) -> bool:
+    """Whether the tree was read from Keras's layout as Keras 2.15 and later write it."""
+    keys = [weight.key for _, weight in model.weights()]
+    return model.format in ("keras-archive", "keras-weights") and not any(DEPENDENCIES in key for key in keys)
+
+
+@dataclass(slots=True)
+class _Computed:
+    model: Model
+    root: LayerSpec
+    missing: list[str] = field(default_factory=list)
+    written: set[int] = field(default_factory=set)
+
+    def objects(self) -> Iterator[NewObject]:
+        tree = _layers_by_path(self.model)
+        seen: set[int] = set()
+        for place in places(self.root):
+            layer = tree.get(place.path)
+            if layer is not None and id(layer) in seen:
+                continue
+            seen.add(id(layer))
+            weights = self.model.own_weights if not place.path else self._weights(place, layer)
+            name = self.model.name or place.spec.name if not place.path else place.spec.name if layer is None else layer.name
+            yield from self._object(place.group, name, weights)
+        self._refuse_leftovers()
+        if self.missing:
+            listed = ", ".join(self.missing[:5]) + (" …" if len(self.missing) > 5 else "")
+            raise ConversionError(f"{len(self.missing)} weights of the architecture are not in the source: {listed}", ())
+
+    def _weights(self, place: Place, layer: Layer | None) -> Sequence[Weight]:
+        """A layer's own weights in Keras's order."""
+        wanted = place.spec.variables
+        held = {weight.role: weight for weight in layer.weights} if layer is not None else {}
+        if wanted is None or layer is None:
+            self.missing += [join_path((*place.path, variable.role)) for variable in wanted or ()]
+            return layer.weights if layer is not None else ()
+        self.missing += [join_path((*place.path, variable.role)) for variable in wanted if variable.role not in held]
+        own = [held.pop(variable.role) for variable in wanted if variable.role in held]
+        if canonical_class(place.spec.class_name) == "SpectralNormalization" and layer.layers and layer.layers[0].weights:
+            own.insert(0, layer.layers[0].weights[0])  # the wrapper writes the kernel of its layer once more
+        return (*own, *held.values())
+
+    def _object(self, group: str, name: str, weights: Sequence[Weight]) -> Iterator[NewObject]:
+        folder = f"{group}/{VARS}" if group else VARS
+        yield NewObject(folder, attributes={"name": name})
+        for number, weight in enumerate(weights):
+            self.written.add(id(weight))
+            variable = weight.role if weight.role in NAMED_VARIABLES else str(number)
+            yield NewObject(f"{folder}/{variable}", weight.tensor)
+
+    def _refuse_leftovers(self) -> None:
+        left = [join_path(path) for path, weight in self.model.weights() if id(weight) not in self.written]
+        if left:
+            listed = ", ".join(left[:5]) + (" …" if len(left) > 5 else "")
+            raise ConversionError(f"{len(left)} weights have no place in the architecture: {listed}")
+
+
+def _copied(model: Model) -> Iterator[NewObject]:
+    """Every weight under the path that it has."""
+    yield NewObject(VARS, attributes={"name": model.name})
+    for weight in model.own_weights:
+        yield NewObject(stored_path(weight.key), weight.tensor)
+    for _, layer in model.walk():
+        for number, weight in enumerate(layer.weights):
+            path = stored_path(weight.key)
+            if not number:
+                yield NewObject(path.rpartition("/")[0], attributes={"name": layer.name})
+            yield NewObject(path, weight.tensor)
+    for extra in model.extras:
+        yield NewObject(stored_path(extra.key), extra.tensor)
+
+
+def _optimizer(model: Model) -> Iterator[NewObject]:
+    """The optimizer's arrays: where they lay in this layout, or numbered as Keras 3 does."""
+    optimizer = model.optimizer
+    if optimizer is None:
+        return
+    described = (model.training_config or {}).get("optimizer", (model.training_config or {}).get("optimizer_config"))
+    config = described.get("config") if isinstance(described, dict) else None
+    name = str(config["name"]) if isinstance(config, dict) and "name" in config else snake_case(optimizer.class_name or OPTIMIZER)
+    yield NewObject(f"{OPTIMIZER}/{VARS}", attributes={"name": name})
+    arrays: list[Weight | Slot] = [*optimizer.counters, *optimizer.slots, *optimizer.extras]
+    if _has_this_layout(model):
+        for item in sorted(arrays, key=lambda item: _numeric(stored_path(item.key))):
+            yield NewObject(stored_path(item.key), item.tensor)
+        return
+    counters = {item.role: item for item in optimizer.counters}
+    first: list[Weight | Slot] = [counters.pop(role) for role in (ITERATIONS, LEARNING_RATE) if role in counters]
+    for number, item in enumerate([*first, *optimizer.slots, *counters.values(), *optimizer.extras]):
+        yield NewObject(f"{OPTIMIZER}/{VARS}/{number}", item.tensor)
+
+
+def _numeric(path: str) -> tuple[str, int, str]:
+    folder, _, name = path.rpartition("/")
+    return folder, int(name) if name.isdecimal() else -1, name
