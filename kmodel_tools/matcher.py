@@ -1,0 +1,216 @@
+"""Which weight of one model belongs to which of another: by name, or by position.
+
+Only paths and shapes are looked at, never values. Nothing is guessed in silence: a `Match` says how it was made, and why.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from fnmatch import fnmatchcase
+
+from kmodel_tools.errors import KmtError
+from kmodel_tools.tree import Model, Path, Weight, join_path, split_path
+
+WAYS = ("auto", "name", "position")
+REGEX = "re:"
+
+Named = tuple[Path, Weight]
+Renamer = Callable[[Path], Path]
+Selector = Callable[..., bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two weights that are taken for the same one, each with its path in its own model."""
+
+    path_a: Path
+    a: Weight
+    path_b: Path
+    b: Weight
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The weights of two models, paired.
+
+    Attributes:
+        pairs: In the order of `a`.
+        only_a: Weights of `a` without a partner.
+        only_b: Weights of `b` without a partner.
+        by: `name` or `position`: how they were paired.
+        why: Why so, as the end of a sentence.
+        left_out: Number of weights of both sides that `include` and `exclude` left out; a pair counts once.
+    """
+
+    pairs: tuple[Pair, ...]
+    only_a: tuple[Named, ...]
+    only_b: tuple[Named, ...]
+    by: str
+    why: str
+    left_out: int = 0
+
+
+def match(
+    a: Model, b: Model, by: str = "auto", rename: Sequence[str] = (), include: Sequence[str] = (), exclude: Sequence[str] = ()
+) -> Match:
+    """Pair the weights of two models.
+
+    Args:
+        a: One model.
+        b: The other.
+        by: `name`: equal paths. `position`: in order; where that does not come out even, aligned by their shapes. `auto`: by
+            name, unless names differ while all shapes agree in order, and no name that both have stands at another place
+            (names of a model without an architecture may be the container's own, and are not asked).
+        rename: `OLD=NEW`, applied in turn to the paths of `a` before they are compared; OLD is a layer or a weight, with `*`
+            and `?`, or a regular expression after `re:`.
+        include: Patterns; a pair stays if one of its two paths, or a layer above it, matches one of them.
+        exclude: Patterns; a pair is left out if one of its two paths, or a layer above it, matches one of them.
+
+    Raises:
+        KmtError: `by` or a pattern is none, or two weights are renamed to one path.
+    """
+    if by not in WAYS:
+        raise KmtError(f"there is no way of pairing called {by!r}", cure=f"use one of {', '.join(WAYS)}")
+    new_path = renamer(rename)
+    of_a, of_b = list(a.weights()), list(b.weights())
+    renamed = [new_path(path) for path, _ in of_a]
+    if rename and len(set(renamed)) < len({path for path, _ in of_a}):
+        twice = next(path for path, count in Counter(renamed).items() if count > 1)
+        raise KmtError(f"several weights are renamed to {join_path(twice)}", cure="make the rename rules more precise")
+    how, why = (
+        (by, "as asked for") if by != "auto" else _choose(renamed, of_a, of_b, a.architecture is not None and b.architecture is not None)
+    )
+    if how == "name":
+        found = _by_name(renamed, [path for path, _ in of_b])
+    else:
+        found, aligned = _by_position([weight.tensor.shape for _, weight in of_a], [weight.tensor.shape for _, weight in of_b])
+        why = f"{why}; {aligned}" if aligned else why
+    return _selected(found, of_a, of_b, how, why, selector(include, exclude))
+
+
+def _choose(renamed: Sequence[Path], of_a: Sequence[Named], of_b: Sequence[Named], names_are_sure: bool) -> tuple[str, str]:
+    """How to pair when that is left open, and why."""
+    names_b = [path for path, _ in of_b]
+    common = set(renamed) & set(names_b)
+    if len(common) == len(renamed) == len(names_b):
+        return "name", "all names agree"
+    same_shapes = [weight.tensor.shape for _, weight in of_a] == [weight.tensor.shape for _, weight in of_b]
+    if same_shapes:
+        places = {path: index for index, path in enumerate(names_b)}
+        in_place = all(places[path] == index for index, path in enumerate(renamed) if path in common)
+        if in_place or not names_are_sure:
+            other = len(renamed) - len(common)
+            return "position", f"{other:,} of {len(renamed):,} names differ, and all shapes agree in order"
+    return "name", f"{len(common):,} names are in both, and shapes do not agree in order" if not same_shapes else (
+        f"{len(common):,} names are in both, at other places"
+    )
+
+
+def _by_name(names_a: Sequence[Path], names_b: Sequence[Path]) -> list[tuple[int, int]]:
+    places: dict[Path, list[int]] = {}
+    for index, path in enumerate(names_b):
+        places.setdefault(path, []).append(index)
+    return [(index, places[path].pop(0)) for index, path in enumerate(names_a) if places.get(path)]
+
+
+def _by_position(shapes_a: Sequence[object], shapes_b: Sequence[object]) -> tuple[list[tuple[int, int]], str]:
+    """Pairs of places, and how they were aligned where that does not come out even."""
+    if len(shapes_a) == len(shapes_b):
+        return [(index, index) for index in range(len(shapes_a))], ""
+    shortest = min(len(shapes_a), len(shapes_b))
+    start = next((index for index in range(shortest) if shapes_a[index] != shapes_b[index]), shortest)
+    rest = shortest - start
+    end = next((index for index in range(rest) if shapes_a[-1 - index] != shapes_b[-1 - index]), rest)
+    pairs = [(index, index) for index in range(start)]
+    middle_a, middle_b = shapes_a[start : len(shapes_a) - end], shapes_b[start : len(shapes_b) - end]
+    for kind, a_from, a_to, b_from, b_to in SequenceMatcher(None, middle_a, middle_b, autojunk=False).get_opcodes():
+        if kind == "equal" or (kind == "replace" and a_to - a_from == b_to - b_from):
+            pairs += [(start + a_from + index, start + b_from + index) for index in range(a_to - a_from)]
+    pairs += [(len(shapes_a) - index, len(shapes_b) - index) for index in range(end, 0, -1)]
+    return pairs, f"{len(shapes_a):,} weights against {len(shapes_b):,} are aligned by their shapes"
+
+
+def _selected(found: Sequence[tuple[int, int]], of_a: Sequence[Named], of_b: Sequence[Named], by: str, why: str, wanted: Selector) -> Match:
+    taken_a, taken_b = {index for index, _ in found}, {index for _, index in found}
+    pairs = [Pair(*of_a[index_a], *of_b[index_b]) for index_a, index_b in found]
+    only_a = [item for index, item in enumerate(of_a) if index not in taken_a]
+    only_b = [item for index, item in enumerate(of_b) if index not in taken_b]
+    kept = tuple(pair for pair in pairs if wanted(pair.path_a, pair.path_b))
+    kept_a, kept_b = (tuple(item for item in items if wanted(item[0])) for items in (only_a, only_b))
+    left_out = len(pairs) + len(only_a) + len(only_b) - len(kept) - len(kept_a) - len(kept_b)
+    return Match(kept, kept_a, kept_b, by, why, left_out)
+
+
+def selector(include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Selector:
+    """A function of the paths of one thing that says whether it is wanted; a pattern for a layer holds for all below it.
+
+    Raises:
+        KmtError: A regular expression is none.
+    """
+    wanted, unwanted = [_pattern(text) for text in include], [_pattern(text) for text in exclude]
+
+    def keeps(*paths: Path) -> bool:
+        names = [name for path in paths for name in _with_parents(path)]
+        if any(matches(name) for matches in unwanted for name in names):
+            return False
+        return not wanted or any(matches(name) for matches in wanted for name in names)
+
+    return keeps
+
+
+def _with_parents(path: Path) -> Iterator[str]:
+    for length in range(1, len(path) + 1):
+        yield join_path(path[:length])
+
+
+def _pattern(text: str) -> Callable[[str], bool]:
+    if text.startswith(REGEX):
+        compiled = _compiled(text.removeprefix(REGEX))
+        return lambda name: compiled.search(name) is not None
+    return lambda name: fnmatchcase(name, text)
+
+
+def renamer(rules: Sequence[str]) -> Renamer:
+    """A function that applies rename rules `OLD=NEW` to a path, in turn; `*` in NEW stands for what the same `*` of OLD matched.
+
+    Raises:
+        KmtError: A rule has no `=`, or its regular expression is none.
+    """
+    compiled = [_rule(rule) for rule in rules]
+
+    def rename(path: Path) -> Path:
+        if not compiled:
+            return path
+        name = join_path(path)
+        try:
+            for expression, template in compiled:
+                name = expression.sub(template, name, count=1)
+        except (re.error, IndexError) as error:
+            raise KmtError(f"a rename rule cannot be applied to {name!r}: {error}") from error
+        return split_path(name)
+
+    return rename
+
+
+def _rule(rule: str) -> tuple[re.Pattern[str], str]:
+    is_regex = rule.startswith(REGEX)
+    old, equals, new = rule.removeprefix(REGEX).rpartition("=") if is_regex else rule.partition("=")
+    if not equals or not old:
+        raise KmtError(f"{rule!r} is not a rename rule", cure="write OLD=NEW, as in encoder=backbone")
+    if is_regex:
+        return _compiled(old), new
+    pieces = [f"({'.*' if piece == '*' else '.'})" if piece in ("*", "?") else re.escape(piece) for piece in re.split(r"([*?])", old)]
+    parts = new.replace("\\", "\\\\").split("*")
+    template = parts[0] + "".join(f"\\g<{number}>{part}" for number, part in enumerate(parts[1:], 1))
+    return _compiled(f"^{''.join(pieces)}(?=/|$)"), template
+
+
+def _compiled(expression: str) -> re.Pattern[str]:
+    try:
+        return re.compile(expression)
+    except re.error as error:
+        raise KmtError(f"{expression!r} is not a regular expression: {error}") from error
