@@ -1,0 +1,94 @@
+"""What differs between two models, aspect by aspect; what one side does not hold is not compared, and said to be so."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from kmodel_tools.differ.aspects import Findings, Task, assets, config, extras, layers, optimizer, trainable, training, weights
+from kmodel_tools.differ.result import ASPECTS, Diff, Pairing, Side
+from kmodel_tools.differ.values import Tolerance
+from kmodel_tools.errors import KmtError
+from kmodel_tools.matcher import Match, match, renamer, selector
+from kmodel_tools.tree import Model, join_path
+
+__all__ = ["ASPECTS", "Diff", "diff"]
+
+_COMPARERS = {
+    "layers": layers,
+    "weights": weights,
+    "trainable": trainable,
+    "config": config,
+    "training": training,
+    "optimizer": optimizer,
+    "assets": assets,
+    "extras": extras,
+}
+
+
+def diff(
+    a: Model,
+    b: Model,
+    by: str = "auto",
+    rtol: float = 0.0,
+    atol: float = 0.0,
+    equal_nan: bool = True,
+    rename: Sequence[str] = (),
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    aspects: Collection[str] = ASPECTS,
+) -> Diff:
+    """Compare two models, whatever containers they are from.
+
+    Two floats are the same if ``|a - b| <= atol + rtol * |b|``; integers, booleans and strings are the same or not. Floats of two
+    precisions are compared after both are cast to float64, which holds all of them exactly; another dtype alone is told, and is
+    no difference. Arrays are read in blocks.
+
+    Args:
+        a: One model, "the old one".
+        b: The other.
+        by: How to pair weights: `auto`, `name`, `position`; see `matcher.match`.
+        rtol: Relative tolerance.
+        atol: Absolute tolerance.
+        equal_nan: Whether NaN equals NaN.
+        rename: `OLD=NEW` rules for the paths of `a`.
+        include: Patterns of layers and weights to be compared; all without any.
+        exclude: Patterns of layers and weights to be left out.
+        aspects: What to compare, of `ASPECTS`; what is not asked for is not read.
+
+    Raises:
+        KmtError: An argument is not understood.
+        FormatError: A value that is needed cannot be read.
+    """
+    unknown = sorted(set(aspects) - set(ASPECTS))
+    if unknown:
+        raise KmtError(f"there is no aspect called {unknown[0]!r}", cure=f"use some of {', '.join(ASPECTS)}")
+    if not (rtol >= 0 and atol >= 0):
+        raise KmtError("a tolerance is negative or NaN", cure="give rtol and atol as numbers from 0 on")
+    pairs = match(a, b, by, rename, include, exclude)
+    tolerance = Tolerance(rtol, atol, equal_nan)
+    task = Task(a, b, pairs, tolerance, renamer(rename), selector(include, exclude))
+    findings = Findings()
+    verdicts = tuple(_COMPARERS[name](task, findings) for name in ASPECTS if name in aspects)
+    return Diff(
+        a=_side(a),
+        b=_side(b),
+        pairing=_pairing(pairs),
+        tolerance=tolerance,
+        aspects=verdicts,
+        **{name: tuple(found) for name, found in findings.lists.items()},
+    )
+
+
+def _side(model: Model) -> Side:
+    return Side(model.name, model.format, dict(model.metadata))
+
+
+def _pairing(pairs: Match) -> Pairing:
+    return Pairing(
+        by=pairs.by,
+        why=pairs.why,
+        pairs=len(pairs.pairs),
+        elements=sum(pair.a.tensor.size for pair in pairs.pairs),
+        left_out=pairs.left_out,
+        renamed=tuple((join_path(pair.path_a), join_path(pair.path_b)) for pair in pairs.pairs if pair.path_a != pair.path_b),
+    )

@@ -1,0 +1,59 @@
+"""Pairs of arrays: which of them changed, and how."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from kmodel_tools.differ.layout import layout_change
+from kmodel_tools.differ.result import WeightChange
+from kmodel_tools.differ.values import Tolerance, difference, kind_of
+from kmodel_tools.tensor import Tensor
+from kmodel_tools.tree import Weight
+
+Partners = tuple[list[tuple[str, Tensor, Tensor]], list[str], list[str]]
+"""Arrays that both sides have, by name, and the names that one has alone."""
+
+
+def array_change(path_a: str, a: Tensor, path_b: str, b: Tensor, tolerance: Tolerance) -> WeightChange | None:
+    """How two arrays differ, or None if shapes, dtypes and values are the same (values within the tolerances).
+
+    Raises:
+        FormatError: A value cannot be read.
+    """
+    facts = (path_a, path_b, a.shape, b.shape, a.dtype.value, b.dtype.value)
+    if a.shape != b.shape:
+        return WeightChange(*facts, differs=True, layout=layout_change(a, b))
+    kinds = kind_of(a.dtype), kind_of(b.dtype)
+    if kinds[0] != kinds[1] and not {"string", "opaque"}.isdisjoint(kinds):
+        return WeightChange(*facts, differs=True)
+    values = difference(a, b, tolerance)
+    differs = values.changed > 0 or kinds[0] != kinds[1]
+    if not differs and a.dtype is b.dtype:
+        return None
+    layout = layout_change(a, b) if values.changed and len(a.shape) > 1 and _may_be_reordered(values.changed, a) else None
+    return WeightChange(*facts, differs=differs, values=values, layout=layout)
+
+
+def _may_be_reordered(changed: int, tensor: Tensor) -> bool:
+    """Whether so many elements changed as do when axes change places; at the least, two of them."""
+    return changed > 1 and len(set(tensor.shape)) < len(tensor.shape)
+
+
+def largest_first(changes: Sequence[WeightChange]) -> tuple[WeightChange, ...]:
+    """Changes of shape, then of values, the largest first, then those of which only the dtype differs."""
+    return tuple(sorted(changes, key=_weight_of))
+
+
+def _weight_of(change: WeightChange) -> tuple[bool, bool, bool, float]:
+    values = change.values
+    size = values.max_abs if values is not None and values.max_abs is not None else math.inf
+    nan = values is not None and values.nans > 0
+    return not change.differs, values is not None, not nan, -size
+
+
+def by_key(a: Sequence[Weight], b: Sequence[Weight], key: Callable[[Weight], str]) -> Partners:
+    """Pair arrays by a name of theirs; of several with one name the last counts."""
+    left, right = {key(item): item.tensor for item in a}, {key(item): item.tensor for item in b}
+    both = [(name, left[name], right[name]) for name in left if name in right]
+    return both, [name for name in left if name not in right], [name for name in right if name not in left]
