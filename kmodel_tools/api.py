@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Sequence
 
+from kmodel_tools.differ.result import ASPECTS, Diff
 from kmodel_tools.digester import Digest
 from kmodel_tools.format import Format, Probe
 from kmodel_tools.formats import all_formats, detect_format, load_format, read_model
@@ -64,6 +66,41 @@ def inspect(model: Readable, stats: bool = False) -> Summary:
     from kmodel_tools.inspector import inspect as _inspect
 
     return _inspect(_model(model), stats)
+
+
+def diff(
+    a: Readable,
+    b: Readable,
+    by: str = "auto",
+    rtol: float = 0.0,
+    atol: float = 0.0,
+    equal_nan: bool = True,
+    rename: Sequence[str] = (),
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    aspects: Collection[str] | None = None,
+) -> Diff:
+    """Compare two models, whatever containers they are in.
+
+    Args:
+        a: A model, or the path of one; "the old one".
+        b: Another.
+        by: How to pair weights: `name`, `position`, or `auto`: by name unless only the order can tell, which the result says.
+        rtol: Two floats are the same if ``|a - b| <= atol + rtol * |b|``.
+        atol: See `rtol`.
+        equal_nan: Whether NaN equals NaN.
+        rename: `OLD=NEW` rules for the paths of `a`; `*` and `?`, or a regular expression after `re:`.
+        include: Patterns (globs, or `re:` and a regular expression) of layers and weights to be compared.
+        exclude: Patterns of layers and weights to be left out.
+        aspects: What to compare, of `layers`, `weights`, `trainable`, `config`, `training`, `optimizer`, `assets`, `extras`; all
+            without any.
+
+    Raises:
+        KmtError: As `read`, for arguments that are not understood, and for values that cannot be read.
+    """
+    from kmodel_tools.differ import diff as _diff
+
+    return _diff(_model(a), _model(b), by, rtol, atol, equal_nan, rename, include, exclude, ASPECTS if aspects is None else aspects)
 
 
 def digest(model: Readable, everything: bool = False) -> Digest:

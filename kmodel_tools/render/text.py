@@ -8,9 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from kmodel_tools.inspector import LayerRow, Summary, WeightRow
-from kmodel_tools.render.words import byte_size, compiled_text, counted, number, plain_class, printable, settings_text, shape_text
+from kmodel_tools.render.words import WIDTH, byte_size, compiled_text, counted, number, plain_class, printable, settings_text, shape_text
 
-WIDTH = 80
 LABEL = 12
 MANY = 60
 """A tree of more rows than this shows its beginning and its end, unless all of it is asked for."""

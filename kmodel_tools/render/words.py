@@ -6,6 +6,8 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+WIDTH = 80
+"""Columns of text that does not go to a terminal."""
 LONGEST_SETTING = 60
 """Characters of a setting that are shown; bytecode and vocabularies are longer."""
 UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
@@ -66,14 +68,15 @@ def compiled_text(config: Mapping[str, Any] | None) -> str | None:
 
 def settings_text(config: Mapping[str, Any]) -> str:
     """A layer's configuration on one line, without what is not set: `units 3, activation relu, kernel_initializer Zeros`."""
-    return ", ".join(f"{key} {_setting(value)}" for key, value in config.items() if value is not None and key != "name")
+    return ", ".join(f"{key} {setting_text(value)}" for key, value in config.items() if value is not None and key != "name")
 
 
-def _setting(value: Any) -> str:
+def setting_text(value: Any) -> str:
+    """One setting for people: an object by its class and what is set in it, a policy by its name."""
     if isinstance(value, Mapping):
         kind = value.get("class_name")
         if kind is None:
-            return "{" + ", ".join(f"{key} {_setting(item)}" for key, item in value.items() if item is not None) + "}"
+            return "{" + ", ".join(f"{key} {setting_text(item)}" for key, item in value.items() if item is not None) + "}"
         inner = value.get("config")
         if kind == "DTypePolicy" and isinstance(inner, Mapping):
             return str(inner.get("name"))
@@ -81,10 +84,10 @@ def _setting(value: Any) -> str:
             return str(kind)
         if isinstance(inner.get("name"), str):  # a layer inside of a wrapper: it has a row of its own
             return f"{kind} {inner['name']}"
-        text = ", ".join(f"{key} {_setting(item)}" for key, item in inner.items() if item is not None)
+        text = ", ".join(f"{key} {setting_text(item)}" for key, item in inner.items() if item is not None)
         return f"{kind}({text})" if text else str(kind)
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(_setting(item) for item in value) + "]"
+        return "[" + ", ".join(setting_text(item) for item in value) + "]"
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return text if len(text) <= LONGEST_SETTING else f"{text[:LONGEST_SETTING]}…"
 
