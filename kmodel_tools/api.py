@@ -92,8 +92,8 @@ def diff(
         rename: `OLD=NEW` rules for the paths of `a`; `*` and `?`, or a regular expression after `re:`.
         include: Patterns (globs, or `re:` and a regular expression) of layers and weights to be compared.
         exclude: Patterns of layers and weights to be left out.
-        aspects: What to compare, of `layers`, `weights`, `trainable`, `config`, `training`, `optimizer`, `assets`, `extras`; all
-            without any.
+        aspects: What to compare, of `layers`, `weights`, `trainable`, `config`, `training_config`, `optimizer`, `assets`,
+            `extras`; all of them if it is None.
 
     Raises:
         KmtError: As `read`, for arguments that are not understood, and for values that cannot be read.

@@ -63,8 +63,9 @@ def match(
         a: One model.
         b: The other.
         by: `name`: equal paths. `position`: in order; where that does not come out even, aligned by their shapes. `auto`: by
-            name, unless names differ while all shapes agree in order, and no name that both have stands at another place
-            (names of a model without an architecture may be the container's own, and are not asked).
+            name, unless names differ while all shapes agree in order (or all roles, if no name is in both), and no name that
+            both have stands at another place. Names of a model without an architecture may be the container's own: then only
+            shapes are asked.
         rename: `OLD=NEW`, applied in turn to the paths of `a` before they are compared; OLD is a layer or a weight, with `*`
             and `?`, or a regular expression after `re:`.
         include: Patterns; a pair stays if one of its two paths, or a layer above it, matches one of them.
@@ -105,6 +106,8 @@ def _choose(renamed: Sequence[Path], of_a: Sequence[Named], of_b: Sequence[Named
         if in_place or not names_are_sure:
             other = len(renamed) - len(common)
             return "position", f"{other:,} of {len(renamed):,} names differ, and all shapes agree in order"
+    if not common and of_a and names_are_sure and [path[-1] for path in renamed] == [path[-1] for path in names_b]:
+        return "position", "no name is in both; roles agree in order, shapes do not all"
     return "name", f"{len(common):,} names are in both, and shapes do not agree in order" if not same_shapes else (
         f"{len(common):,} names are in both, at other places"
     )

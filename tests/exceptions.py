@@ -107,3 +107,20 @@ TABLE = (
 def rows_for(model: str, container: str) -> list[Row]:
     """The rows that apply to a model in a container."""
     return [row for row in TABLE if row.container == container and any(fnmatchcase(model, pattern) for pattern in row.where)]
+
+
+@dataclass(frozen=True)
+class Differs:
+    """Two containers of one model between which `diff` finds differences: which, why, and in which models."""
+
+    containers: frozenset[str]
+    reason: str
+    where: tuple[str, ...]
+
+
+DIFFERENCES: tuple[Differs, ...] = ()
+
+
+def differences_for(model: str, containers: tuple[str, str]) -> list[Differs]:
+    """The rows that apply to a model in two containers."""
+    return [row for row in DIFFERENCES if row.containers == set(containers) and any(fnmatchcase(model, pattern) for pattern in row.where)]

@@ -15,6 +15,8 @@ What releases and containers write differently of the same model, and what it be
     optimizer_config                                          optimizer
     [[{"class_name": "MeanMetricWrapper", …}]]                names of metrics
 
+    synchronized: false, and the like (`ADDED_LATER`)         nothing
+
 Nothing else is touched: a default that one release wrote and another did not is shown as a difference.
 """
 
@@ -36,6 +38,18 @@ LISTS = frozenset({"__tuple__", "TensorShape"})
 GLOROT = {"scale": 1.0, "mode": "fan_avg", "distribution": "uniform"}
 METRICS = {"mae": "mean_absolute_error", "mse": "mean_squared_error", "mape": "mean_absolute_percentage_error", "acc": "accuracy"}
 """Short names that every release takes for the long ones."""
+ADDED_LATER: Mapping[str, Any] = {
+    "synchronized": False,
+    "renorm": False,
+    "sparse": False,
+    "ragged": False,
+    "optional": False,
+    "time_major": False,
+    "zero_output_for_mask": False,
+    "groups": 1,
+    "is_legacy_optimizer": False,
+}
+"""Settings that releases of Keras 2 and 3 added or dropped, with the value that does what a release without them does."""
 UNSET: tuple[Any, ...] = (None, False, 1, [], {})
 """Values of a compiled model's settings that say no more than that they were left alone."""
 
@@ -178,8 +192,11 @@ def normal(node: Any) -> Any:
 def _object(settings: Mapping[str, Any], inside: Collection[int] = ()) -> Normal:
     found: Normal = {}
     for key, value in settings.items():
-        if key not in OF_THE_CONTAINER and value is not None and id(value) not in inside:
+        is_default = key in ADDED_LATER and value == ADDED_LATER[key]
+        if key not in OF_THE_CONTAINER and value is not None and not is_default and id(value) not in inside:
             found[key] = _initializer(value) if key.endswith("_initializer") else normal(value)
+    if "renorm" not in found:
+        found.pop("renorm_momentum", None)  # which has no meaning without it
     return found
 
 

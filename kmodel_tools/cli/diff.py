@@ -63,8 +63,8 @@ def command(
 ) -> int:
     """Show what differs between the models A and B, whatever containers they are in.
 
-    Compared are the aspects layers, weights, trainable, config, training, optimizer, assets, extras. One that a side does not
-    hold is not compared, is said so, and does not change the exit status: 0 the same, 1 different, 2 an error.
+    Compared are the aspects layers, weights, trainable, config, training_config, optimizer, assets, extras. One that a side
+    does not hold is not compared, is said so, and does not change the exit status: 0 the same, 1 different, 2 an error.
 
     Two floats are the same if |a - b| <= atol + rtol * |b|; of two precisions, both are cast. Integers are the same or not.
 
@@ -79,7 +79,7 @@ def command(
     if stat and name_only:
         raise click.UsageError("--stat and --name-only are two forms of one answer: choose one")
     models = api.read(a, from_a), api.read(b, from_b)
-    aspects = tuple(name.strip() for text in only for name in text.split(",") if name.strip()) or None
+    aspects = tuple(name.strip().replace("-", "_") for text in only for name in text.split(",") if name.strip()) or None
     result = api.diff(*models, by, rtol, atol, equal_nan, rename, include, exclude, aspects)
     style = "json" if as_json else "stat" if stat else "names" if name_only else output_format
     if not quiet:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from kmodel_tools.differ.aspects import Findings, Task, assets, config, extras, layers, optimizer, trainable, training, weights
+from kmodel_tools.differ.aspects import Findings, Task, assets, config, extras, layers, optimizer, trainable, training_config, weights
+from kmodel_tools.differ.moved import with_moved
 from kmodel_tools.differ.result import ASPECTS, Diff, Pairing, Side
 from kmodel_tools.differ.values import Tolerance
 from kmodel_tools.errors import KmtError
@@ -18,7 +19,7 @@ _COMPARERS = {
     "weights": weights,
     "trainable": trainable,
     "config": config,
-    "training": training,
+    "training_config": training_config,
     "optimizer": optimizer,
     "assets": assets,
     "extras": extras,
@@ -46,7 +47,8 @@ def diff(
     Args:
         a: One model, "the old one".
         b: The other.
-        by: How to pair weights: `auto`, `name`, `position`; see `matcher.match`.
+        by: How to pair weights: `auto`, `name`, `position`; see `matcher.match`. With `auto`, layers that this leaves over are
+            paired if all of their values are the same.
         rtol: Relative tolerance.
         atol: Absolute tolerance.
         equal_nan: Whether NaN equals NaN.
@@ -65,6 +67,8 @@ def diff(
     if not (rtol >= 0 and atol >= 0):
         raise KmtError("a tolerance is negative or NaN", cure="give rtol and atol as numbers from 0 on")
     pairs = match(a, b, by, rename, include, exclude)
+    if by == "auto" and not {"layers", "weights", "optimizer", "trainable"}.isdisjoint(aspects):
+        pairs = with_moved(pairs)
     tolerance = Tolerance(rtol, atol, equal_nan)
     task = Task(a, b, pairs, tolerance, renamer(rename), selector(include, exclude))
     findings = Findings()

@@ -14,7 +14,7 @@ from kmodel_tools.differ.result import DIFFERENT, NEITHER, NOT_COMPARED, SAME, A
 from kmodel_tools.differ.settings import config_changes, training_changes
 from kmodel_tools.differ.values import Tolerance
 from kmodel_tools.matcher import Match
-from kmodel_tools.tensor import DType, Tensor
+from kmodel_tools.tensor import Tensor
 from kmodel_tools.tree import Asset, Model, Optimizer, Path, Slot, join_path
 
 
@@ -61,7 +61,9 @@ def layers(task: Task, findings: Findings) -> Aspect:
     changes, compared, aside = layer_changes(task.a, task.b, task.match, task.layer_b, task.names_are_sure, task.wanted)
     findings.lists["layers"] = changes
     if not compared and not changes:
-        return Aspect("layers", NOT_COMPARED, "there are none on one side", tuple(aside))
+        if not task.a.layers and not task.b.layers:
+            return Aspect("layers", NEITHER, "")
+        return Aspect("layers", NOT_COMPARED, "none is in both", tuple(aside))
     counts: dict[str, int] = {}
     for change in changes:
         counts[change.kind] = counts.get(change.kind, 0) + 1
@@ -87,7 +89,9 @@ def weights(task: Task, findings: Findings) -> Aspect:
         findings.lists[name] = [WeightRecord(join_path(path), weight.tensor.shape, weight.tensor.dtype.value) for path, weight in items]
     changed = sum(change.differs for change in found)
     values = sum(pair.a.tensor.size for pair in match.pairs)
+    rounded = sum(change.differs and change.values is not None and change.values.rounded_to is not None for change in found)
     parts = [f"{changed:,} of {_counted(len(match.pairs), 'weight')} changed"] if changed else []
+    parts += [f"{'all' if rounded == changed else f'{rounded:,}'} by rounding alone"] if rounded else []
     parts += [f"{len(items):,} in {side} alone" for side, items in (("a", match.only_a), ("b", match.only_b)) if items]
     parts = parts or [f"{_counted(len(match.pairs), 'weight')}, {_counted(values, 'value')}"]
     recast = sum(change.dtype_a != change.dtype_b for change in found)
@@ -107,7 +111,9 @@ def trainable(task: Task, findings: Findings) -> Aspect:
     findings.lists["trainable"] = found
     silent = len(task.match.pairs) - len(known)
     if not known:
-        return Aspect("trainable", NOT_COMPARED, "one side does not say what is trained" if silent else "no weight is in both")
+        if all(pair.a.trainable is None and pair.b.trainable is None for pair in task.match.pairs):
+            return Aspect("trainable", NEITHER, "")
+        return Aspect("trainable", NOT_COMPARED, "one side does not say what is trained")
     aside = [f"{_counted(silent, 'weight')} of which one side does not say it"] if silent else []
     detail = f"{len(found):,} of {_counted(len(known), 'flag')} differ" if found else _counted(len(known), "flag")
     return _verdict("trainable", bool(found), detail, aside)
@@ -126,15 +132,15 @@ def config(task: Task, findings: Findings) -> Aspect:
     return _verdict("config", bool(result.changes), f"{detail}; {result.remark}" if result.remark else detail)
 
 
-def training(task: Task, findings: Findings) -> Aspect:
+def training_config(task: Task, findings: Findings) -> Aspect:
     """What was compiled."""
     a, b = task.a.training_config, task.b.training_config
-    absent = _absent("training", a, b)
+    absent = _absent("training_config", a, b)
     if absent or a is None or b is None:
-        return absent or Aspect("training", NOT_COMPARED, "")
-    found = training_changes(a, b)
-    findings.lists["training"] = found
-    return _verdict("training", bool(found), _counted(len(found), "setting") if found else "loss, metrics, optimizer")
+        return absent or Aspect("training_config", NOT_COMPARED, "")
+    found, aside = training_changes(a, b)
+    findings.lists["training_config"] = found
+    return _verdict("training_config", bool(found), _counted(len(found), "setting") if found else "by key", aside)
 
 
 def optimizer(task: Task, findings: Findings) -> Aspect:
@@ -232,30 +238,19 @@ def _same_bytes(a: Asset, b: Asset) -> bool:
 
 
 def extras(task: Task, findings: Findings) -> Aspect:
-    """Arrays of no layer, by their address in the file; only files of one kind have the same addresses."""
+    """Arrays of no layer, by their address in the file, if both files have it; what one has alone may be called otherwise there."""
     a, b = task.a.extras, task.b.extras
     if not a and not b:
         return Aspect("extras", NEITHER, "")
-    if not task.one_container:
-        return Aspect("extras", NOT_COMPARED, f"{_counted(len(a) + len(b), 'array')} of no layer, which every format names in its own way")
     both, only_a, only_b = by_key(a, b, lambda item: item.key)
-    found = [array_change(key, left, key, right, task.tolerance) for key, left, right in both]
-    alone = [_absent_array(name, task.a if side else task.b, bool(side)) for side, names in ((1, only_a), (0, only_b)) for name in names]
-    changes = largest_first([*alone, *(change for change in found if change is not None)])
-    findings.lists["extras"] = changes
-    differs = any(change.differs for change in changes)
-    total = _counted(len(both) + len(alone), "array")
-    return _verdict("extras", differs, f"{sum(change.differs for change in changes):,} of {total} differ" if differs else total)
-
-
-def _absent_array(key: str, model: Model, in_a: bool) -> WeightChange:
-    """An extra that one side has alone, as an array that has no shape on the other."""
-    tensor = next(item.tensor for item in model.extras if item.key == key)
-    shape, dtype = tensor.shape, tensor.dtype.value
-    nothing = DType.OPAQUE.value
-    return WeightChange(
-        key if in_a else "", "" if in_a else key, shape, shape, dtype if in_a else nothing, nothing if in_a else dtype, True
-    )
+    found = largest_first([change for key, x, y in both if (change := array_change(key, x, key, y, task.tolerance))])
+    findings.lists["extras"] = found
+    aside = [f"{_counted(len(names), 'array')} of no layer in {side} alone" for side, names in (("a", only_a), ("b", only_b)) if names]
+    if not both:
+        return Aspect("extras", NOT_COMPARED, "; ".join(aside))
+    differ = sum(change.differs for change in found)
+    total = _counted(len(both), "array")
+    return _verdict("extras", differ > 0, f"{differ:,} of {total} differ" if differ else total, aside)
 
 
 def _absent(name: str, a: object, b: object) -> Aspect | None:

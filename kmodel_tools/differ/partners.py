@@ -17,13 +17,15 @@ GRAPHS = frozenset({"Model", "Functional"})
 def layer_partners(a: Model, b: Model, match: Match, new_path: Callable[[Path], Path]) -> dict[Path, Path]:
     """The path in `b` of each layer of `a` that has a partner: the layer of its weights, else that of its name.
 
-    Models that were paired by position and have the same classes in the same order are paired layer by layer.
+    Models of the same classes in the same order are paired layer by layer, unless names that both have stand at other places.
     """
     of_a, of_b = list(a.walk()), list(b.walk())
-    both_known = a.architecture is not None and b.architecture is not None
-    if match.by == "position" and both_known and [_structure(*item) for item in of_a] == [_structure(*item) for item in of_b]:
-        return {path_a: path_b for (path_a, _), (path_b, _) in zip(of_a, of_b, strict=True)}
     paths_a, paths_b = {path for path, _ in of_a}, {path for path, _ in of_b}
+    both_known = a.architecture is not None and b.architecture is not None
+    if both_known and [_structure(*item) for item in of_a] == [_structure(*item) for item in of_b]:
+        in_order = {path_a: path_b for (path_a, _), (path_b, _) in zip(of_a, of_b, strict=True)}
+        if match.by == "position" or all(in_order[path] == new_path(path) for path in in_order if new_path(path) in paths_b):
+            return in_order
     found: dict[Path, Path] = {}
     taken: set[Path] = set()
     for pair in match.pairs:

@@ -9,7 +9,7 @@ from typing import Any
 from kmodel_tools.differ.values import Difference, Tolerance
 from kmodel_tools.tensor import Shape
 
-ASPECTS = ("layers", "weights", "trainable", "config", "training", "optimizer", "assets", "extras")
+ASPECTS = ("layers", "weights", "trainable", "config", "training_config", "optimizer", "assets", "extras")
 """What is compared, in the order in which it is told."""
 SAME, DIFFERENT, NOT_COMPARED, NEITHER = "same", "different", "not compared", "in neither"
 
@@ -130,7 +130,7 @@ class Diff:
         only_b: Weights of `b` alone.
         trainable: Weights that are trained on one side only.
         config: Settings of layers and of the model.
-        training: What was compiled, by key.
+        training_config: What was compiled, by key.
         optimizer: Slots and counters that changed, as `weights`.
         optimizer_only: Slots and counters that one side has alone, and an optimizer of another class.
         assets: Files that were added, removed or changed.
@@ -148,7 +148,7 @@ class Diff:
     only_b: tuple[WeightRecord, ...] = ()
     trainable: tuple[SettingChange, ...] = ()
     config: tuple[SettingChange, ...] = ()
-    training: tuple[SettingChange, ...] = ()
+    training_config: tuple[SettingChange, ...] = ()
     optimizer: tuple[WeightChange, ...] = ()
     optimizer_only: tuple[SettingChange, ...] = ()
     assets: tuple[SettingChange, ...] = ()

@@ -90,13 +90,25 @@ def _same_layers(path: Path, a: dict[str, Any], b: dict[str, Any], names: Mappin
     return {**a, ORDER: kept[0]}, {**b, ORDER: kept[1]}
 
 
-def training_changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[SettingChange, ...]:
-    """Compare what two models were compiled with; an optimizer of which one side gives the name alone is compared by that."""
+def training_changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[tuple[SettingChange, ...], list[str]]:
+    """Compare what two models were compiled with.
+
+    A compiled model has an optimizer: where one side has none, or its name alone, the other's settings are not compared.
+
+    Returns:
+        What differs, and what was not compared.
+    """
     left, right = normal_training(a), normal_training(b)
+    aside: list[str] = []
     one, other = left.get("optimizer"), right.get("optimizer")
-    if isinstance(one, dict) and isinstance(other, dict) and ("config" not in one or "config" not in other):
+    if (one is None) is not (other is None):
+        left.pop("optimizer", None)
+        right.pop("optimizer", None)
+        aside.append(f"the optimizer, which {'a' if one is None else 'b'} does not name")
+    elif isinstance(one, dict) and isinstance(other, dict) and ("config" in one) is not ("config" in other):
         left["optimizer"], right["optimizer"] = one.get("class_name"), other.get("class_name")
-    return tuple(compared("", "", left, right))
+        aside.append(f"the optimizer's settings, which {'b' if 'config' in one else 'a'} does not hold")
+    return tuple(compared("", "", left, right)), aside
 
 
 def compared(path_a: str, path_b: str, a: Any, b: Any, key: str = "") -> Iterator[SettingChange]:

@@ -47,7 +47,7 @@ class Difference:
         changed: Number of elements that differ beyond the tolerances.
         max_abs: Largest ``|a - b|``, or None where elements have no distance (strings). NaN is left out of it.
         max_rel: Largest ``|a - b| / |b|``; infinite where `b` is zero and `a` is not.
-        rms: Root of the mean of ``(a - b)**2`` over the elements that are not NaN.
+        rms: Root of the mean of ``(a - b)**2``; what is NaN on one side is left out, what is NaN on both is no difference.
         index: Place of the element that differs most, one beyond the tolerances before one within; None if all are equal.
         value_a: The value of `a` there.
         value_b: The value of `b` there.
@@ -94,6 +94,7 @@ def difference(a: Tensor, b: Tensor, tolerance: Tolerance) -> Difference:
     start = 0
     for left, right in zip(arrays(a), arrays(b), strict=True):
         if tally.may_skip and np.array_equal(left.view(np.uint8), right.view(np.uint8)):
+            tally.numbers += left.size
             start += left.size
             continue
         tally.add(left, right, start)
@@ -122,9 +123,12 @@ def chunks(tensor: Tensor, size: int) -> Iterator[bytes | bytearray | memoryview
     """
     pending = bytearray()
     done = 0
+    expected = None if tensor.dtype.itemsize is None else tensor.nbytes
     for block in tensor.blocks(size):
         view = memoryview(block).cast("B")
         done += len(view)
+        if expected is not None and done > expected:
+            raise CorruptFileError(f"holds more than the {expected} bytes of its shape {tensor.shape}")
         if not pending and len(view) == size:
             yield view
             continue
@@ -132,10 +136,10 @@ def chunks(tensor: Tensor, size: int) -> Iterator[bytes | bytearray | memoryview
         while len(pending) >= size:
             yield bytes(pending[:size])
             del pending[:size]
+    if expected is not None and done != expected:
+        raise CorruptFileError(f"holds {done} bytes where its shape {tensor.shape} needs {expected}")
     if pending:
         yield bytes(pending)
-    if tensor.dtype.itemsize is not None and done != tensor.nbytes:
-        raise CorruptFileError(f"holds {done} bytes where its shape {tensor.shape} needs {tensor.nbytes}")
 
 
 class _Tally:

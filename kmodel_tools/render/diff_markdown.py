@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from kmodel_tools.differ.result import NEITHER, Diff, WeightChange
-from kmodel_tools.render.diff_text import TOP
+from kmodel_tools.render.diff_text import FEW, TOP
 from kmodel_tools.render.diff_words import (
     aspect_details,
     aspect_name,
@@ -16,6 +16,7 @@ from kmodel_tools.render.diff_words import (
     pairing_text,
     paths_text,
     recast_texts,
+    same_settings,
     setting_change,
     side_text,
     value_text,
@@ -62,7 +63,7 @@ def _tables(diff: Diff) -> Iterator[Table]:
         ("Weights in one of the two", ["", "weight", "shape"], _alone(diff)),
         ("Weights of another dtype", ["what"], [[_cell(text)] for text in recast_texts(diff.weights)]),
         ("Trainable flags and settings", ["layer", "setting"], _settings(diff)),
-        ("Training config", ["setting"], [[_cell(setting_change(change))] for change in diff.training]),
+        ("Training config", ["setting"], [[_cell(setting_change(change))] for change in diff.training_config]),
         ("Optimizer", ["what"], [[_cell(optimizer_only_text(change))] for change in diff.optimizer_only]),
         ("Optimizer state", CHANGE, [_weight(change) for change in diff.optimizer if change.differs]),
         ("Assets, in bytes", ["file"], [[_cell(setting_change(change))] for change in diff.assets]),
@@ -94,8 +95,12 @@ def _alone(diff: Diff) -> list[list[str]]:
 
 
 def _settings(diff: Diff) -> list[list[str]]:
-    changes = (*diff.trainable, *diff.config)
-    return [[_cell(paths_text(change.path_a, change.path_b)), _cell(setting_change(change))] for change in changes]
+    rows = []
+    for changes in (*same_settings(diff.trainable), *same_settings(diff.config)):
+        names = ", ".join(paths_text(change.path_a, change.path_b) for change in changes[:FEW])
+        more = f" and {len(changes) - FEW:,} more" if len(changes) > FEW else ""
+        rows.append([_cell(names + more), _cell(setting_change(changes[0]))])
+    return rows
 
 
 def _table(columns: list[str], rows: list[list[str]]) -> list[str]:

@@ -16,6 +16,7 @@ from kmodel_tools.render.diff_words import (
     pairing_text,
     paths_text,
     recast_texts,
+    same_settings,
     setting_change,
     side_text,
     verdict,
@@ -25,6 +26,8 @@ from kmodel_tools.tree import join_path, split_path
 
 TOP = 20
 """Changes of each kind that are shown unless more are asked for."""
+FEW = 6
+"""Layers that are named where one change is in many."""
 BAR = 20
 STATUS = 14
 ASPECT = 17
@@ -58,9 +61,9 @@ def _changes(diff: Diff, top: int, width: int) -> Iterator[list[str]]:
     yield _section("weights, the largest change first", [_weight(change) for change in changed], top, width)
     yield _section("weights in one of the two", alone, top, width)
     yield _section("weights of another dtype", [[text] for text in recast_texts(diff.weights)], top, width)
-    yield _section("trainable flags", [_setting(change) for change in diff.trainable], top, width)
-    yield _section("config", [_setting(change) for change in diff.config], top, width)
-    yield _section("training config", [[setting_change(change)] for change in diff.training], top, width)
+    yield _section("trainable flags", [_setting(changes) for changes in same_settings(diff.trainable)], top, width)
+    yield _section("config", [_setting(changes) for changes in same_settings(diff.config)], top, width)
+    yield _section("training config", [[setting_change(change)] for change in diff.training_config], top, width)
     state = [[optimizer_only_text(change)] for change in diff.optimizer_only]
     state += [_weight(change) for change in diff.optimizer if change.differs]
     yield _section("optimizer", [*state, *([text] for text in recast_texts(diff.optimizer))], top, width)
@@ -82,8 +85,13 @@ def _weight(change: WeightChange) -> list[str]:
     return [f"{paths_text(change.path_a, change.path_b)}  {described(change)}", *(f"    {fact}" for fact in change_facts(change))]
 
 
-def _setting(change: SettingChange) -> list[str]:
-    return [f"{paths_text(change.path_a, change.path_b)}  {setting_change(change)}"]
+def _setting(changes: Sequence[SettingChange]) -> list[str]:
+    """One change of a setting, which may be the same in several layers."""
+    first = f"{setting_change(changes[0])}"
+    names = [paths_text(change.path_a, change.path_b) for change in changes[:FEW]]
+    if len(changes) == 1:
+        return [f"{names[0]}  {first}"]
+    return [f"{first}, in {len(changes):,} places:", ", ".join(names) + (" …" if len(changes) > FEW else "")]
 
 
 def _section(title: str, entries: Sequence[Sequence[str]], top: int, width: int) -> list[str]:
@@ -156,7 +164,7 @@ def _layer_of(change: WeightChange) -> str:
 
 
 def names_text(diff: Diff) -> str:
-    """The paths of what differs, one a line: layers and weights by path; others as `@training`, `@optimizer`, `@assets/NAME`."""
+    """The paths of what differs, one a line: layers and weights by path; others as `@training_config`, `@optimizer`, `@assets/NAME`."""
     found = dict.fromkeys(printable(name) for name in _names(diff) if name)
     return "".join(f"{name}\n" for name in found)
 
@@ -167,8 +175,8 @@ def _names(diff: Diff) -> Iterable[str]:
         yield item.path
     yield from (change.path_b for change in diff.weights if change.differs)
     yield from (change.path_b or "@config" for change in (*diff.trainable, *diff.config))
-    if diff.training:
-        yield "@training"
+    if diff.training_config:
+        yield "@training_config"
     if diff.optimizer_only or any(change.differs for change in diff.optimizer):
         yield "@optimizer"
     yield from (f"@assets/{change.key}" for change in diff.assets)

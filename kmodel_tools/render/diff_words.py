@@ -8,10 +8,9 @@ from kmodel_tools.differ.result import DIFFERENT, NEITHER, NOT_COMPARED, SAME, A
 from kmodel_tools.differ.values import Difference, Scalar
 from kmodel_tools.render.words import counted, number, printable, setting_text, shape_text
 
-ASPECT_NAMES = {"trainable": "trainable flags", "training": "training config"}
+ASPECT_NAMES = {"trainable": "trainable flags", "training_config": "training config"}
 ARROW = "→"
 THE_MODEL = "(the model)"
-NOTHING = "opaque"
 
 
 def aspect_name(name: str) -> str:
@@ -75,9 +74,6 @@ def layer_text(change: LayerChange) -> tuple[str, str]:
 
 def described(change: WeightChange) -> str:
     """Shape and dtype of a weight, both where they differ."""
-    if NOTHING in (change.dtype_a, change.dtype_b) and not (change.path_a and change.path_b):
-        side = "a" if change.path_a else "b"
-        return f"{shape_text(change.shape_a)} in {side} alone"
     shapes, dtypes = shape_text(change.shape_a), change.dtype_a
     if change.shape_a != change.shape_b:
         shapes += f" {ARROW} {shape_text(change.shape_b)}"
@@ -142,6 +138,14 @@ def setting_change(change: SettingChange) -> str:
         "not set" if missing else setting_text(value) for value, missing in ((change.a, change.missing_a), (change.b, change.missing_b))
     )
     return printable(f"{change.key}: {a} {ARROW} {b}")
+
+
+def same_settings(changes: Sequence[SettingChange]) -> list[list[SettingChange]]:
+    """Changes grouped by what changed into what, in the order in which each comes first."""
+    groups: dict[str, list[SettingChange]] = {}
+    for change in changes:
+        groups.setdefault(f"{change.key} {change.missing_a} {change.a!r} {change.missing_b} {change.b!r}", []).append(change)
+    return list(groups.values())
 
 
 def optimizer_only_text(change: SettingChange) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,3 +120,18 @@ def test_containers_of_one_model_have_one_digest(saved: Saved) -> None:
             digests[label] = (digest.values, None if rows or nameless else digest.weights)
     assert len({values for values, _ in digests.values()}) == 1, digests
     assert len({weights for _, weights in digests.values() if weights}) <= 1, digests
+
+
+def test_containers_of_one_model_do_not_differ(saved: Saved) -> None:
+    """Whatever two containers both hold is the same; where one is not whole, or names alone would tell, the table says so."""
+    trees = {label: kmt.read(path) for label, (path, _) in saved.files.items()}
+    for (label_a, a), (label_b, b) in itertools.combinations(trees.items(), 2):
+        containers = saved.files[label_a][1], saved.files[label_b][1]
+        rows = exceptions.differences_for(saved.case.name, containers)
+        result = kmt.diff(a, b)
+        assert result.same == (not rows), f"{label_a}, {label_b}: {_told(result)}"
+
+
+def _told(result: kmt.Diff) -> str:
+    found = [item for items in (result.layers, result.config, result.training, result.optimizer_only) for item in items][:5]
+    return f"{result.pairing.why}; {[aspect for aspect in result.aspects if aspect.status == 'different']}; {found}"
