@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -79,6 +80,20 @@ def test_containers_of_one_model_agree_but_for_the_table(root: Path) -> None:
     if root == ERAS:
         listed = {row for row in exceptions.TABLE if any("/" in pattern for pattern in row.where)}
         assert {row for row, _ in needed} >= {row for row in listed if row.subject != "subclassed model"}
+
+
+@pytest.mark.parametrize("root", list(_roots()))
+def test_containers_of_one_model_do_not_differ(root: Path) -> None:
+    """In whatever two containers: what both hold is the same, and what one does not hold is no difference."""
+    compared = 0
+    for name, containers in _models(root).items():
+        for (container_a, a), (container_b, b) in itertools.permutations(containers.items(), 2):
+            compared += 1
+            result = kmt.diff(a, b)
+            rows = exceptions.differences_for(name, (container_a, container_b))
+            assert result.same == (not rows), f"{name}: {container_a}, {container_b}: {result.pairing.why}, {result.aspects}"
+            assert result.aspect("weights").status != "not compared"
+    assert compared > 50
 
 
 def _stored_weights(path: Path) -> list[Any]:

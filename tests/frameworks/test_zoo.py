@@ -133,5 +133,5 @@ def test_containers_of_one_model_do_not_differ(saved: Saved) -> None:
 
 
 def _told(result: kmt.Diff) -> str:
-    found = [item for items in (result.layers, result.config, result.training, result.optimizer_only) for item in items][:5]
+    found = [item for items in (result.layers, result.config, result.training_config, result.optimizer_only) for item in items][:5]
     return f"{result.pairing.why}; {[aspect for aspect in result.aspects if aspect.status == 'different']}; {found}"

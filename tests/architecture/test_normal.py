@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kmodel_tools.architecture.normal import connections, normal, normal_training, walk_specs
+from kmodel_tools.architecture.spec import model_spec
+
+POLICY: dict[str, Any] = {
+    "module": "keras",
+    "class_name": "DTypePolicy",
+    "config": {"name": "float32"},
+    "registered_name": None,
+    "shared_object_id": 7,
+}
+ZEROS: dict[str, Any] = {"module": "keras.initializers", "class_name": "Zeros", "config": {}, "registered_name": None}
+GLOROT: dict[str, Any] = {
+    "class_name": "VarianceScaling",
+    "config": {"scale": 1.0, "mode": "fan_avg", "distribution": "uniform", "seed": None},
+}
+OLD_ADAM = {"class_name": "Custom>Adam", "config": {"name": "Adam", "learning_rate": 1}}
+NEW_ADAM = {"module": "keras.optimizers", "class_name": "Adam", "config": {"name": "adam", "learning_rate": 1}}
+WRAPPED = [[{"class_name": "MeanMetricWrapper", "config": {"name": "mae", "dtype": "float32", "fn": "mean_absolute_error"}}]]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"dtype": POLICY}, {"dtype": "float32"}),
+        ({"dtype": {"class_name": "Policy", "config": {"name": "mixed_float16"}}}, {"dtype": "mixed_float16"}),
+        ({"bias_initializer": ZEROS}, {"bias_initializer": "zeros"}),
+        ({"bias_initializer": ZEROS}, {"bias_initializer": {"class_name": "Zeros", "config": {}}}),
+        ({"kernel_initializer": GLOROT}, {"kernel_initializer": "glorot_uniform"}),
+        ({"axis": {"class_name": "__tuple__", "items": [1, 2]}}, {"axis": [1, 2]}),
+        ({"shape": {"class_name": "TensorShape", "items": [None, 2]}}, {"shape": [None, 2]}),
+        ({"kernel_regularizer": None, "units": 3}, {"units": 3}),
+        (
+            {"activation": {"module": "builtins", "class_name": "function", "config": "mine", "registered_name": "function"}},
+            {"activation": "mine"},
+        ),
+        ({"class_name": "pkg>Mine", "config": {"x": 1}}, {"class_name": "Mine", "config": {"x": 1}, "registered_name": "pkg>Mine"}),
+        ({"synchronized": False, "renorm": False, "renorm_momentum": 0.99}, {}),
+        ({"groups": 1}, {}),
+    ],
+)
+def test_spellings_of_one_setting(one: Any, other: Any) -> None:
+    assert normal(one) == normal(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"dtype": POLICY}, {"dtype": "float16"}),
+        ({"dtype": {"class_name": "QuantizedDTypePolicy", "config": {"mode": "int8", "source_name": "float32"}}}, {"dtype": "float32"}),
+        ({"kernel_initializer": GLOROT}, {"kernel_initializer": "he_uniform"}),
+        ({"kernel_initializer": GLOROT}, {"kernel_initializer": {**GLOROT, "config": {**GLOROT["config"], "scale": 2.0}}}),
+        ({"synchronized": True}, {}),
+        ({"renorm": True, "renorm_momentum": 0.99}, {"renorm": True}),
+        ({"groups": 2}, {}),
+        ({"activation": "relu"}, {}),
+        ({"class_name": "Mine", "config": {"x": 1}}, {"class_name": "Mine", "config": {"x": 2}}),
+    ],
+)
+def test_settings_that_differ_stay_different(one: Any, other: Any) -> None:
+    assert normal(one) != normal(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"metrics": WRAPPED}, {"metrics": ["mae"]}),
+        ({"metrics": None, "run_eagerly": False, "steps_per_execution": 1, "jit_compile": None}, {}),
+        ({"loss": "mse"}, {"loss": "mean_squared_error"}),
+        ({"optimizer_config": OLD_ADAM}, {"optimizer": NEW_ADAM}),
+    ],
+)
+def test_spellings_of_one_training_config(one: Any, other: Any) -> None:
+    assert normal_training(one) == normal_training(other)
+
+
+def test_training_configs_that_differ() -> None:
+    assert normal_training({"metrics": ["mae"]}) != normal_training({"metrics": ["mse"]})
+    assert normal_training({"loss": {"out": "mse"}}) != normal_training({"loss": {"out": "mae"}})
+    assert normal_training({"steps_per_execution": 4}) != normal_training({})
+
+
+def _functional(inbound: list[Any], inputs: list[Any]) -> dict[str, Any]:
+    layers = [
+        {"class_name": "InputLayer", "name": "x", "config": {"name": "x"}, "inbound_nodes": []},
+        {"class_name": "Add", "name": "add", "config": {"name": "add"}, "inbound_nodes": inbound},
+    ]
+    return {"class_name": "Functional", "config": {"name": "m", "layers": layers, "input_layers": inputs, "output_layers": [["add", 0, 0]]}}
+
+
+def _calls(inbound: list[Any], inputs: list[Any], with_calls: bool = False) -> Any:
+    root = model_spec(_functional(inbound, inputs)).root
+    return connections((), root, {("x",): "renamed"}, with_calls)[("add",)]
+
+
+def _tensor(*history: Any) -> dict[str, Any]:
+    return {"class_name": "__keras_tensor__", "config": {"shape": [None, 2], "dtype": "float32", "keras_history": list(history)}}
+
+
+def test_connections_of_both_generations() -> None:
+    old = _calls([[["x", 0, 0, {}], ["x", 1, 0, {"training": False}]]], [["x", 0, 0]])
+    new = _calls([{"args": [[_tensor("x", 0, 0), _tensor("x", 0, 0)]], "kwargs": {"training": False, "mask": None}}], ["x", 0, 0])
+    assert old == new == [["renamed", "renamed", {"training": False}]]
+    assert _calls([[["x", 1, 2, {}]]], [], with_calls=True) == [["renamed (call 1) (output 2)"]]
+    mask = {"args": [_tensor("x", 0, 0)], "kwargs": {"mask": _tensor("x", 0, 1)}}
+    assert _calls([mask], []) == [["renamed", "renamed (output 1)"]]
+
+
+def test_every_configuration_is_walked_once() -> None:
+    lstm = {"class_name": "LSTM", "config": {"name": "lstm", "units": 2}}
+    both = {"class_name": "Bidirectional", "config": {"name": "both", "layer": lstm}}
+    attention = {"class_name": "MultiHeadAttention", "config": {"name": "mha", "num_heads": 1, "key_dim": 2}}
+    root = model_spec({"class_name": "Sequential", "config": {"name": "m", "layers": [both, attention]}}).root
+    assert [path for path, _ in walk_specs(root)] == [(), ("both",), ("both", "forward_layer"), ("mha",)]
