@@ -108,9 +108,8 @@ def _choose(renamed: Sequence[Path], of_a: Sequence[Named], of_b: Sequence[Named
             return "position", f"{other:,} of {len(renamed):,} names differ, and all shapes agree in order"
     if not common and of_a and names_are_sure and [path[-1] for path in renamed] == [path[-1] for path in names_b]:
         return "position", "no name is in both; roles agree in order, shapes do not all"
-    return "name", f"{len(common):,} names are in both, and shapes do not agree in order" if not same_shapes else (
-        f"{len(common):,} names are in both, at other places"
-    )
+    shared = {0: "no name is", 1: "1 name is"}.get(len(common), f"{len(common):,} names are")
+    return "name", f"{shared} in both, {'at other places' if same_shapes else 'and shapes do not agree in order'}"
 
 
 def _by_name(names_a: Sequence[Path], names_b: Sequence[Path]) -> list[tuple[int, int]]:

@@ -111,8 +111,11 @@ def trainable(task: Task, findings: Findings) -> Aspect:
     findings.lists["trainable"] = found
     silent = len(task.match.pairs) - len(known)
     if not known:
-        if all(pair.a.trainable is None and pair.b.trainable is None for pair in task.match.pairs):
+        flags = [[weight.trainable for _, weight in model.weights()] for model in (task.a, task.b)]
+        if not any(flag is not None for side in flags for flag in side):
             return Aspect("trainable", NEITHER, "")
+        if not task.match.pairs:
+            return Aspect("trainable", NOT_COMPARED, "no weight is in both")
         return Aspect("trainable", NOT_COMPARED, "one side does not say what is trained")
     aside = [f"{_counted(silent, 'weight')} of which one side does not say it"] if silent else []
     detail = f"{len(found):,} of {_counted(len(known), 'flag')} differ" if found else _counted(len(known), "flag")

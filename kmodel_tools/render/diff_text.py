@@ -135,7 +135,7 @@ def stat_text(diff: Diff, width: int = WIDTH) -> str:
     names = min(max((len(name) for name, *_ in rows), default=0), width // 2)
     counts = max((len(count) for _, count, _ in rows), default=0)
     lines = [f" {name:<{names}} | {count:>{counts}} {bar}".rstrip() for name, count, bar in rows]
-    return "\n".join([*lines, f" {verdict(diff)}"]) + "\n"
+    return "\n".join([*lines, *_wrapped(verdict(diff), width, " ", "   ")]) + "\n"
 
 
 def _stat_rows(diff: Diff) -> Iterator[tuple[str, str, str]]:

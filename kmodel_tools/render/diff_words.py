@@ -48,7 +48,8 @@ STATUSES = (DIFFERENT, SAME, NOT_COMPARED, NEITHER)
 
 def aspect_details(aspect: Aspect) -> list[str]:
     """What was compared of an aspect, and what was not."""
-    return [printable(aspect.detail), *(f"not compared: {printable(text)}" for text in aspect.not_compared)]
+    aside = [f"not compared: {printable('; '.join(aspect.not_compared))}"] if aspect.not_compared else []
+    return [printable(aspect.detail), *aside]
 
 
 def paths_text(path_a: str, path_b: str) -> str:
@@ -134,9 +135,10 @@ def _value(value: Scalar | None, digits: int) -> str:
 
 def setting_change(change: SettingChange) -> str:
     """A setting's key with both values: `units: 10 → 12`; `not set` where there is none."""
-    a, b = (
-        "not set" if missing else setting_text(value) for value, missing in ((change.a, change.missing_a), (change.b, change.missing_b))
-    )
+    if isinstance(change.a, float) and isinstance(change.b, float):
+        return f"{printable(change.key)}: {value_text(change.a, change.b)}"
+    a = "not set" if change.missing_a else setting_text(change.a)
+    b = "not set" if change.missing_b else setting_text(change.b)
     return printable(f"{change.key}: {a} {ARROW} {b}")
 
 
