@@ -49,6 +49,12 @@ def test_the_readme_shows_what_inspect_prints() -> None:
     assert shown[2] == golden.read_text(encoding="utf-8")
 
 
+def test_the_readme_shows_what_diff_prints() -> None:
+    shown = re.search(r"\$ kmt diff (\S+ \S+)\n(.*?)```", README, re.DOTALL)
+    assert shown is not None
+    assert shown[2] == (ROOT / "sample_models" / "diff" / "training.txt").read_text(encoding="utf-8")
+
+
 def test_commands_in_the_readme_parse() -> None:
     commands = re.findall(r"`(kmt [^`]+)`", README)
     assert len(commands) > 6

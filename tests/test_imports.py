@@ -45,6 +45,11 @@ def test_inspecting_loads_no_framework(path: object) -> None:
         assert not modules & {"h5py", "numpy"}
 
 
+def test_comparing_loads_no_framework() -> None:
+    first, second = SAMPLES / "keras_h5" / "keras-3.15.1.h5", SAMPLES / "keras_archive" / "keras-3.15.1_trained.keras"
+    assert not command("diff", str(first), str(second)) & FRAMEWORKS
+
+
 def test_only_the_modules_of_the_formats_in_question_are_loaded() -> None:
     modules = loaded(f"import kmodel_tools\nkmodel_tools.read({str(SAMPLES / 'keras_h5' / 'keras-2.3.1.h5')!r})")
     assert "kmodel_tools.formats.keras_h5" in modules
