@@ -63,9 +63,9 @@ def match(
         a: One model.
         b: The other.
         by: `name`: equal paths. `position`: in order; where that does not come out even, aligned by their shapes. `auto`: by
-            name, unless names differ while all shapes agree in order (or all roles, if no name is in both), and no name that
-            both have stands at another place. Names of a model without an architecture may be the container's own: then only
-            shapes are asked.
+            name, unless names differ while all shapes agree in order (or all roles, if no name is in both), and either no name
+            that both have stands at another place, or names differ in their numbers alone. Names of a model without an
+            architecture may be the container's own: then only shapes are asked.
         rename: `OLD=NEW`, applied in turn to the paths of `a` before they are compared; OLD is a layer or a weight, with `*`
             and `?`, or a regular expression after `re:`.
         include: Patterns; a pair stays if one of its two paths, or a layer above it, matches one of them.
@@ -106,10 +106,17 @@ def _choose(renamed: Sequence[Path], of_a: Sequence[Named], of_b: Sequence[Named
         if in_place or not names_are_sure:
             other = len(renamed) - len(common)
             return "position", f"{other:,} of {len(renamed):,} names differ, and all shapes agree in order"
+        if [_without_numbers(path) for path in renamed] == [_without_numbers(path) for path in names_b]:
+            return "position", "names differ in their numbers alone, and all shapes agree in order"
     if not common and of_a and names_are_sure and [path[-1] for path in renamed] == [path[-1] for path in names_b]:
         return "position", "no name is in both; roles agree in order, shapes do not all"
     shared = {0: "no name is", 1: "1 name is"}.get(len(common), f"{len(common):,} names are")
     return "name", f"{shared} in both, {'at other places' if same_shapes else 'and shapes do not agree in order'}"
+
+
+def _without_numbers(path: Path) -> Path:
+    """A path without what Keras appends to the name of each further layer of a class: `dense_2` → `dense`."""
+    return tuple(re.sub(r"_\d+$", "", part) for part in path)
 
 
 def _by_name(names_a: Sequence[Path], names_b: Sequence[Path]) -> list[tuple[int, int]]:

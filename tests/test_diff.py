@@ -175,7 +175,7 @@ NASTY = "x\x1b[31m|`<b>@you#1\n"
 def test_names_from_files_cannot_write_to_the_terminal_or_the_page() -> None:
     def named(values: float, kind: str) -> kmodel_tools.Model:
         layer = tree.Layer(NASTY, class_name=kind, weights=(tree.Weight(NASTY, kmodel_tools.Tensor.of(WEIGHT + values), NASTY),))
-        return kmodel_tools.Model(layers=(layer,), metadata={"dialect": NASTY}, training_config={NASTY: values})
+        return kmodel_tools.Model(layers=(layer,), metadata={"dialect": NASTY}, training_config={NASTY: f"{values} {NASTY}"})
 
     result = kmodel_tools.diff(named(0, "A"), named(1, NASTY))
     for text in (diff_text(result, (NASTY, "b"), (NASTY, "b")), stat_text(result), names_text(result)):

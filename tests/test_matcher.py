@@ -49,6 +49,15 @@ def test_a_name_at_another_place_is_believed_if_both_know_their_names() -> None:
     assert match(A, model(*moved, architecture=False)).by == "position"
 
 
+def test_names_that_were_counted_on_are_paired_by_position() -> None:
+    first = model(("dense/kernel", (3, 3)), ("dense_1/kernel", (3, 3)))
+    again = model(("dense_1/kernel", (3, 3)), ("dense_2/kernel", (3, 3)))
+    found = match(first, again)
+    assert (found.by, found.why) == ("position", "names differ in their numbers alone, and all shapes agree in order")
+    swapped = model(("dense_1/kernel", (3, 3)), ("dense/kernel", (3, 3)))
+    assert match(first, swapped).by == "name"
+
+
 def test_without_a_common_name_roles_in_order_are_enough() -> None:
     found = match(A, model(("x/kernel", (2, 3)), ("y/kernel", (3, 4)), ("z/kernel", (4, 3))))
     assert (found.by, len(found.pairs)) == ("position", 3)

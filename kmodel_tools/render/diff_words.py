@@ -114,7 +114,7 @@ def _amounts(values: Difference) -> str:
 def _percent(values: Difference) -> str:
     if values.size < 2:
         return ""
-    share = 100 * values.fraction
+    share = 100.0 if values.changed == values.size else min(99.9, 100 * values.fraction)
     text = f"{share:.1f}" if share >= 0.1 else f"{share:.2g}"
     return f" ({'100' if values.changed == values.size else text} %)"
 

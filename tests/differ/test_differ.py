@@ -143,6 +143,19 @@ def test_names_of_a_container_are_not_compared() -> None:
     assert "names of layers (1 differ)" in result.aspect("layers").not_compared[0]
 
 
+def test_classes_of_a_container_are_not_compared() -> None:
+    other = model(replace(dense(), class_name="Guess"), architecture=None, format="keras-weights")
+    assert kmt.diff(model(), other).same
+
+
+def test_a_weight_of_a_layer_that_is_in_both_has_not_moved() -> None:
+    before = model(dense("a"), dense("b", KERNEL + 1))
+    alone = Layer("new", class_name="Dense", weights=(weight("bias", BIAS),))
+    after = model(replace(dense("a"), weights=dense("a").weights[:1]), dense("b", KERNEL + 1), alone)
+    result = kmt.diff(before, after)
+    assert [item.path for item in (*result.only_a, *result.only_b)] == ["a/bias", "new/bias"]
+
+
 def test_a_layer_that_kept_its_values_is_found_under_its_new_name() -> None:
     before = model(dense("a"), dense("b", KERNEL + 1), dense("c", KERNEL + 2))
     after = model(dense("c", KERNEL + 2), dense("new", KERNEL + 1), dense("a", np.zeros((5, 3), np.float32)))
@@ -237,6 +250,13 @@ def test_a_slot_that_another_container_does_not_hold_is_not_compared() -> None:
     result = kmt.diff(trained(dense()), checkpoint)
     assert result.same
     assert "momentum of 2 weights in b's optimizer alone" in result.aspect("optimizer").not_compared
+
+
+def test_a_slot_is_missing_if_the_other_weights_have_theirs() -> None:
+    whole = trained(dense())
+    assert whole.optimizer is not None
+    part = replace(whole, format="other", optimizer=replace(whole.optimizer, slots=whole.optimizer.slots[:1]))
+    assert [(change.key, change.path_a) for change in kmt.diff(whole, part).optimizer_only] == [("velocity", "d1/bias")]
 
 
 def test_assets(tmp_path: Path) -> None:

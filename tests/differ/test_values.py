@@ -148,6 +148,16 @@ def test_the_worst_is_beyond_the_tolerances_if_anything_is() -> None:
     assert difference(Tensor.of(a), Tensor.of(b), Tolerance(rtol=1.0)).index == (0,)
 
 
+def test_blocks_that_are_equal_count_for_the_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(values.arrays, "__defaults__", (4,))
+    a = np.zeros(16)
+    b = a.copy()
+    b[5] = b[9] = 2.0
+    found = difference(Tensor.of(a), Tensor.of(b), EXACT)
+    assert found.rms == math.sqrt(8 / 16)
+    assert found.index == (5,)  # the first of those that differ most
+
+
 def test_infinity_is_near_to_nothing() -> None:
     a, b = np.array([np.inf, 1.0]), np.array([np.inf, np.inf])
     assert difference(Tensor.of(a), Tensor.of(b), Tolerance(rtol=1.0, atol=1e30)).changed == 1
