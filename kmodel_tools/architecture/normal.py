@@ -5,6 +5,7 @@ What releases and containers write differently of the same model, and what it be
     module, registered_name, build_config, compile_config, shared_object_id   nothing
     null, or no such key                                      nothing
     "pkg>Dense", "Dense"                                      Dense
+    OrthogonalInitializer                                     Orthogonal
     {"class_name": "DTypePolicy", "config": {"name": n}}      n; Policy and FloatDTypePolicy too
     {"class_name": "__tuple__" or "TensorShape", "items": l}  l
     {"class_name": "function", "config": n}                   n
@@ -33,6 +34,8 @@ from kmodel_tools.tree import Path, split_path
 
 OF_THE_CONTAINER = frozenset({"module", "registered_name", "build_config", "compile_config", "shared_object_id"})
 """Keys of an object that say how it was stored, or restate the rest of it."""
+OLD_CLASSES = {"OrthogonalInitializer": "Orthogonal", "IdentityInitializer": "Identity"}
+"""What Keras 3.0 to 3.6 wrote for classes that Keras 2, and Keras 3 since 3.8, call otherwise."""
 POLICIES = frozenset({"DTypePolicy", "FloatDTypePolicy", "Policy", "PolicyV1"})
 LISTS = frozenset({"__tuple__", "TensorShape"})
 GLOROT = {"scale": 1.0, "mode": "fan_avg", "distribution": "uniform"}
@@ -46,14 +49,31 @@ ADDED_LATER: Mapping[str, Any] = {
     "optional": False,
     "time_major": False,
     "zero_output_for_mask": False,
+    "use_gate": False,
+    "trainable": True,
     "groups": 1,
     "is_legacy_optimizer": False,
 }
-"""Settings that releases of Keras 2 and 3 added or dropped, with the value that does what a release without them does."""
+"""Settings that not every release of Keras 2 and 3 writes, with the value that does what a release without them does."""
 UNSET: tuple[Any, ...] = (None, False, 1, [], {})
 """Values of a compiled model's settings that say no more than that they were left alone."""
 
+DEEPEST = 200
+"""Configurations nested deeper than this are left alone: no release writes them, and a forged one must not exhaust the stack."""
+
 Normal = dict[str, Any]
+
+
+def is_too_deep(node: Any) -> bool:
+    """Whether a configuration is nested deeper than `DEEPEST`."""
+    stack = [(node, 0)]
+    while stack:
+        item, depth = stack.pop()
+        if depth > DEEPEST:
+            return True
+        below = item.values() if isinstance(item, Mapping) else item if isinstance(item, (list, tuple)) else ()
+        stack.extend((child, depth + 1) for child in below)
+    return False
 
 
 def walk_specs(root: LayerSpec) -> Iterator[tuple[Path, LayerSpec]]:
@@ -229,8 +249,9 @@ def _initializer(value: Any) -> Any:
 
 
 def plain_class(name: str) -> str:
-    """A class without the package that it was registered under: `Custom>Adam` → `Adam`."""
-    return name.rpartition(">")[2]
+    """A class under its latest name, without the package that it was registered under: `Custom>Adam` → `Adam`."""
+    plain = name.rpartition(">")[2]
+    return OLD_CLASSES.get(plain, plain)
 
 
 # What was compiled.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from kmodel_tools.architecture.normal import is_too_deep
 from kmodel_tools.architecture.optimizers import kind_of as optimizer_kind
 from kmodel_tools.differ.arrays import array_change, by_key, largest_first
 from kmodel_tools.differ.partners import layer_changes, layer_partners
@@ -259,7 +260,9 @@ def extras(task: Task, findings: Findings) -> Aspect:
 def _absent(name: str, a: object, b: object) -> Aspect | None:
     if a is None and b is None:
         return Aspect(name, NEITHER, "")
-    return Aspect(name, NOT_COMPARED, f"{'a' if a is None else 'b'} holds none") if a is None or b is None else None
+    if a is None or b is None:
+        return Aspect(name, NOT_COMPARED, f"{'a' if a is None else 'b'} holds none")
+    return Aspect(name, NOT_COMPARED, "one is nested too deeply") if is_too_deep(a) or is_too_deep(b) else None
 
 
 def _verdict(name: str, differs: bool, detail: str, aside: list[str] | None = None) -> Aspect:

@@ -42,6 +42,8 @@ WRAPPED = [[{"class_name": "MeanMetricWrapper", "config": {"name": "mae", "dtype
         ({"class_name": "pkg>Mine", "config": {"x": 1}}, {"class_name": "Mine", "config": {"x": 1}, "registered_name": "pkg>Mine"}),
         ({"synchronized": False, "renorm": False, "renorm_momentum": 0.99}, {}),
         ({"groups": 1}, {}),
+        ({"trainable": True}, {}),
+        ({"recurrent_initializer": {"class_name": "OrthogonalInitializer", "config": {}}}, {"recurrent_initializer": "orthogonal"}),
     ],
 )
 def test_spellings_of_one_setting(one: Any, other: Any) -> None:
@@ -58,6 +60,7 @@ def test_spellings_of_one_setting(one: Any, other: Any) -> None:
         ({"synchronized": True}, {}),
         ({"renorm": True, "renorm_momentum": 0.99}, {"renorm": True}),
         ({"groups": 2}, {}),
+        ({"trainable": False}, {}),
         ({"activation": "relu"}, {}),
         ({"class_name": "Mine", "config": {"x": 1}}, {"class_name": "Mine", "config": {"x": 2}}),
     ],

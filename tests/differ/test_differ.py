@@ -196,6 +196,15 @@ def test_a_configuration_that_cannot_be_followed_is_compared_as_it_is() -> None:
     assert "cannot be followed" in result.aspect("config").detail
 
 
+def test_a_configuration_nested_too_deeply_is_not_compared() -> None:
+    deep: Any = 1
+    for _ in range(900):
+        deep = [deep]
+    result = kmt.diff(model(architecture=config(units=deep)), model(architecture=config(units=3)))
+    assert (statuses(result)["config"], result.aspect("config").detail) == (NOT_COMPARED, "one is nested too deeply")
+    assert kmt.diff(model(training_config={"x": deep}), model(training_config={"x": deep})).same
+
+
 def test_the_order_of_a_sequential() -> None:
     def stacked(*names: str) -> Mapping[str, Any]:
         layers = [{"class_name": "ReLU", "config": {"name": name}} for name in names]
