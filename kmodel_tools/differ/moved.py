@@ -12,11 +12,16 @@ from kmodel_tools.matcher import Match, Named, Pair
 from kmodel_tools.tensor import Tensor
 from kmodel_tools.tree import Path
 
+FEW = 4
+"""A layer of fewer values than this is not told by them: many hold a single zero."""
+
 Layers = dict[Path, list[Named]]
 
 
 def with_moved(match: Match) -> Match:
     """A match in which layers without any partner are paired with those of the same shapes, dtypes and values on the other side.
+
+    Layers of a few values are left alone.
 
     Values are read only of layers for which the other side has one with the same shapes and dtypes.
 
@@ -54,7 +59,7 @@ def _by_layer(items: Sequence[Named], paired: set[Path]) -> Layers:
     for path, weight in items:
         if path[:-1] not in paired:
             found[path[:-1]].append((path, weight))
-    return found
+    return {path: weights for path, weights in found.items() if sum(weight.tensor.size for _, weight in weights) >= FEW}
 
 
 def _kind(weights: Sequence[Named]) -> tuple[str, ...]:

@@ -90,7 +90,7 @@ def change_facts(change: WeightChange) -> list[str]:
         facts.append(f"{change.layout}: the same values" if not change.layout.startswith("the same") else change.layout)
     values = change.values
     if values is None:
-        return facts or (["shapes differ"] if change.shape_a != change.shape_b else [])
+        return facts
     if values.changed:
         facts.append(_amounts(values))
     if values.rounded_to is not None:

@@ -148,6 +148,14 @@ def test_classes_of_a_container_are_not_compared() -> None:
     assert kmt.diff(model(), other).same
 
 
+def test_a_few_equal_values_do_not_tell_a_layer() -> None:
+    def small(name: str) -> Layer:
+        return Layer(name, weights=(weight("decay", np.zeros(())),))
+
+    before, after = model(dense("a"), small("x")), model(dense("a", KERNEL[:1]), small("y"))
+    assert [change.kind for change in kmt.diff(before, after).layers] == ["removed", "added"]
+
+
 def test_a_weight_of_a_layer_that_is_in_both_has_not_moved() -> None:
     before = model(dense("a"), dense("b", KERNEL + 1))
     alone = Layer("new", class_name="Dense", weights=(weight("bias", BIAS),))
