@@ -46,7 +46,7 @@ def test_one_value(capsys: pytest.CaptureFixture[str], changed: str) -> None:
     result = Outcome(capsys, H5, changed)
     assert result.status == 1
     assert "my_d1/kernel  (4, 3) float32" in result.out
-    assert "1 of 12 values changed (8.3 %), max abs 0.5" in result.out
+    assert "1 of 12 values (8.3 %), max abs 0.5" in result.out
     assert "at [2, 1]: -0.5928488 → -0.09284878" in result.out
     assert "my_d2  activation: linear → relu" in result.out
 

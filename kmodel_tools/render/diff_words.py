@@ -91,7 +91,7 @@ def change_facts(change: WeightChange) -> list[str]:
     values = change.values
     if values is None:
         return facts
-    if values.changed:
+    if values.changed and (values.size > 1 or values.index is None):
         facts.append(_amounts(values))
     if values.rounded_to is not None:
         narrow, wide = ("b", "a") if change.dtype_b == values.rounded_to else ("a", "b")
@@ -104,19 +104,19 @@ def change_facts(change: WeightChange) -> list[str]:
 
 
 def _amounts(values: Difference) -> str:
-    parts = [f"{values.changed:,} of {counted(values.size, 'value')} changed{_percent(values)}"]
+    parts = [_count(values)]
     named = (("max abs", values.max_abs), ("max rel", values.max_rel), ("RMS", values.rms))
     parts += [f"{name} {number(value)}" for name, value in named if value is not None and values.changed > values.nans]
     parts += [f"{values.nans:,} NaN on one side"] if values.nans else []
     return ", ".join(parts)
 
 
-def _percent(values: Difference) -> str:
-    if values.size < 2:
-        return ""
-    share = 100.0 if values.changed == values.size else min(99.9, 100 * values.fraction)
-    text = f"{share:.1f}" if share >= 0.1 else f"{share:.2g}"
-    return f" ({'100' if values.changed == values.size else text} %)"
+def _count(values: Difference) -> str:
+    """How many values changed: `1 of 12 values (8.3 %)`, `all 12 values`."""
+    if values.changed == values.size:
+        return f"all {counted(values.size, 'value')}"
+    share = min(99.9, 100 * values.fraction)
+    return f"{values.changed:,} of {counted(values.size, 'value')} ({f'{share:.1f}' if share >= 0.1 else f'{share:.2g}'} %)"
 
 
 def value_text(a: Scalar | None, b: Scalar | None) -> str:
