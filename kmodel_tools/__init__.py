@@ -11,12 +11,15 @@ import types
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kmodel_tools.api import convert as convert
     from kmodel_tools.api import detect as detect
     from kmodel_tools.api import diff as diff
     from kmodel_tools.api import digest as digest
     from kmodel_tools.api import formats as formats
     from kmodel_tools.api import inspect as inspect
     from kmodel_tools.api import read as read
+    from kmodel_tools.api import write as write
+    from kmodel_tools.converter import Conversion as Conversion
     from kmodel_tools.differ.result import Diff as Diff
     from kmodel_tools.digester import Digest as Digest
     from kmodel_tools.errors import AmbiguousFormatError as AmbiguousFormatError
@@ -43,7 +46,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "kmodel_tools.api": ("detect", "diff", "digest", "formats", "inspect", "read"),
+    "kmodel_tools.api": ("convert", "detect", "diff", "digest", "formats", "inspect", "read", "write"),
+    "kmodel_tools.converter": ("Conversion",),
     "kmodel_tools.differ.result": ("Diff",),
     "kmodel_tools.digester": ("Digest",),
     "kmodel_tools.errors": (

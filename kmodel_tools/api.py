@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from kmodel_tools.differ.result import ASPECTS, Diff
 from kmodel_tools.digester import Digest
-from kmodel_tools.format import Format, Probe
+from kmodel_tools.errors import KmtError
+from kmodel_tools.format import Container, Format, Probe
 from kmodel_tools.formats import all_formats, detect_format, load_format, read_model
 from kmodel_tools.inspector import Summary
+from kmodel_tools.tensor import DType
 from kmodel_tools.tree import Model
+
+if TYPE_CHECKING:
+    from kmodel_tools.converter import Conversion, Progress
 
 Readable = str | os.PathLike[str] | Model
 
@@ -116,6 +122,100 @@ def digest(model: Readable, everything: bool = False) -> Digest:
     from kmodel_tools.digester import digest as _digest
 
     return _digest(_model(model), everything)
+
+
+def write(
+    model: Model,
+    path: str | os.PathLike[str],
+    format: str | None = None,
+    overwrite: bool = False,
+    options: Mapping[str, str] | None = None,
+) -> None:
+    """Write a model as it is; `convert` also says what is carried and what is lost.
+
+    Args:
+        model: The model.
+        path: Where to write.
+        format: The name of the format, or None to go by the suffix of `path`.
+        overwrite: Whether a file that is there may be replaced.
+        options: Options of the format, by name.
+
+    Raises:
+        ConversionError: The format cannot hold the model.
+        KmtError: The file is there already, or cannot be written.
+    """
+    convert(model, path, to=format, overwrite=overwrite, options=options)
+
+
+def convert(
+    source: Readable,
+    destination: str | os.PathLike[str],
+    to: str | None = None,
+    like: Readable | None = None,
+    weights_only: bool = False,
+    optimizer: bool = True,
+    select: Sequence[str] = (),
+    drop: Sequence[str] = (),
+    dtype: str | None = None,
+    lossy: bool = False,
+    overwrite: bool = False,
+    options: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+) -> Conversion:
+    """Write a model in another format, and say what was carried, concluded and lost.
+
+    Args:
+        source: A model, or the path of one.
+        destination: Where to write.
+        to: The name of the format, or None to go by the suffix of `destination`.
+        like: A model whose architecture and layout the weights take on, or the path of one or of an architecture in JSON.
+        weights_only: Leave out architecture, training configuration, optimizer and files of layers.
+        optimizer: Whether to carry the optimizer's state.
+        select: Patterns of the weights to carry; `*` and `?`, or a regular expression after `re:`.
+        drop: Patterns of the weights not to carry.
+        dtype: Precision to round floating-point weights to, by Keras's name of it.
+        lossy: Whether what the format cannot hold may go.
+        overwrite: Whether a file that is there may be replaced.
+        options: Options of the format, by name.
+        progress: Called with the bytes of weights written and the bytes of all.
+
+    Raises:
+        ConversionError: The format cannot hold the model; `losses` lists what.
+        KmtError: As `read`; or the destination is there already, or cannot be written.
+    """
+    from kmodel_tools.converter import Request
+    from kmodel_tools.converter import convert as _convert
+
+    request = Request(
+        to,
+        None if like is None else _like(like),
+        weights_only,
+        optimizer,
+        tuple(select),
+        tuple(drop),
+        None if dtype is None else _dtype(dtype),
+        lossy,
+        overwrite,
+        options or {},
+    )
+    return _convert(_model(source), destination, request, progress)
+
+
+def _like(like: Readable) -> Model:
+    """The model whose layout is wanted; a JSON document is an architecture without weights."""
+    if isinstance(like, Model):
+        return like
+    probe = Probe(like)
+    if probe.container is Container.JSON and isinstance(probe.json, dict) and "class_name" in probe.json:
+        return Model(architecture=probe.json)
+    return read(like)
+
+
+def _dtype(name: str) -> DType:
+    try:
+        return DType(name)
+    except ValueError as error:
+        raise KmtError(f"there is no dtype {name!r}", cure="float64, float32, float16 and bfloat16 are usual") from error
 
 
 def _model(model: Readable) -> Model:

@@ -205,3 +205,34 @@ def test_formats(kmt: Run) -> None:
     names = [line.split()[0] for line in kmt("formats").out.splitlines() if line and not line.startswith(" ")]
     assert names == ["keras-h5", "keras-weights", "keras-archive", "tf-checkpoint"]
     assert names == [item["name"] for item in json.loads(kmt("formats", "--json").out)]
+
+
+def test_convert_says_what_it_carried(kmt: Run, tmp_path: Path) -> None:
+    result = kmt("convert", ARCHIVE, str(tmp_path / "m.h5"))
+    assert (result.status, result.out) == (0, "")
+    assert "carried   10 weights (188 bytes)" in result.err
+    assert "optimizer Adam: 16 arrays for weights, 2 counters" in result.err
+    assert all(len(line) <= 80 for line in result.err.splitlines()[1:])
+    assert kmt("hash", "--values", str(tmp_path / "m.h5")).out.split()[0] == kmt("hash", "--values", ARCHIVE).out.split()[0]
+
+
+def test_convert_is_quiet_or_speaks_json(kmt: Run, tmp_path: Path) -> None:
+    assert kmt("convert", "-q", ARCHIVE, str(tmp_path / "a.h5")) == Result(0, "", "")
+    result = kmt("convert", "--json", "--no-optimizer", ARCHIVE, str(tmp_path / "b.h5"))
+    report = json.loads(result.out)
+    assert report["weights"] == 10
+    assert report["left_out"] == ["optimizer state: as asked for"]
+
+
+def test_convert_refuses_before_it_writes(kmt: Run, tmp_path: Path) -> None:
+    vocabulary = str(SAMPLES / "keras_archive" / "vocabulary")
+    result = kmt("convert", vocabulary, str(tmp_path / "m.h5"))
+    assert result.status == 2
+    assert "vocabulary.txt; write it without them: --lossy" in result.err
+    assert not (tmp_path / "m.h5").exists()
+    assert kmt("convert", "--lossy", vocabulary, str(tmp_path / "m.h5")).status == 0
+    result = kmt("convert", "--lossy", vocabulary, str(tmp_path / "m.h5"))
+    assert result.status == 2
+    assert "is there already; --force replaces it" in result.err
+    assert kmt("convert", "--lossy", "--force", vocabulary, str(tmp_path / "m.h5")).status == 0
+    assert kmt("convert", ARCHIVE, str(tmp_path / "x.h5"), "--option", "layout").status == 2

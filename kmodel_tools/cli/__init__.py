@@ -15,6 +15,7 @@ from kmodel_tools.errors import KmtError
 COMMANDS = {
     "inspect": "Show what is in a model: layers, weights, optimizer, who wrote it.",
     "diff": "Show what differs between two models, layer by layer.",
+    "convert": "Write a model in another format.",
     "hash": "Print digests of models that do not depend on the container.",
     "formats": "List the formats that are read and written.",
 }
@@ -61,6 +62,7 @@ def kmt() -> None:
     kmt inspect model.h5                  what is in it
     kmt inspect model.keras conv1/kernel  one weight with its values
     kmt diff before.h5 after.keras        what changed?
+    kmt convert model.h5 model.keras      the same model in another format
     kmt hash model.h5 model.keras         are the weights the same?
     """
 

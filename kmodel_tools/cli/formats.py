@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 
 @click.command("formats", short_help="List the formats.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(as_json: bool) -> None:
-    """List the formats: the name that --from takes, what it is, its usual suffixes, and what it holds of a model."""
+    """List the formats: the name that --from and --to take, what it is, its usual suffixes, whether it is written as well
+    as read, what it holds of a model, and the options of its writer.
+    """
     from kmodel_tools import api
     from kmodel_tools.format import Part
 
-    records = [
+    records: list[dict[str, Any]] = [
         {
             "name": item.name,
             "title": item.title,
             "suffixes": list(item.suffixes),
+            "written": item.write is not None,
             "holds": [part.name.lower().replace("_", " ") for part in Part if part in item.holds and part.name],
+            "options": [{"name": option.name, "default": option.default, "help": option.help} for option in item.options],
         }
         for item in api.formats()
     ]
@@ -28,12 +34,16 @@ def command(as_json: bool) -> None:
         return
     for record in records:
         click.echo(f"{record['name']:<15} {record['title']}")
-        click.echo(f"{'':<15} {' '.join(record['suffixes'])}")
-        for line in _wrapped(", ".join(record["holds"])):
+        click.echo(f"{'':<15} {' '.join(record['suffixes'])}; {'read and written' if record['written'] else 'read'}")
+        lines = _wrapped(f"holds {', '.join(record['holds'])}")
+        for option in record["options"]:
+            default = f" ({option['default']})" if option["default"] else ""
+            lines += _wrapped(f"--option {option['name']}=…  {option['help']}{default}")
+        for line in lines:
             click.echo(f"{'':<15} {line}")
 
 
 def _wrapped(text: str) -> list[str]:
     import textwrap
 
-    return textwrap.wrap(f"holds {text}", 64, subsequent_indent="  ")
+    return textwrap.wrap(text, 64, subsequent_indent="  ")

@@ -51,6 +51,25 @@ def all_formats() -> tuple[Format, ...]:
     return tuple(_record(module) for _, module, _ in FORMAT_MODULES)
 
 
+def writable_format(path: str | os.PathLike[str], name: str | None = None) -> Format:
+    """The format to write a path in: the one that is named, else the one whose suffix it has.
+
+    Raises:
+        KmtError: No format of that name or suffix is written.
+    """
+    if name is not None:
+        record = load_format(name)
+        if record.write is None:
+            raise KmtError(f"{record.title} is read and not written", path=path)
+        return record
+    text = os.fspath(path)
+    found = [(suffix, record) for record in all_formats() if record.write for suffix in record.suffixes if text.endswith(suffix)]
+    if not found:
+        known = ", ".join(f"{record.name} ({' '.join(record.suffixes)})" for record in all_formats() if record.write)
+        raise KmtError("its suffix names no format that is written", path=path, cure=f"say which with --to: {known}")
+    return max(found, key=lambda item: len(item[0]))[1]
+
+
 def detect_format(probe: Probe) -> Format:
     """The one format that claims a path, by its content.
 

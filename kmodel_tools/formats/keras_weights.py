@@ -7,24 +7,29 @@ Sharded, a JSON index lists which file holds which group (Keras 3.15.1 `saving_l
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kmodel_tools.architecture.optimizers import kind_of
-from kmodel_tools.errors import CorruptFileError
-from kmodel_tools.format import Container, Format, Part, Probe
+from kmodel_tools.errors import CorruptFileError, KmtError
+from kmodel_tools.format import Container, Format, Option, Part, Probe
 from kmodel_tools.formats._shared.keras_objects import interpret
 from kmodel_tools.formats._shared.keras_store import DEPENDENCIES, LAYERS, VARS, Store
 from kmodel_tools.formats._shared.optimizer_state import OptimizerSpec, tie_stored
 from kmodel_tools.formats._shared.store_writer import store_objects
-from kmodel_tools.storage.atomic import new_file
+from kmodel_tools.storage.atomic import new_files
 from kmodel_tools.storage.hdf5 import Hdf5Head
-from kmodel_tools.storage.hdf5_writer import Hdf5Image
+from kmodel_tools.storage.hdf5_writer import Hdf5Image, NewObject
 from kmodel_tools.tensor import ByteRange, Tensor
 from kmodel_tools.tree import Model, Note
 
 WEIGHT_MAP = "weight_map"
+INDEX_SUFFIX = ".weights.json"
+SHARD_SIZE = "5GB"
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)(?:([KMGTkmgt])?[Bb])?")
 
 
 def detect(probe: Probe) -> str | None:
@@ -121,16 +126,67 @@ def _add_shards(store: Store, probe: Probe) -> list[tuple[str, Tensor]]:
 
 
 def write(model: Model, path: str, overwrite: bool, options: Mapping[str, str]) -> None:
-    """Write a model's weights and its optimizer's state in the layout of Keras 3.
+    """Write a model's weights and its optimizer's state in the layout of Keras 3: in shards if the path is that of an index.
 
     Raises:
         ConversionError: The layout of the weights cannot be told.
-        KmtError: The file is there already, or cannot be written.
+        KmtError: A file is there already, or cannot be written; or `shard-size` is no size, or given without shards.
     """
-    image = Hdf5Image(store_objects(model))
-    with new_file(path, overwrite) as file:
-        for block in image.blocks():
-            file.write(block)
+    objects = store_objects(model)
+    size = options.get("shard-size")
+    if not path.endswith(INDEX_SUFFIX):
+        if size is not None:
+            raise KmtError("shards need an index", path=path, cure=f"write to NAME{INDEX_SUFFIX}")
+        parts, names, index = [objects], [path], None
+    else:
+        parts = _parts(objects, _bytes(size or SHARD_SIZE))
+        names = [f"{path.removesuffix(INDEX_SUFFIX)}_{number:05d}.weights.h5" for number in range(len(parts))]
+        index = _index(parts, [os.path.basename(name) for name in names])
+    with new_files(names if index is None else [*names, path], overwrite) as files:
+        for part, file in zip(parts, files, strict=False):
+            for block in Hdf5Image(part).blocks():
+                file.write(block)
+        if index is not None:
+            files[-1].write(index)
+
+
+def _parts(objects: Sequence[NewObject], limit: int) -> list[list[NewObject]]:
+    """Divide objects among shards: an object's variables stay together, a shard takes what fits, and at least one object."""
+    groups: list[list[NewObject]] = []
+    for item in objects:
+        if item.tensor is None or not groups:
+            groups.append([])
+        groups[-1].append(item)
+    parts: list[list[NewObject]] = [[]]
+    for group in groups:
+        if _nbytes(parts[-1]) and _nbytes(parts[-1]) + _nbytes(group) > limit:
+            parts.append([])
+        parts[-1] += group
+    return parts
+
+
+def _nbytes(objects: Sequence[NewObject]) -> int:
+    return sum(item.tensor.nbytes for item in objects if item.tensor is not None)
+
+
+def _index(parts: Sequence[Sequence[NewObject]], names: Sequence[str]) -> bytes:
+    """The index: which shard holds the variables of which object; objects without variables are not in it."""
+    places: dict[str, list[str]] = {}
+    for part, name in zip(parts, names, strict=True):
+        for item in part:
+            if item.tensor is not None:
+                places.setdefault(f"/{item.path.rpartition('/')[0]}", [name])
+    total = float(sum(_nbytes(part) for part in parts))
+    return json.dumps({"metadata": {"total_size": total}, WEIGHT_MAP: places}, indent=4).encode()
+
+
+def _bytes(size: str) -> int:
+    """A size such as 500MB or 1.5GB, in powers of 1000, as bytes."""
+    match = _SIZE.fullmatch(size.strip())
+    if match is None or not float(match[1]):
+        raise KmtError(f"{size!r} is not a size", cure="write a number and a unit: 500MB, 5GB")
+    power = "KMGT".find(match[2].upper()) + 1 if match[2] else 0
+    return max(1, int(float(match[1]) * 1000**power))
 
 
 def _shard_note(path: str) -> list[Note]:
@@ -151,4 +207,5 @@ FORMAT = Format(
     detect=detect,
     read=read,
     write=write,
+    options=(Option("shard-size", SHARD_SIZE, "most bytes of weights in one shard, for an index NAME.weights.json: 500MB, 5GB"),),
 )

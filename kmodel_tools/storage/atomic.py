@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO
 
 from kmodel_tools.errors import KmtError
@@ -40,23 +40,44 @@ def new_file(path: str | os.PathLike[str], overwrite: bool = False) -> Iterator[
     Raises:
         KmtError: As `check_destination`, or the disk is full or not writable.
     """
-    check_destination(path, overwrite)
-    target = os.path.realpath(path)
-    temporary = None
+    with new_files([path], overwrite) as files:
+        yield files[0]
+
+
+@contextlib.contextmanager
+def new_files(paths: Sequence[str | os.PathLike[str]], overwrite: bool = False) -> Iterator[list[IO[bytes]]]:
+    """Open a set of files that take their places when the `with` block ends; the last one is the index of the others.
+
+    Raises:
+        KmtError: As `check_destination`, or the disk is full or not writable.
+    """
+    for path in paths:
+        check_destination(path, overwrite)
+    targets = [os.path.realpath(path) for path in paths]
+    temporaries: list[str] = []
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(target)}.", suffix=".tmp", dir=os.path.dirname(target))
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, _mode(target))
-        os.replace(temporary, target)
-        temporary = None
-        _sync_folder(os.path.dirname(target))
+        with contextlib.ExitStack() as stack:
+            files: list[IO[bytes]] = []
+            for target in targets:
+                handle, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(target)}.", suffix=".tmp", dir=os.path.dirname(target))
+                temporaries.append(temporary)
+                files.append(stack.enter_context(os.fdopen(handle, "wb")))
+            yield files
+            for file in files:
+                file.flush()
+                os.fsync(file.fileno())
+        for temporary, target in zip(temporaries, targets, strict=True):
+            os.chmod(temporary, _mode(target))
+        if len(targets) > 1:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(targets[-1])
+        for target in targets:
+            os.replace(temporaries.pop(0), target)
+        _sync_folder(os.path.dirname(targets[-1]))
     except OSError as error:
-        raise KmtError(f"cannot be written: {error.strerror or error}", path=path) from error
+        raise KmtError(f"cannot be written: {error.strerror or error}", path=paths[-1]) from error
     finally:
-        if temporary is not None:
+        for temporary in temporaries:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
 

@@ -21,11 +21,9 @@ import numpy as np
 from h5py import h5d, h5g, h5l, h5o
 
 from kmodel_tools.errors import CorruptFileError, UnsupportedFeatureError
-from kmodel_tools.storage.hdf5_types import decoded, dtype_of, text_of
+from kmodel_tools.storage.hdf5_types import H5PY_ERRORS, decoded, dtype_of, text_of
 from kmodel_tools.tensor import Buffer, ByteRange, DType, InMemory, Shape, Tensor, canonical_strings, pread
 
-# What h5py raises for a damaged file: libhdf5's errors come as any of these, by its own table of error classes.
-H5PY_ERRORS = (OSError, RuntimeError, KeyError, ValueError, NotImplementedError)
 # And what it adds for values and attributes of a type that NumPy has no equivalent for.
 VALUE_ERRORS = (*H5PY_ERRORS, TypeError)
 

@@ -10,6 +10,9 @@ from h5py import h5d, h5t
 
 from kmodel_tools.tensor import DType
 
+# What h5py raises for a damaged file: libhdf5's errors come as any of these, by its own table of error classes.
+H5PY_ERRORS = (OSError, RuntimeError, KeyError, ValueError, NotImplementedError)
+
 _INTEGERS = {
     (1, True): DType.INT8,
     (2, True): DType.INT16,

@@ -17,7 +17,7 @@ import numpy as np
 from h5py import h5d, h5p, h5s, h5t
 
 from kmodel_tools.errors import CorruptFileError, UnsupportedFeatureError
-from kmodel_tools.storage.hdf5_types import OPAQUE_NAMES
+from kmodel_tools.storage.hdf5_types import H5PY_ERRORS, OPAQUE_NAMES
 from kmodel_tools.tensor import BLOCK, Buffer, DType, Tensor
 
 ATTRIBUTE_LIMIT = 64512
@@ -58,8 +58,7 @@ class Hdf5Image:
         """Lay out a file with these objects, in their order.
 
         Raises:
-            UnsupportedFeatureError: HDF5 has no type for a tensor's elements.
-            ValueError: Two objects have one path.
+            UnsupportedFeatureError: HDF5 has no type for a tensor's elements, or two objects have one path.
         """
         self._pages = _Pages()
         self._rooms: list[tuple[int, Tensor]] = []
@@ -67,12 +66,18 @@ class Hdf5Image:
         block = min(1 << 20, max(2048, BYTES_PER_OBJECT * len(objects)))
         with h5py.File(self._pages, "w", meta_block_size=block) as file:
             for item in objects:
-                if item.tensor is None:
-                    _annotate(file.require_group(item.path or "/"), item.attributes)
-                else:
-                    self._add(file, item.path, item.tensor, item.attributes)
+                self._place(file, item)
         self.length = self._pages.length
         self._rooms.sort(key=lambda room: room[0])
+
+    def _place(self, file: h5py.File, item: NewObject) -> None:
+        try:
+            if item.tensor is None:
+                _annotate(file.require_group(item.path or "/"), item.attributes)
+            else:
+                self._add(file, item.path, item.tensor, item.attributes)
+        except H5PY_ERRORS as error:
+            raise UnsupportedFeatureError(f"HDF5 cannot hold this: {error}", where=item.path) from error
 
     def _add(self, file: h5py.File, path: str, tensor: Tensor, attributes: Mapping[str, Attribute]) -> None:
         if tensor.dtype is DType.STRING:

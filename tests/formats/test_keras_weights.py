@@ -134,6 +134,30 @@ def test_groups_nested_deeper_than_python_recurses(tmp_path: Path) -> None:
     assert len(path) == depth + 1
 
 
+def test_shards_are_written_and_found_again(tmp_path: Path) -> None:
+    groups = [(f"layers/dense_{number}" if number else "layers/dense", f"d{number}", [(10, 10), (10,)]) for number in range(9)]
+    path = write(tmp_path / "m.weights.h5", ("", "net", []), *groups)
+    kmt.convert(path, tmp_path / "s.weights.json", options={"shard-size": "1KB"})
+    names = sorted(file.name for file in tmp_path.iterdir())
+    assert names == ["m.weights.h5", "s.weights.json", *(f"s_{number:05d}.weights.h5" for number in range(5))][: len(names)]
+    assert len(names) > 4
+    assert kmt.digest(tmp_path / "s.weights.json") == kmt.digest(path)
+    index = json.loads((tmp_path / "s.weights.json").read_text())
+    assert index["metadata"]["total_size"] == 9 * 440
+    assert index["weight_map"]["/layers/dense/vars"] == ["s_00000.weights.h5"]
+    kmt.convert(path, tmp_path / "one.weights.json")
+    assert (tmp_path / "one_00000.weights.h5").exists()
+    assert not (tmp_path / "one_00001.weights.h5").exists()
+
+
+def test_sizes_of_shards_that_mean_nothing(tmp_path: Path) -> None:
+    path = write(tmp_path / "m.weights.h5", ("layers/dense", "d", [(2, 2)]))
+    with pytest.raises(kmt.KmtError, match="'big' is not a size"):
+        kmt.convert(path, tmp_path / "s.weights.json", options={"shard-size": "big"})
+    with pytest.raises(kmt.KmtError, match="shards need an index"):
+        kmt.convert(path, tmp_path / "s.weights.h5", options={"shard-size": "1KB"})
+
+
 def _with_optimizer(path: Path, *groups: tuple[str, str | None, Sequence[tuple[int, ...]]], shapes: Sequence[tuple[int, ...]]) -> Path:
     counters: list[tuple[int, ...]] = [(), ()]
     return write(path, *groups, ("optimizer", "adam", [*counters, *(shape for shape in shapes for _ in range(2))]))

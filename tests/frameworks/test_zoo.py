@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 
 import kmodel_tools as kmt
 from tests import exceptions
-from tests.frameworks import judge, making
+from tests.frameworks import judge, making, reloading
 from tests.frameworks.zoo import Case
 from tests.trees import keys_in_tree
 
@@ -135,3 +136,63 @@ def test_containers_of_one_model_do_not_differ(saved: Saved) -> None:
 def _told(result: kmt.Diff) -> str:
     found = [item for items in (result.layers, result.config, result.training_config, result.optimizer_only) for item in items][:5]
     return f"{result.pairing.why}; {[aspect for aspect in result.aspects if aspect.status == 'different']}; {found}"
+
+
+WRITTEN: dict[str, tuple[tuple[str, str, dict[str, Any]], ...]] = {
+    "keras": (
+        ("archive", "a.keras", {}),
+        ("archive", "a.weights.h5", {}),
+        ("archive", "a.h5", {}),
+        ("h5", "h.keras", {}),
+        ("h5", "h.h5", {}),
+        ("weights", "w.weights.h5", {}),
+        ("sharded weights", "s.weights.h5", {}),
+        ("checkpoint", "c.weights.h5", {"like": "archive"}),
+    ),
+    "tf_keras": (
+        ("h5", "h.h5", {}),
+        ("h5", "h-weights-only.h5", {"weights_only": True}),
+        ("archive", "a-weights-only.h5", {"weights_only": True}),
+        ("h5 weights", "w-weights-only.h5", {}),
+        ("checkpoint", "c-weights-only.h5", {"like": "h5", "weights_only": True}),
+    ),
+}
+"""Source, destination and options of the conversions whose results the framework judges."""
+
+
+def test_the_framework_loads_what_we_write(saved: Saved, tmp_path: Path) -> None:
+    keras = making.framework(saved.framework)
+    for label, file, options in WRITTEN[saved.framework]:
+        if label not in saved.files or (saved.case.name == "model-subclassed" and not file.endswith("weights.h5")):
+            continue  # nobody loads a subclassed model whole but by its own code
+        given = {key: saved.files[value][0] if key == "like" else value for key, value in options.items()}
+        destination = str(tmp_path / file)
+        sources = (label, options["like"]) if "like" in options else (label,)
+        may_refuse = "like" in options and any(exceptions.rows_for(saved.case.name, saved.files[source][1]) for source in sources)
+        try:
+            reloading.written_twice(saved.files[label][0], destination, **given)
+        except kmt.ConversionError:
+            if not may_refuse:
+                raise
+            continue  # the two files name their weights differently, and shapes do not agree in order
+        if saved.case.name in (reloading.BROKEN_FOR_KERAS if saved.framework == "keras" else reloading.BROKEN_FOR_TF_KERAS):
+            continue
+        # Keras 3 cannot load a legacy file that was compiled with "mse".
+        compiled = saved.framework == "tf_keras" or file.endswith((".keras", ".weights.h5"))
+        other = reloading.reload(
+            keras, saved.case, saved.model, destination, compiled, saved.files["h5"][0] if saved.framework == "tf_keras" else None
+        )
+        reloading.agrees(saved.case, saved.model, other)
+        if compiled and "weights-only" not in file:
+            reloading.same_state(saved.model, other)
+
+
+def test_training_goes_on_from_what_we_write(saved: Saved, tmp_path: Path) -> None:
+    """The next losses from our file are those from the framework's own."""
+    keras = making.framework(saved.framework)
+    label, file = ("archive", "m.keras") if saved.framework == "keras" else ("h5", "m.h5")
+    if saved.case.name in reloading.NO_SECOND_TRAINING or saved.case.name in reloading.BROKEN_FOR_KERAS:
+        return
+    original, ours = saved.files[label][0], str(tmp_path / file)
+    kmt.convert(original, ours)
+    assert reloading.next_losses(keras, saved.case, ours) == reloading.next_losses(keras, saved.case, original)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -18,7 +19,7 @@ from kmodel_tools.architecture.names import snake_case
 from kmodel_tools.architecture.optimizers import ITERATIONS
 from kmodel_tools.architecture.spec import model_spec
 from kmodel_tools.architecture.spelling import legacy_config, legacy_training_config
-from kmodel_tools.formats._shared.store_writer import LEARNING_RATE
+from kmodel_tools.formats._shared.store_writer import in_order
 from kmodel_tools.storage.hdf5_writer import Attribute, NewObject, list_of_names
 from kmodel_tools.tree import Layer, Model, Slot, Weight
 
@@ -44,14 +45,15 @@ def layout_of(model: Model) -> Layout:
 
 def legacy_objects(model: Model, layout: Layout) -> list[NewObject]:
     """Everything that a legacy HDF5 file of a model holds; a model without an architecture gives a file of weights alone."""
-    return list(_Writer(model, layout, _frozen_layers(model)).objects())
+    return list(_Writer(model, layout, _frozen_layers(model), _listed(model)).objects())
 
 
 @dataclass(slots=True)
 class _Writer:
     model: Model
     layout: Layout
-    frozen: frozenset[str] = frozenset()
+    frozen: frozenset[str]
+    listed: dict[str, int]
     names: dict[int, str] = field(default_factory=dict)
 
     def objects(self) -> Iterator[NewObject]:
@@ -62,10 +64,10 @@ class _Writer:
         if model.architecture is not None:
             top = f"{MODEL_WEIGHTS}/"
             yield NewObject("", attributes=producer | self._documents())
-        layers = self._unique_layers()
-        yield NewObject(top.rstrip("/"), attributes=producer | list_of_names("layer_names", [layer.name for layer in layers]))
-        for layer in layers:
-            yield from self._group(f"{top}{layer.name}", self._layer_weights(layer))
+        layers = self._named_layers()
+        yield NewObject(top.rstrip("/"), attributes=producer | list_of_names("layer_names", list(layers)))
+        for name, layer in layers.items():
+            yield from self._group(f"{top}{name}", self._layer_weights(layer))
         own = [(self._suffixed(weight.role), weight) for weight in model.own_weights]
         yield from self._group(f"{top}{TOP_LEVEL}", own)
         yield from self._optimizer()
@@ -77,8 +79,11 @@ class _Writer:
             found["training_config"] = json.dumps(legacy_training_config(self.model.training_config)).encode()
         return found
 
-    def _unique_layers(self) -> list[Layer]:
-        return list({id(layer): layer for layer in self.model.layers}.values())
+    def _named_layers(self) -> dict[str, Layer]:
+        """The outermost layers, each once, by name; of a subclassed model, in which names may repeat, by their path."""
+        layers = list({id(layer): layer for layer in self.model.layers}.values())
+        counts = Counter(layer.name for layer in layers)
+        return {layer.name if counts[layer.name] == 1 else "/".join(layer.components): layer for layer in layers}
 
     def _group(self, path: str, weights: Sequence[tuple[str, Weight]]) -> Iterator[NewObject]:
         yield NewObject(path, attributes=list_of_names("weight_names", [name for name, _ in weights]))
@@ -89,7 +94,12 @@ class _Writer:
 
     def _layer_weights(self, layer: Layer) -> list[tuple[str, Weight]]:
         natural = list(_with_names(layer))
-        order = natural if layer.name in self.frozen else sorted(natural, key=lambda item: not _is_trained(item[2], item[3]))
+        if all(item[2].key in self.listed for item in natural):
+            order = sorted(natural, key=lambda item: self.listed[item[2].key])
+        elif layer.name in self.frozen:
+            order = natural
+        else:
+            order = sorted(natural, key=lambda item: not _is_trained(item[2], item[3]))
         found: dict[str, Weight] = {}
         for short, full, weight, _ in order:
             name = self._suffixed(short)
@@ -112,7 +122,8 @@ class _Writer:
         optimizer = self.model.optimizer
         if optimizer is None or self.model.architecture is None:
             return
-        arrays = self._stored_state() if self.model.format == "keras-h5" else self._named_state()
+        stored = all(item.key.startswith(f"{OPTIMIZER_WEIGHTS}/") for item in in_order(optimizer))
+        arrays = self._stored_state() if stored else self._named_state()
         if arrays:
             yield NewObject(OPTIMIZER_WEIGHTS, attributes=list_of_names("weight_names", [name for name, _ in arrays]))
             for name, item in arrays:
@@ -122,31 +133,29 @@ class _Writer:
         """The optimizer's arrays under the names and in the order that the source has."""
         optimizer = self.model.optimizer
         assert optimizer is not None
-        order = {key: number for number, (key, _) in enumerate(self.model.inventory or ())}
-        arrays: list[Weight | Slot] = [*optimizer.counters, *optimizer.slots, *optimizer.extras]
-        arrays.sort(key=lambda item: order.get(item.key, len(order)))
+        arrays = sorted(in_order(optimizer), key=lambda item: self.listed.get(item.key, len(self.listed)))
         return [(item.key.partition("/")[2], item) for item in arrays]
 
     def _named_state(self) -> list[tuple[str, Weight | Slot]]:
         optimizer = self.model.optimizer
         assert optimizer is not None
         kind = optimizer.class_name or "optimizer"
-        counters = {item.role: item for item in optimizer.counters}
-        first = [(role, counters.pop(role)) for role in (ITERATIONS, LEARNING_RATE) if role in counters]
-        named: list[tuple[str, Weight | Slot]] = []
         prefix = f"{snake_case(kind)}/" if self.layout is Layout.KERAS_3 else ""
-        for role, item in first:
-            named.append((self._suffixed(f"{prefix}{'iteration' if role == ITERATIONS else role}"), item))
-        for slot in optimizer.slots:
-            variable = self.names.get(id(slot.weight), slot.weight.role).removesuffix(":0")
-            if self.layout is Layout.KERAS_3:
-                name = f"{prefix}{variable.replace('/', '_')}_{slot.name}"
+        named: dict[str, Weight | Slot] = {}
+        for item in in_order(optimizer):
+            if isinstance(item, Weight):
+                name = prefix + ("iteration" if item.role == ITERATIONS else item.role)
+            elif self.layout is Layout.KERAS_3:
+                name = f"{prefix}{self._variable(item).replace('/', '_')}_{item.name}"
             else:
-                name = f"{kind}/{SHORT.get(slot.name, slot.name)}/{variable}"
-            named.append((self._suffixed(name), slot))
-        named += [(self._suffixed(f"{prefix}{role}"), item) for role, item in counters.items()]
-        named += [(self._suffixed(f"{prefix}{number}"), item) for number, item in enumerate(optimizer.extras)]
-        return named
+                name = f"{kind}/{SHORT.get(item.name, item.name)}/{self._variable(item)}"
+            while self._suffixed(name) in named:
+                name += "_"
+            named[self._suffixed(name)] = item
+        return list(named.items())
+
+    def _variable(self, slot: Slot) -> str:
+        return self.names.get(id(slot.weight), slot.weight.role).removesuffix(":0")
 
 
 def _with_names(layer: Layer) -> Iterator[tuple[str, str, Weight, set[str]]]:
@@ -170,6 +179,11 @@ def _with_names(layer: Layer) -> Iterator[tuple[str, str, Weight, set[str]]]:
 
 def _is_trained(weight: Weight, siblings: set[str]) -> bool:
     return not never_trained(weight.role, siblings) if weight.trainable is None else weight.trainable
+
+
+def _listed(model: Model) -> dict[str, int]:
+    """The place of each array in a legacy file that the model comes from: it may know of frozen layers what the tree does not."""
+    return {key: number for number, (key, _) in enumerate(model.inventory or ())} if model.format == "keras-h5" else {}
 
 
 def _frozen_layers(model: Model) -> frozenset[str]:

@@ -6,6 +6,7 @@ copied group by group from a file that has this layout already; from any other, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -18,11 +19,12 @@ from kmodel_tools.architecture.store_layout import Place, places
 from kmodel_tools.errors import ConversionError
 from kmodel_tools.formats._shared.keras_store import DEPENDENCIES, OPTIMIZER, VARS
 from kmodel_tools.storage.hdf5_writer import NewObject
-from kmodel_tools.tree import Layer, Model, Path, Slot, Weight, join_path
+from kmodel_tools.tree import Layer, Model, Optimizer, Path, Slot, Weight, join_path
 
 NAMED_VARIABLES = frozenset({"idf_weights"})
 """Variables that Keras stores under their own name and not under a number (`IndexLookup.save_own_variables`)."""
 LEARNING_RATE = "learning_rate"
+_STORED_STATE = re.compile(rf"{OPTIMIZER}/(.*/)?{VARS}/\w+$")
 
 
 def store_objects(model: Model) -> list[NewObject]:
@@ -162,15 +164,20 @@ def _optimizer(model: Model) -> Iterator[NewObject]:
     config = described.get("config") if isinstance(described, dict) else None
     name = str(config["name"]) if isinstance(config, dict) and "name" in config else snake_case(optimizer.class_name or OPTIMIZER)
     yield NewObject(f"{OPTIMIZER}/{VARS}", attributes={"name": name})
-    arrays: list[Weight | Slot] = [*optimizer.counters, *optimizer.slots, *optimizer.extras]
-    if _has_this_layout(model):
+    arrays = in_order(optimizer)
+    if all(_STORED_STATE.match(stored_path(item.key)) for item in arrays):
         for item in sorted(arrays, key=lambda item: _numeric(stored_path(item.key))):
             yield NewObject(stored_path(item.key), item.tensor)
-        return
+    else:
+        for number, item in enumerate(arrays):
+            yield NewObject(f"{OPTIMIZER}/{VARS}/{number}", item.tensor)
+
+
+def in_order(optimizer: Optimizer) -> list[Weight | Slot]:
+    """An optimizer's arrays in Keras 3's order: step counter, learning rate, slots, other counters, the rest."""
     counters = {item.role: item for item in optimizer.counters}
-    first: list[Weight | Slot] = [counters.pop(role) for role in (ITERATIONS, LEARNING_RATE) if role in counters]
-    for number, item in enumerate([*first, *optimizer.slots, *counters.values(), *optimizer.extras]):
-        yield NewObject(f"{OPTIMIZER}/{VARS}/{number}", item.tensor)
+    first = [counters.pop(role) for role in (ITERATIONS, LEARNING_RATE) if role in counters]
+    return [*first, *optimizer.slots, *counters.values(), *optimizer.extras]
 
 
 def _numeric(path: str) -> tuple[str, int, str]:

@@ -1,0 +1,105 @@
+"""`kmt convert`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from kmodel_tools.cli.options import format_option
+
+if TYPE_CHECKING:
+    from kmodel_tools.converter import Progress
+
+
+@click.command("convert", short_help="Write a model in another format.")
+@click.argument("source")
+@click.argument("destination")
+@format_option
+@click.option("--to", metavar="FORMAT", help="The format to write, instead of going by the destination's suffix.")
+@click.option("--like", metavar="FILE", help="Take architecture and layout from FILE (a model, or an architecture in JSON).")
+@click.option("--weights-only", is_flag=True, help="Leave out architecture, training configuration, optimizer and files of layers.")
+@click.option("--no-optimizer", is_flag=True, help="Leave out the optimizer's state.")
+@click.option("--select", multiple=True, metavar="PATTERN", help="Carry only weights whose path, or a layer's above it, matches.")
+@click.option("--drop", multiple=True, metavar="PATTERN", help="Do not carry weights whose path, or a layer's above it, matches.")
+@click.option("--dtype", metavar="DTYPE", help="Round floating-point weights to this precision: float32, float16, bfloat16 …")
+@click.option("--lossy", is_flag=True, help="Write even if the target cannot hold everything.")
+@click.option("--force", is_flag=True, help="Replace the destination if it is there.")
+@click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="An option of the target format; see kmt formats.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on standard output.")
+@click.option("-q", "--quiet", is_flag=True, help="No report and no progress.")
+def command(
+    source: str,
+    destination: str,
+    from_format: str | None,
+    to: str | None,
+    like: str | None,
+    weights_only: bool,
+    no_optimizer: bool,
+    select: tuple[str, ...],
+    drop: tuple[str, ...],
+    dtype: str | None,
+    lossy: bool,
+    force: bool,
+    options: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Write the model SOURCE as DESTINATION, in the format of its suffix: .keras, .weights.h5, .h5.
+
+    What the target cannot hold is listed before anything is written, and refused unless --lossy lets it go. A .h5 is
+    whole if the model has an architecture, and holds weights alone with --weights-only or without one.
+
+    \b
+    kmt convert model.h5 model.keras
+    kmt convert model.keras weights.h5 --weights-only
+    kmt convert ckpt-7 model.weights.h5 --like model.keras
+    """
+    from kmodel_tools import api
+
+    report = api.convert(
+        api.read(source, from_format),
+        destination,
+        to=to,
+        like=like,
+        weights_only=weights_only,
+        optimizer=not no_optimizer,
+        select=select,
+        drop=drop,
+        dtype=dtype,
+        lossy=lossy,
+        overwrite=force,
+        options=dict(_option(text) for text in options),
+        progress=None if quiet or not sys.stderr.isatty() else _progress(),
+    )
+    if as_json:
+        from kmodel_tools.render.json import json_text
+
+        click.echo(json_text(report.to_dict()), nl=False)
+    elif not quiet:
+        from kmodel_tools.render.conversion import conversion_text
+
+        click.echo(conversion_text(report, source), nl=False, err=True)
+
+
+def _option(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise click.UsageError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
+def _progress() -> Progress:
+    """A line on the terminal that says how much is written; it is wiped when all is."""
+    shown = [-1]
+
+    def show(done: int, total: int) -> None:
+        percent = 100 * done // max(1, total)
+        if percent != shown[0]:
+            shown[0] = percent
+            click.echo(f"\rwriting {percent:3d} %", nl=False, err=True)
+        if done >= total:
+            click.echo("\r\x1b[K", nl=False, err=True)
+
+    return show

@@ -1,0 +1,284 @@
+"""From a file to another one in any container: what is carried, what is concluded, what is lost.
+
+The losses are known before anything is written. What the target has no room for is refused unless the caller says that
+it may go; leaving out what was not asked for (`weights_only`, `optimizer=False`) is no loss.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from kmodel_tools.architecture.envelope import Era, era_of, era_of_version
+from kmodel_tools.derived import Counted
+from kmodel_tools.editor import cast, graft, plant, replace_weights, select
+from kmodel_tools.errors import ConversionError, KmtError
+from kmodel_tools.format import Format, Part
+from kmodel_tools.formats import read_model, writable_format
+from kmodel_tools.storage.atomic import check_destination
+from kmodel_tools.tensor import DType
+from kmodel_tools.tree import Model
+
+Progress = Callable[[int, int], None]
+METRICS = re.compile(r"(^|/|::)metrics/")
+KERAS_2 = frozenset({Era.KERAS_2, Era.TF_KERAS})
+GENERATIONS = {Era.KERAS_0: "Keras 0", Era.KERAS_1: "Keras 1", Era.KERAS_2: "Keras 2", Era.TF_KERAS: "Keras 2", Era.KERAS_3: "Keras 3"}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a conversion shall do.
+
+    Attributes:
+        to: Name of the target format, or None to go by the destination's suffix.
+        like: A model whose architecture and layout the weights take on, or None.
+        weights_only: Leave out architecture, training configuration, optimizer and assets.
+        optimizer: Whether to carry the optimizer's state.
+        select: Patterns; with any, only weights whose path matches one are carried.
+        drop: Patterns; weights whose path matches one are not carried.
+        dtype: Precision that floating-point weights are rounded to, or None.
+        lossy: Whether what the target cannot hold may go.
+        overwrite: Whether a file at the destination may be replaced.
+        options: Options of the target format, by name.
+    """
+
+    to: str | None = None
+    like: Model | None = None
+    weights_only: bool = False
+    optimizer: bool = True
+    select: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    dtype: DType | None = None
+    lossy: bool = False
+    overwrite: bool = False
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """What a conversion did.
+
+    Attributes:
+        destination: The path that was written.
+        source_format: Name of the format that was read.
+        target_format: Name of the format that was written.
+        weights: Number of weights carried.
+        nbytes: Bytes of their values.
+        carried: What else was carried, one line each.
+        left_out: What was left out as asked for, or since the target is a file of weights.
+        inferred: What was concluded and not stated by the source.
+        lost: What the target could not hold, and `lossy` let go.
+    """
+
+    destination: str
+    source_format: str
+    target_format: str
+    weights: int
+    nbytes: int
+    carried: tuple[str, ...]
+    left_out: tuple[str, ...]
+    inferred: tuple[str, ...]
+    lost: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain dictionaries and lists, for JSON."""
+        return asdict(self)
+
+
+def convert(source: Model, destination: str | os.PathLike[str], request: Request, progress: Progress | None = None) -> Conversion:
+    """Write a model to a file.
+
+    Args:
+        source: The model, as read from its file.
+        destination: The path to write.
+        request: What to do.
+        progress: Called with the bytes of weights that are written and the bytes of all of them.
+
+    Raises:
+        ConversionError: The target cannot hold something (`losses` lists it), is for another generation of Keras, or its
+            layout cannot be told from the source.
+        KmtError: The destination is there already, or cannot be written.
+    """
+    path = os.fspath(destination)
+    target = writable_format(path, request.to)
+    for name in request.options:
+        if name not in {option.name for option in target.options}:
+            raise KmtError(f"{target.title} has no option {name!r}", cure="see them with: kmt formats")
+    check_destination(path, request.overwrite)
+    plan = _Plan(source, target, request)
+    model = plan.model()
+    if plan.lost and not request.lossy:
+        raise ConversionError(
+            f"{target.title} cannot hold: {'; '.join(plan.lost)}", tuple(plan.lost), path=path, cure="write it without them: --lossy"
+        )
+    assert target.write is not None
+    target.write(_counted(model, progress) if progress else model, path, request.overwrite, request.options)
+    _check(path, target, model)
+    weights = [weight for _, weight in model.weights()]
+    return Conversion(
+        path,
+        source.format,
+        target.name,
+        len(weights),
+        sum(weight.tensor.nbytes for weight in weights),
+        tuple(plan.carried),
+        tuple(plan.left_out),
+        tuple(plan.inferred),
+        tuple(plan.lost),
+    )
+
+
+@dataclass(slots=True)
+class _Plan:
+    """A conversion that is being worked out."""
+
+    source: Model
+    target: Format
+    request: Request
+    carried: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    inferred: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+
+    def model(self) -> Model:
+        """The model that will be written, the lists being filled on the way."""
+        source, request = self.source, self.request
+        self.inferred += [note.text for note in source.notes if note.kind == "inferred"]
+        self._extras(source)
+        if request.like is not None:
+            if any(True for _ in request.like.weights()) or request.like.architecture is None:
+                source, how = graft(source, request.like)
+                self.inferred.append(f"weights are paired {how}")
+            else:
+                source = plant(source, request.like.architecture)
+        if request.select or request.drop:
+            source = select(source, request.select, request.drop)
+            self.left_out.append("architecture, training configuration and optimizer: the chosen weights are no whole model")
+        if request.dtype is not None:
+            source = cast(source, request.dtype)
+        for step in (self._architecture, self._optimizer, self._assets):
+            source = step(source)
+        return replace(source, extras=source.extras if _same_layout(source, self.target) else ())
+
+    def _extras(self, source: Model) -> None:
+        """Arrays that fit nowhere in the tree: carried only into the layout that they came from."""
+        if _same_layout(source, self.target) and self.request.like is None:
+            return
+        kept = [extra.key for extra in source.extras if not _redundant(source, extra.role)]
+        metrics = [key for key in kept if METRICS.search(key)]
+        kept = [key for key in kept if key not in metrics]
+        if metrics:
+            self.left_out.append(f"{len(metrics)} running values of metrics: no later release reads them")
+        if kept and self.request.weights_only:
+            self.left_out.append(f"{len(kept)} arrays that belong to no layer: as asked for")
+        elif kept:
+            listed = ", ".join(kept[:3]) + (" …" if len(kept) > 3 else "")
+            self.lost.append(f"{len(kept)} arrays that belong to no layer ({listed})")
+
+    def _architecture(self, model: Model) -> Model:
+        if model.architecture is None:
+            return model
+        era = generation(model)
+        if self.request.weights_only or Part.ARCHITECTURE not in self.target.holds:
+            self._refuse_old_values(era)
+            why = "as asked for" if self.request.weights_only else "a file of weights holds none"
+            self.left_out.append(f"architecture{' and training configuration' if model.training_config else ''}: {why}")
+            layout_needs_it = Part.ARCHITECTURE not in self.target.holds
+            return replace(model, architecture=model.architecture if layout_needs_it else None, training_config=model.training_config)
+        wanted = self._wanted_generation(era)
+        if era is not None and GENERATIONS[era] != wanted:
+            raise ConversionError(
+                f"the architecture is of {GENERATIONS[era]}, and {self.target.title} holds one of {wanted}",
+                cure="its weights alone convert: --weights-only, with --like FILE for an architecture of the other generation",
+            )
+        self.carried.append("architecture")
+        if model.training_config:
+            self.carried.append("training configuration")
+        return model
+
+    def _wanted_generation(self, era: Era | None) -> str:
+        if self.target.name != "keras-h5":
+            return GENERATIONS[Era.KERAS_3]
+        layout = self.request.options.get("layout")
+        return {"keras2": "Keras 2", "keras3": "Keras 3"}.get(layout or "", GENERATIONS[era] if era else "Keras 3")
+
+    def _refuse_old_values(self, era: Era | None) -> None:
+        if era in (Era.KERAS_0, Era.KERAS_1) and self.target.name != "keras-h5":
+            raise ConversionError(
+                f"layers of {GENERATIONS[era]} keep other arrays than those of later releases, and they are not merged yet"
+            )
+
+    def _optimizer(self, model: Model) -> Model:
+        if model.optimizer is None:
+            return model
+        if self.request.weights_only or not self.request.optimizer:
+            self.left_out.append("optimizer state: as asked for")
+        elif Part.OPTIMIZER not in self.target.holds or (self.target.name == "keras-h5" and model.architecture is None):
+            self.lost.append("the optimizer's state (a legacy file of weights has no room for it)")
+        elif self.target.name != "keras-h5" and generation(self.source) is not Era.KERAS_3 and not _same_layout(self.source, self.target):
+            self.lost.append("the optimizer's state (it is not known to be of Keras 3, which counts it otherwise)")
+        else:
+            optimizer = model.optimizer
+            state = f"{len(optimizer.slots)} arrays for weights, {len(optimizer.counters)} counters"
+            rest = f", {len(optimizer.extras)} arrays that are not tied to weights" if optimizer.extras else ""
+            self.carried.append(f"optimizer {optimizer.class_name or ''}: {state}{rest}".replace(" :", ":"))
+            return model
+        return replace(model, optimizer=None)
+
+    def _assets(self, model: Model) -> Model:
+        if not model.assets:
+            return model
+        if self.request.weights_only:
+            self.left_out.append(f"{len(model.assets)} files of layers: as asked for")
+        elif Part.ASSETS not in self.target.holds:
+            self.lost += [f"the file {asset.name}" for asset in model.assets]
+        else:
+            self.carried.append(f"{len(model.assets)} files of layers")
+            return model
+        return replace(model, assets=())
+
+
+def generation(model: Model) -> Era | None:
+    """The era of the Keras that a model was saved by, or None where the file does not say."""
+    version = model.metadata.get("keras_version", "")
+    if version:
+        return era_of_version(version)
+    if model.metadata.get("producer") == "Keras 3" or model.metadata.get("dialect") in ("Keras 3.6 or later", "sharded"):
+        return Era.KERAS_3
+    return era_of(model.architecture) if model.architecture is not None else None
+
+
+def _same_layout(model: Model, target: Format) -> bool:
+    stores = ("keras-archive", "keras-weights")
+    return model.format == target.name or (model.format in stores and target.name in stores)
+
+
+def _redundant(model: Model, role: str) -> bool:
+    """Whether an array beside the tree is no loss: a checkpoint's own counter, or a kernel that is stored twice."""
+    return role == "save_counter" or any(weight.role == role == "kernel" for _, weight in model.weights())
+
+
+def _counted(model: Model, progress: Progress) -> Model:
+    total = sum(weight.tensor.nbytes for _, weight in model.weights())
+    done = [0]
+
+    def advance(count: int) -> None:
+        done[0] += count
+        progress(done[0], total)
+
+    counted = replace_weights(model, lambda _, weight: replace(weight, tensor=Counted.of(weight.tensor, advance)))
+    return replace(counted, inventory=model.inventory)
+
+
+def _check(path: str, target: Format, model: Model) -> None:
+    """Read the new file back: it must have weights of the same shapes as the model, a shared one perhaps twice; values are not read."""
+    found = Counter(weight.tensor.shape for _, weight in read_model(path, target.name).weights())
+    wanted = Counter(weight.tensor.shape for _, weight in model.weights())
+    held = Counter(id(weight) for _, layer in model.walk() for weight in layer.weights)
+    shared = bool(model.aliases()) or any(count > 1 for count in held.values())
+    if wanted - found or (found != wanted and not shared):
+        raise KmtError("was written, but does not read back as the same weights", path=path, cure="please report this, with the source")

@@ -1,0 +1,60 @@
+"""Tensors that are computed from another one when they are read, block by block: a closed set of operations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from kmodel_tools.tensor import Buffer, ByteRange, DType, Tensor
+
+FLOATS = frozenset({DType.FLOAT64, DType.FLOAT32, DType.FLOAT16, DType.BFLOAT16, DType.FLOAT8_E4M3FN, DType.FLOAT8_E5M2})
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """The values of a tensor of floats, rounded to another kind of float."""
+
+    tensor: Tensor
+    dtype: DType
+    byte_range: None = None
+
+    def blocks(self, limit: int) -> Iterator[Buffer]:
+        """Yield the canonical bytes of the rounded values; values beyond the range become infinite, as NumPy has it."""
+        import numpy as np
+
+        source, target = self.tensor.dtype.numpy(), self.dtype.numpy()
+        elements = max(1, limit // max(source.itemsize, target.itemsize))
+        with np.errstate(over="ignore"):
+            for block in self.tensor.blocks(elements * source.itemsize):
+                yield memoryview(np.frombuffer(block, dtype=source).astype(target).tobytes())
+
+
+def cast(tensor: Tensor, dtype: DType) -> Tensor:
+    """A tensor of floats as another kind of float; integers, booleans and strings stay what they are."""
+    if tensor.dtype not in FLOATS or tensor.dtype is dtype:
+        return tensor
+    return Tensor(dtype, tensor.shape, Cast(tensor, dtype))
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A tensor's own values; says how many bytes of them have been taken."""
+
+    tensor: Tensor
+    advance: Callable[[int], None]
+
+    @classmethod
+    def of(cls, tensor: Tensor, advance: Callable[[int], None]) -> Tensor:
+        """The same tensor, whose reading is counted."""
+        return Tensor(tensor.dtype, tensor.shape, cls(tensor, advance))
+
+    @property
+    def byte_range(self) -> ByteRange | None:
+        """Where the canonical bytes lie, if they lie anywhere."""
+        return self.tensor.byte_range
+
+    def blocks(self, limit: int) -> Iterator[Buffer]:
+        """Yield the bytes."""
+        for block in self.tensor.blocks(limit):
+            yield block
+            self.advance(len(block))

@@ -1,0 +1,141 @@
+"""From a model to a changed model: parts left out, weights chosen or cast, another file's layout put on. Nothing is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from kmodel_tools.architecture.envelope import Config, ConfigError
+from kmodel_tools.architecture.spec import LayerSpec, model_spec
+from kmodel_tools.derived import cast as cast_tensor
+from kmodel_tools.errors import ConversionError
+from kmodel_tools.matcher import match, selector
+from kmodel_tools.tensor import DType
+from kmodel_tools.tree import Layer, Model, Optimizer, Path, Slot, Weight, join_path, split_path
+
+Change = Callable[[Path, Weight], Weight | None]
+
+
+def replace_weights(model: Model, change: Change) -> Model:
+    """A model with every weight changed or left out; a layer that is shared stays so, and slots follow their weights.
+
+    Args:
+        model: The model.
+        change: Given a path and a weight, the new weight, or None to leave it out. Layers that hold nothing any more go too.
+    """
+    new = {id(weight): change(path, weight) for path, weight in model.weights()}
+    own = tuple(changed for weight in model.own_weights if (changed := new[id(weight)]) is not None)
+    layers = _with_weights(model.layers, new)
+    return replace(model, layers=layers, own_weights=own, optimizer=_optimizer(model.optimizer, new), inventory=None)
+
+
+def _with_weights(top: Sequence[Layer], new: Mapping[int, Weight | None]) -> tuple[Layer, ...]:
+    done: dict[int, Layer | None] = {}
+    stack = [(layer, False) for layer in reversed(top)]
+    while stack:
+        layer, entered = stack.pop()
+        if id(layer) in done:
+            continue
+        if not entered:
+            stack.append((layer, True))
+            stack.extend((child, False) for child in reversed(layer.layers))
+            continue
+        weights = tuple(changed for weight in layer.weights if (changed := new[id(weight)]) is not None)
+        below = tuple(child for inner in layer.layers if (child := done[id(inner)]) is not None)
+        emptied = (layer.weights or layer.layers) and not weights and not below
+        done[id(layer)] = None if emptied else replace(layer, weights=weights, layers=below)
+    return tuple(kept for layer in top if (kept := done[id(layer)]) is not None)
+
+
+def _optimizer(optimizer: Optimizer | None, new: Mapping[int, Weight | None]) -> Optimizer | None:
+    if optimizer is None:
+        return None
+    slots = [(slot, new.get(id(slot.weight))) for slot in optimizer.slots]
+    return replace(optimizer, slots=tuple(Slot(slot.name, weight, slot.tensor, slot.key) for slot, weight in slots if weight is not None))
+
+
+def select(model: Model, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Model:
+    """A model of the weights alone whose paths match; what is not a model any more loses its architecture.
+
+    Raises:
+        KmtError: A pattern is none, or nothing is left.
+    """
+    wanted = selector(include, exclude)
+    chosen = replace_weights(model, lambda path, weight: weight if wanted(path) else None)
+    if not any(True for _ in chosen.weights()):
+        raise ConversionError("no weight is left by --select and --drop", cure="see the paths with: kmt inspect")
+    return replace(chosen, architecture=None, training_config=None, optimizer=None, assets=(), extras=())
+
+
+def cast(model: Model, dtype: DType) -> Model:
+    """A model whose floating-point weights are rounded to another precision; integers stay, and so does the optimizer's state."""
+    rounded = replace_weights(model, lambda _, weight: replace(weight, tensor=cast_tensor(weight.tensor, dtype)))
+    return replace(rounded, inventory=model.inventory)  # for the order of the source; its values are not taken from there
+
+
+def graft(source: Model, onto: Model) -> tuple[Model, str]:
+    """The weights of one model in the tree, layout and architecture of another.
+
+    Args:
+        source: Where the values come from.
+        onto: Where everything else comes from; all of its weights must be found in `source`, with their shapes.
+
+    Returns:
+        The model, and how the weights were paired.
+
+    Raises:
+        ConversionError: The weights do not pair one to one.
+    """
+    pairing = match(source, onto)
+    if pairing.only_a or pairing.only_b:
+        lacks = [f"{join_path(path)} is not in the source" for path, _ in pairing.only_b]
+        lacks += [f"{join_path(path)} has no place" for path, _ in pairing.only_a]
+        raise ConversionError(f"the two models do not have the same weights: {_listed(lacks)}", tuple(lacks))
+    differing = [
+        f"{join_path(pair.path_b)} is {pair.b.tensor.shape}, and {pair.a.tensor.shape} in the source"
+        for pair in pairing.pairs
+        if pair.a.tensor.shape != pair.b.tensor.shape
+    ]
+    if differing:
+        raise ConversionError(f"shapes differ: {_listed(differing)}", tuple(differing))
+    new = {id(pair.b): replace(pair.b, tensor=pair.a.tensor) for pair in pairing.pairs}
+    grafted = replace_weights(onto, lambda _, weight: new[id(weight)])
+    optimizer = _optimizer(source.optimizer, {id(pair.a): new[id(pair.b)] for pair in pairing.pairs})
+    return replace(grafted, optimizer=optimizer, extras=()), f"by {pairing.by}: {pairing.why}"
+
+
+def plant(source: Model, architecture: Config) -> Model:
+    """The weights of a model in the tree of an architecture, by name: what a layer's class does not announce stays out.
+
+    Raises:
+        ConversionError: The architecture is none, or a weight has no place in it. Weights that it lacks are left to the
+            writer, which knows whether it needs them.
+    """
+    try:
+        root = model_spec(architecture, None).root
+    except ConfigError as error:
+        raise ConversionError(f"the architecture cannot be followed: {error}") from error
+    tree = dict(source.walk())
+    layers = tuple(_planted(child, (child.name,), tree) for child in root.children)
+    planted = replace(source, name=root.name, layers=layers, architecture=architecture, training_config=None, format="", inventory=None)
+    held = {id(weight) for _, weight in planted.weights()}
+    left = [join_path(path) for path, weight in source.weights() if id(weight) not in held]
+    if left:
+        raise ConversionError(f"the architecture has no place for: {_listed(left)}", tuple(left))
+    return planted
+
+
+def _planted(spec: LayerSpec, path: Path, tree: Mapping[Path, Layer]) -> Layer:
+    held = tree.get(path)
+    below = tuple(_planted(child, (*path, *_components(child)), tree) for child in spec.children)
+    known = {layer.components for layer in below}
+    extra = tuple(layer for layer in held.layers if layer.components not in known) if held is not None else ()
+    return Layer(spec.name, spec.attr, spec.class_name, held.weights if held is not None else (), (*below, *extra))
+
+
+def _components(spec: LayerSpec) -> Path:
+    return (spec.name,) if spec.attr is None else split_path(spec.attr)
+
+
+def _listed(items: Sequence[str]) -> str:
+    return "; ".join(items[:3]) + (f"; and {len(items) - 3} more" if len(items) > 3 else "")

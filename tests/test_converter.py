@@ -1,0 +1,225 @@
+"""Conversions between containers, judged without the frameworks: by the digest, and by what is refused."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+import kmodel_tools as kmt
+from kmodel_tools.tree import join_path
+from tests.conftest import SAMPLES, sample_files
+
+ARCHIVE = SAMPLES / "keras_archive" / "keras-3.15.1_trained.keras"
+LEGACY = SAMPLES / "keras_h5" / "keras-3.15.1.h5"
+KERAS_2 = SAMPLES / "keras_h5" / "tf.keras-2.12.0.h5"
+KERAS_1 = SAMPLES / "keras_h5" / "keras-1.2.2_theano.h5"
+WEIGHTS = SAMPLES / "keras_weights" / "keras-3.15.1.weights.h5"
+CHECKPOINT = SAMPLES / "tf_checkpoint" / "keras-3.15.1"
+VOCABULARY = SAMPLES / "keras_archive" / "vocabulary"
+REFUSALS = (
+    "needs an architecture, and the source has none",
+    "goes by the classes of layers, and the source does not have them",
+    "keep other arrays than those of later releases",
+    "the architecture is of Keras",
+    "cannot hold: the optimizer's state",
+    "vocabulary.txt",
+    "arrays that belong to no layer",
+)
+"""Why a container may be refused to a sample."""
+TARGETS = ("m.keras", "m.weights.h5", "m.h5")
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("path", [pytest.param(path, id=f"{path.parent.name}/{path.name}") for path in sample_files()])
+def test_every_pair_of_containers_keeps_every_value_or_says_what_it_lacks(path: Path, target: str, tmp_path: Path) -> None:
+    destination = tmp_path / target
+    refused: kmt.ConversionError | None = None
+    try:
+        report = kmt.convert(path, destination)
+    except kmt.ConversionError as error:
+        refused = error
+    if refused is not None:
+        assert not list(tmp_path.iterdir())
+        assert any(reason in str(refused) for reason in REFUSALS), refused
+        return
+    assert kmt.digest(destination).values == kmt.digest(path).values
+    assert report.lost == ()
+    assert report.weights == sum(1 for _ in kmt.read(path).weights())
+    first = destination.read_bytes()
+    kmt.convert(path, destination, overwrite=True)
+    assert destination.read_bytes() == first
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_names_survive_the_way_through_every_container(target: str, tmp_path: Path) -> None:
+    kmt.convert(ARCHIVE, tmp_path / target)
+    assert kmt.digest(tmp_path / target).weights == kmt.digest(ARCHIVE).weights
+
+
+def test_a_whole_model_goes_there_and_back(tmp_path: Path) -> None:
+    kmt.convert(ARCHIVE, tmp_path / "m.h5")
+    kmt.convert(tmp_path / "m.h5", tmp_path / "m.keras")
+    original, found = kmt.read(ARCHIVE), kmt.read(tmp_path / "m.keras")
+    assert original.architecture is not None
+    assert found.architecture is not None
+    assert found.architecture["config"] == original.architecture["config"]
+    assert found.training_config is not None
+    assert found.training_config["optimizer"] == (original.training_config or {})["optimizer"]
+    for model in (original, found):
+        assert model.optimizer is not None
+    states = [
+        {(slot.name, slot.weight.role, slot.tensor.read().tobytes()) for slot in model.optimizer.slots}
+        for model in (original, found)
+        if model.optimizer
+    ]
+    assert states[0] == states[1]
+
+
+def test_what_is_refused_is_listed_and_nothing_is_written(tmp_path: Path) -> None:
+    with pytest.raises(kmt.ConversionError, match=r"vocabulary\.txt.*--lossy") as caught:
+        kmt.convert(VOCABULARY, tmp_path / "m.h5")
+    assert any("vocabulary.txt" in loss for loss in caught.value.losses)
+    assert not list(tmp_path.iterdir())
+    report = kmt.convert(VOCABULARY, tmp_path / "m.h5", lossy=True)
+    assert any("vocabulary.txt" in loss for loss in report.lost)
+
+
+def test_vocabularies_stay_in_archives(tmp_path: Path) -> None:
+    kmt.convert(VOCABULARY, tmp_path / "m.keras")
+    original, found = kmt.read(VOCABULARY), kmt.read(tmp_path / "m.keras")
+    assert original.assets
+    assert {asset.name: asset.data.read() for asset in found.assets} == {asset.name: asset.data.read() for asset in original.assets}
+
+
+def test_an_archive_is_laid_out_as_keras_lays_it_out(tmp_path: Path) -> None:
+    kmt.convert(LEGACY, tmp_path / "m.keras")
+    with zipfile.ZipFile(tmp_path / "m.keras") as file:
+        assert file.namelist() == ["metadata.json", "config.json", "model.weights.h5"]
+        assert {info.compress_type for info in file.infolist()} == {zipfile.ZIP_STORED}
+        assert json.loads(file.read("config.json"))["module"].startswith("keras")
+    place = next(kmt.read(tmp_path / "m.keras").weights())[1].tensor.byte_range
+    assert place is not None
+    assert place.path == str(tmp_path / "m.keras"), "weights are read in place"
+
+
+@pytest.mark.parametrize("source", [KERAS_2, KERAS_1])
+def test_an_architecture_of_another_generation_is_refused(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(kmt.ConversionError, match=r"the architecture is of Keras [12], and .* holds one of Keras 3"):
+        kmt.convert(source, tmp_path / "m.keras")
+
+
+def test_arrays_of_keras_1_are_not_passed_off_as_later_ones(tmp_path: Path) -> None:
+    with pytest.raises(kmt.ConversionError, match="layers of Keras 1 keep other arrays"):
+        kmt.convert(KERAS_1, tmp_path / "m.weights.h5")
+
+
+def test_keras_2_weights_go_into_the_layout_of_keras_3(tmp_path: Path) -> None:
+    kmt.convert(KERAS_2, tmp_path / "m.weights.h5", optimizer=False)
+    assert kmt.digest(tmp_path / "m.weights.h5").values == kmt.digest(KERAS_2).values
+
+
+def test_a_legacy_file_keeps_the_generation_of_its_source(tmp_path: Path) -> None:
+    for source, suffix in ((KERAS_2, ":0"), (LEGACY, "")):
+        kmt.convert(source, tmp_path / "m.h5", overwrite=True)
+        with h5py.File(tmp_path / "m.h5") as file, h5py.File(source) as original:
+            for name in file["model_weights"].attrs["layer_names"]:
+                listed = file["model_weights"][name].attrs["weight_names"]
+                assert [item.decode() for item in listed] == [
+                    item.decode() if isinstance(item, bytes) else item for item in original["model_weights"][name].attrs["weight_names"]
+                ]
+                assert all(item.decode().endswith(suffix) for item in listed)
+            assert file.attrs["keras_version"] == original.attrs["keras_version"]
+
+
+def test_a_checkpoint_takes_its_layout_from_another_file(tmp_path: Path) -> None:
+    with pytest.raises(kmt.ConversionError, match="--like"):
+        kmt.convert(CHECKPOINT, tmp_path / "m.weights.h5")
+    like = tmp_path / "like.weights.h5"
+    source = kmt.read(CHECKPOINT)
+    kmt.convert(CHECKPOINT, tmp_path / "m.h5", lossy=True)
+    assert kmt.digest(tmp_path / "m.h5").values == kmt.digest(source).values
+    kmt.convert(WEIGHTS, like)
+    with pytest.raises(kmt.ConversionError, match=r"do not have the same weights|shapes differ"):
+        kmt.convert(CHECKPOINT, tmp_path / "x.weights.h5", like=like)
+
+
+def test_an_architecture_in_json_gives_the_layout(tmp_path: Path) -> None:
+    kmt.convert(ARCHIVE, tmp_path / "w.h5", weights_only=True)
+    (tmp_path / "like.json").write_text(json.dumps(kmt.read(ARCHIVE).architecture))
+    kmt.convert(tmp_path / "w.h5", tmp_path / "m.keras", like=tmp_path / "like.json")
+    assert kmt.digest(tmp_path / "m.keras").weights == kmt.digest(ARCHIVE).weights
+
+
+def test_chosen_weights_go_alone(tmp_path: Path) -> None:
+    paths = [join_path(path) for path, _ in kmt.read(ARCHIVE).weights()]
+    layer = paths[0].split("/", maxsplit=1)[0]
+    kmt.convert(ARCHIVE, tmp_path / "m.h5", select=[layer])
+    assert [join_path(path) for path, _ in kmt.read(tmp_path / "m.h5").weights()] == [
+        path for path in paths if path.startswith(f"{layer}/")
+    ]
+    kmt.convert(ARCHIVE, tmp_path / "m.h5", drop=[layer], overwrite=True)
+    assert {join_path(path) for path, _ in kmt.read(tmp_path / "m.h5").weights()} == {
+        path for path in paths if not path.startswith(f"{layer}/")
+    }
+    with pytest.raises(kmt.ConversionError, match="no weight is left"):
+        kmt.convert(ARCHIVE, tmp_path / "x.h5", select=["nothing"])
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64", "bfloat16"])
+def test_weights_are_rounded_as_numpy_rounds(dtype: str, tmp_path: Path) -> None:
+    kmt.convert(ARCHIVE, tmp_path / "m.weights.h5", dtype=dtype)
+    expected = {path: weight.tensor.read() for path, weight in kmt.read(ARCHIVE).weights()}
+    for path, weight in kmt.read(tmp_path / "m.weights.h5").weights():
+        found = weight.tensor.read()
+        assert weight.tensor.dtype.value == dtype
+        np.testing.assert_array_equal(found, expected[path].astype(found.dtype))
+
+
+def test_progress_counts_every_byte(tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    kmt.convert(ARCHIVE, tmp_path / "m.h5", progress=lambda done, total: seen.append((done, total)))
+    total = sum(weight.tensor.nbytes for _, weight in kmt.read(ARCHIVE).weights())
+    assert seen[-1] == (total, total)
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+
+def test_a_file_can_be_converted_onto_itself(tmp_path: Path) -> None:
+    path = tmp_path / "m.weights.h5"
+    path.write_bytes(WEIGHTS.read_bytes())
+    with pytest.raises(kmt.KmtError, match="is there already"):
+        kmt.convert(path, path)
+    kmt.convert(path, path, overwrite=True)
+    assert kmt.digest(path) == kmt.digest(WEIGHTS)
+
+
+def test_suffixes_and_options_that_mean_nothing(tmp_path: Path) -> None:
+    with pytest.raises(kmt.KmtError, match=r"its suffix names no format that is written; say which with --to: keras-h5 \(\.h5"):
+        kmt.convert(ARCHIVE, tmp_path / "m.bin")
+    with pytest.raises(kmt.KmtError, match="is read and not written"):
+        kmt.convert(ARCHIVE, tmp_path / "m", to="tf-checkpoint")
+    with pytest.raises(kmt.KmtError, match="there is no dtype 'float31'"):
+        kmt.convert(ARCHIVE, tmp_path / "m.h5", dtype="float31")
+    with pytest.raises(kmt.KmtError, match="there is no layout 'keras9'"):
+        kmt.convert(ARCHIVE, tmp_path / "m.h5", options={"layout": "keras9"})
+    with pytest.raises(kmt.KmtError, match="has no option 'shape'"):
+        kmt.convert(ARCHIVE, tmp_path / "m.h5", options={"shape": "round"})
+    assert not list(tmp_path.iterdir())
+
+
+def test_long_lists_of_names_are_split_and_found_again(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "many.weights.h5", "w") as file:
+        for number in range(900):
+            name = f"dense_{number}" if number else "dense"
+            group = file.create_group(f"layers/{name}/vars")
+            group.attrs["name"] = f"a_layer_with_a_name_that_is_rather_long_and_longer_than_that_and_goes_on_for_long_{number:05d}"
+            group["0"] = np.full((1, 1), number, "float32")
+    kmt.convert(tmp_path / "many.weights.h5", tmp_path / "m.h5")
+    with h5py.File(tmp_path / "m.h5") as file:
+        assert "layer_names0" in file.attrs
+        assert "layer_names" not in file.attrs
+    assert kmt.digest(tmp_path / "m.h5").weights == kmt.digest(tmp_path / "many.weights.h5").weights
