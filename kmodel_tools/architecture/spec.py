@@ -9,6 +9,7 @@ from typing import Any
 from kmodel_tools.architecture.envelope import Config, ConfigError, Era, class_of, era_of, is_model, layer_configs, settings_of
 from kmodel_tools.architecture.layer_classes import canonical_class, is_builtin, sublayers_of, variables_of
 from kmodel_tools.architecture.layer_table import SubLayer, Variable
+from kmodel_tools.architecture.names import snake_case
 from kmodel_tools.architecture.topology import layer_order
 from kmodel_tools.tree import Path, split_path
 
@@ -133,7 +134,7 @@ class _Builder:
         kind = class_name or _own_class(node)
         settings = config if config is not None else settings_of(node)
         flag = settings.get("trainable")
-        name = str(settings.get("name") or node.get("name") or attr or "")
+        name = str(settings.get("name") or node.get("name") or legacy_name or attr or "")
         # Keras 3 asks each variable, so that what was thawed inside of a frozen model is trained; before, its models are asked.
         alive = flag is not False and (trainable or (self.era is Era.KERAS_3 and flag is True))
         children = self._children(node, kind, settings, alive, depth)
@@ -214,6 +215,8 @@ def _legacy_name(sub: SubLayer, inner: Mapping[str, Any], own: Config | None) ->
     if sub.attr in ("forward_layer", "backward_layer"):
         name = str(settings_of(inner).get("name", ""))
         return name if name.startswith(("forward_", "backward_")) else f"{sub.legacy_name}_{name}"
+    if own is not None and sub.legacy_name is None and sub.class_name is not None:
+        return snake_case(sub.class_name)  # it is made without a name of its own: LSTM's lstm_cell
     if sub.legacy_name or own is None:
         return sub.legacy_name or str(settings_of(inner).get("name") or "") or None
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -292,3 +293,100 @@ def test_cells_of_any_name_keep_their_numbers_in_a_checkpoint(tmp_path: Path) ->
     model.train_on_batch(np.ones((2, 5, 3), "float32"), np.ones((2, 1), "float32"))
     tf.train.Checkpoint(model=model).save(tmp_path / "ck")
     assert list(_by_path(kmt.read(tmp_path / "ck-1"))) == ["/".join(path) for path, _ in judge.named_variables(model)]
+
+
+NESTED = {
+    "LSTM": lambda keras, L: [keras.Input((5, 3)), L.LSTM(4, name="x")],
+    "GRU": lambda keras, L: [keras.Input((5, 3)), L.GRU(4, name="x")],
+    "Bidirectional": lambda keras, L: [keras.Input((5, 3)), L.Bidirectional(L.LSTM(4), name="x")],
+    "TimeDistributed": lambda keras, L: [keras.Input((5, 3)), L.TimeDistributed(L.Dense(4), name="x")],
+    "Sequential": lambda keras, L: [keras.Input((3,)), keras.Sequential([keras.Input((3,)), L.Dense(4, name="a")], name="x")],
+}
+
+
+def _holding_attention(keras: Any) -> Any:
+    entry = keras.Input((5, 4))
+    return keras.Model(entry, keras.layers.MultiHeadAttention(2, 3, name="x")(entry, entry))
+
+
+@pytest.mark.parametrize("kind", [*NESTED, "MultiHeadAttention"])
+def test_nested_weights_survive_where_the_file_editor_of_keras_deletes_them(kind: str, tmp_path: Path) -> None:
+    """The editor reads what we write as it reads Keras's own file; saved by it, what lies inside of a layer is gone."""
+    keras = making.framework("keras")
+    keras.utils.set_random_seed(5)
+    model = _holding_attention(keras) if kind == "MultiHeadAttention" else keras.Sequential(NESTED[kind](keras, keras.layers))
+    original, ours, edited = (str(tmp_path / f"{name}.weights.h5") for name in ("original", "ours", "edited"))
+    model.save_weights(original)
+    kmt.convert(original, ours)
+    assert _plain(keras.saving.KerasFileEditor(ours).weights_dict) == _plain(keras.saving.KerasFileEditor(original).weights_dict)
+    keras.saving.KerasFileEditor(original).save(edited)
+    assert _arrays(edited) < len(model.weights) == _arrays(ours), "Keras has mended its editor"
+    assert kmt.diff(original, ours).same
+    expected = [_stored(variable) for variable in model.weights]
+    for variable in model.weights:
+        variable.assign(np.zeros(variable.shape, "float32"))
+    model.load_weights(ours)
+    for variable, value in zip(model.weights, expected, strict=True):
+        np.testing.assert_array_equal(_stored(variable), value)
+
+
+def _arrays(path: str) -> int:
+    found: list[str] = []
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None)
+    return len(found)
+
+
+def _plain(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {key: _plain(value) for key, value in node.items()}
+    return np.asarray(node).tobytes()
+
+
+def test_vocabularies_survive_from_archive_to_archive_and_are_a_loss_elsewhere(tmp_path: Path) -> None:
+    keras = making.framework("keras")
+    L = keras.layers
+    text = L.TextVectorization(output_mode="tf_idf", name="text")
+    text.adapt(["the cat sat", "the dog sat on the cat"])
+    lookup = L.StringLookup(output_mode="one_hot", name="lookup")
+    lookup.adapt([["red"], ["green"], ["blue"]])
+    phrase, colour = keras.Input((), dtype="string", name="phrase"), keras.Input((1,), dtype="string", name="colour")
+    model = keras.Model([phrase, colour], L.Dense(2, name="out")(L.Concatenate()([text(phrase), lookup(colour)])))
+    model.save(tmp_path / "original.keras")
+    kmt.convert(tmp_path / "original.keras", tmp_path / "ours.keras")
+    import tensorflow as tf
+
+    given = [tf.constant(["a cat on the dog", "sat"]), tf.constant([["green"], ["pink"]])]
+    other = keras.saving.load_model(tmp_path / "ours.keras")
+    np.testing.assert_array_equal(_stored(other(given)), _stored(model(given)))
+    for file in ("m.h5", "m.weights.h5"):
+        with pytest.raises(kmt.ConversionError, match=r"vocabulary\.txt") as caught:
+            kmt.convert(tmp_path / "original.keras", tmp_path / file)
+        assert {loss for loss in caught.value.losses if "vocabulary.txt" in loss}
+
+
+@pytest.mark.parametrize("like", ["m.keras", "m.h5", "m.weights.h5", "m.json"])
+def test_a_checkpoint_becomes_what_another_file_is_like(like: str, tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    keras = making.framework("keras")
+    case = next(case for case in MODELS if case.name == "model-several_outputs")
+    model = making.trained(case, keras)
+    tf.train.Checkpoint(model=model).save(tmp_path / "ck")
+    expected = [_stored(variable) for variable in model.weights]
+    if like.endswith(".json"):
+        (tmp_path / like).write_text(model.to_json())
+    elif like.endswith(".weights.h5"):
+        model.save_weights(tmp_path / like)
+    else:
+        model.save(tmp_path / like)
+    target = tmp_path / ("ours.weights.h5" if like.endswith(".weights.h5") else "ours.keras")
+    kmt.convert(tmp_path / "ck-1", target, like=tmp_path / like, optimizer=False)
+    if target.suffix == ".keras":
+        model = keras.saving.load_model(target, compile=False)
+    else:
+        for variable in model.weights:
+            variable.assign(np.zeros(variable.shape, "float32"))
+        model.load_weights(target)
+    for variable, value in zip(model.weights, expected, strict=True):
+        np.testing.assert_array_equal(_stored(variable), value)

@@ -14,6 +14,7 @@ import kmodel_tools as kmt
 from tests import exceptions
 from tests.frameworks import judge, making, reloading
 from tests.frameworks.zoo import Case
+from tests.test_converter import REFUSALS
 from tests.trees import keys_in_tree
 
 pytest.importorskip("tensorflow")
@@ -196,3 +197,28 @@ def test_training_goes_on_from_what_we_write(saved: Saved, tmp_path: Path) -> No
     original, ours = saved.files[label][0], str(tmp_path / file)
     kmt.convert(original, ours)
     assert reloading.next_losses(keras, saved.case, ours) == reloading.next_losses(keras, saved.case, original)
+
+
+def _refusal(tree: kmt.Model, destination: Path) -> str | None:
+    """What a conversion is refused with, or None when it is done."""
+    try:
+        kmt.convert(tree, destination, overwrite=True)
+    except kmt.ConversionError as error:
+        return str(error)
+    return None
+
+
+def test_every_pair_of_containers_is_bit_equal_or_refused_beforehand(saved: Saved, tmp_path: Path) -> None:
+    for label, (path, container) in saved.files.items():
+        tree = kmt.read(path)
+        values = kmt.digest(tree).values
+        for file in ("m.keras", "m.weights.h5", "m.h5"):
+            destination = tmp_path / file
+            refused = _refusal(tree, destination)
+            if refused is not None:
+                assert any(reason in refused for reason in REFUSALS), f"{label} to {file}: {refused}"
+                continue
+            again = kmt.diff(tree, destination)
+            twice = tree.aliases() and file == "m.h5"  # a legacy file has a layer that a nested model shares twice
+            assert again.same or exceptions.rows_for(saved.case.name, container) or twice, f"{label} to {file}: {_told(again)}"
+            assert kmt.digest(destination).values == values or twice, f"{label} to {file}"

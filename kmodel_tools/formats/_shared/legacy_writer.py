@@ -102,7 +102,7 @@ class _Writer:
             order = sorted(natural, key=lambda item: not _is_trained(item[2], item[3]))
         found: dict[str, Weight] = {}
         for short, full, weight, _ in order:
-            name = self._suffixed(short)
+            name = self._own_name(layer, weight) or self._suffixed(short)
             if name in found:
                 name = self._suffixed(full)
             number = 1
@@ -112,6 +112,13 @@ class _Writer:
             found[name] = weight
             self.names[id(weight)] = name
         return list(found.items())
+
+    def _own_name(self, layer: Layer, weight: Weight) -> str | None:
+        """The name that a weight has in its layer in a legacy file of the same generation, so that its state keeps finding it."""
+        if self.layout is not layout_of(self.model) or weight.key not in self.listed:
+            return None
+        prefix, _, name = weight.key.removeprefix(f"{MODEL_WEIGHTS}/").partition(f"{layer.name}/")
+        return name if not prefix and name else None
 
     def _suffixed(self, name: str) -> str:
         return f"{name}:0" if self.layout is Layout.KERAS_2 else name

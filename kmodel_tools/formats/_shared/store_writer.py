@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 
 from kmodel_tools.architecture.envelope import ConfigError
 from kmodel_tools.architecture.layer_classes import canonical_class
-from kmodel_tools.architecture.names import snake_case
+from kmodel_tools.architecture.names import file_class, numbered, snake_case
 from kmodel_tools.architecture.optimizers import ITERATIONS
 from kmodel_tools.architecture.spec import LayerSpec, ModelSpec, model_spec
 from kmodel_tools.architecture.store_layout import Place, places
 from kmodel_tools.errors import ConversionError
-from kmodel_tools.formats._shared.keras_store import DEPENDENCIES, OPTIMIZER, VARS
+from kmodel_tools.formats._shared.keras_store import DEPENDENCIES, LAYERS, OPTIMIZER, VARS
 from kmodel_tools.storage.hdf5_writer import NewObject
 from kmodel_tools.tree import Layer, Model, Optimizer, Path, Slot, Weight, join_path
 
@@ -68,14 +68,13 @@ def _layers_by_path(model: Model) -> dict[Path, Layer]:
 
 
 def _opaque_layers(model: Model, root: LayerSpec) -> list[str]:
-    """Layers of custom classes that hold sub-layers of which the configuration does not speak."""
-    tree = _layers_by_path(model)
-    found = []
-    for place in places(root):
-        layer = tree.get(place.path)
-        if layer is not None and not place.spec.is_known and len(layer.layers) > len(place.spec.children):
-            found.append(place.spec.name)
-    return found
+    """Layers that hold sub-layers with weights of which the configuration does not speak, such as those of custom classes."""
+    known = {place.path for place in places(root)}
+    return [
+        join_path(path[: -len(layer.components)] or path)
+        for path, layer in _layers_by_path(model).items()
+        if layer.weights and path not in known
+    ]
 
 
 def stored_path(key: str) -> str:
@@ -141,18 +140,41 @@ class _Computed:
 
 
 def _copied(model: Model) -> Iterator[NewObject]:
-    """Every weight under the path that it has."""
+    """Every weight under the path that it has, and every layer in the group that it has."""
+    beside: dict[str, list[Weight]] = {}  # arrays that are no weights, such as a kernel that is stored twice
+    for extra in model.extras:
+        beside.setdefault(stored_path(extra.key).rpartition("/")[0], []).append(extra)
     yield NewObject(VARS, attributes={"name": model.name})
     for weight in model.own_weights:
         yield NewObject(stored_path(weight.key), weight.tensor)
+    groups = _groups(model)
     for _, layer in model.walk():
-        for number, weight in enumerate(layer.weights):
-            path = stored_path(weight.key)
-            if not number:
-                yield NewObject(path.rpartition("/")[0], attributes={"name": layer.name})
-            yield NewObject(path, weight.tensor)
-    for extra in model.extras:
-        yield NewObject(stored_path(extra.key), extra.tensor)
+        folder = f"{groups[id(layer)]}/{VARS}" if id(layer) in groups else ""
+        if folder:
+            yield NewObject(folder, attributes={"name": layer.name})
+        arrays = sorted((*layer.weights, *beside.pop(folder, ())), key=lambda item: _numeric(stored_path(item.key)))
+        yield from (NewObject(stored_path(item.key), item.tensor) for item in arrays)
+    for items in beside.values():
+        yield from (NewObject(stored_path(item.key), item.tensor) for item in items)
+
+
+def _groups(model: Model) -> dict[int, str]:
+    """The group of each layer, by the layer's identity: from its weights, from what it holds, or counted as Keras counts."""
+    found: dict[int, str] = {}
+    for _, layer in reversed(list(model.walk())):  # what a layer holds comes before it
+        if layer.weights:
+            found[id(layer)] = stored_path(layer.weights[0].key).rpartition(f"/{VARS}/")[0]
+        else:
+            held = next((child for child in layer.layers if id(child) in found), None)
+            if held is not None:
+                levels = 2 if held.attr is None or "/" in held.attr else 1
+                found[id(layer)] = found[id(held)].rsplit("/", levels)[0]
+    lists = [("", model.layers), *((f"{found[id(layer)]}/", layer.layers) for _, layer in model.walk() if id(layer) in found)]
+    for prefix, layers in lists:
+        if all(layer.attr is None and layer.class_name is not None for layer in layers):
+            for layer, group in zip(layers, numbered(file_class(layer.class_name or "") for layer in layers), strict=True):
+                found.setdefault(id(layer), f"{prefix}{LAYERS}/{group}")
+    return found
 
 
 def _optimizer(model: Model) -> Iterator[NewObject]:
