@@ -55,6 +55,14 @@ def test_the_readme_shows_what_diff_prints() -> None:
     assert shown[2] == (ROOT / "sample_models" / "diff" / "training.txt").read_text(encoding="utf-8")
 
 
+def test_the_readme_shows_what_convert_prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = re.search(r"\$ kmt convert (\S+) (\S+)\n(.*?)```", README, re.DOTALL)
+    assert shown is not None
+    (tmp_path / "sample_models").symlink_to(ROOT / "sample_models")
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(cli.kmt, ["convert", shown[1], shown[2]], catch_exceptions=False).output == shown[3]
+
+
 def test_commands_in_the_readme_parse() -> None:
     commands = re.findall(r"`(kmt [^`]+)`", README)
     assert len(commands) > 6
@@ -65,13 +73,14 @@ def test_commands_in_the_readme_parse() -> None:
         command.make_context(name, arguments)
 
 
-def test_the_python_example_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_python_example_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """With a sample in the place of the user's files."""
     code = re.search(r"```python\n(.*?)```", README, re.DOTALL)
     assert code is not None
     sample = str(ROOT / "sample_models" / "keras_h5" / "keras-3.15.1.h5")
     text = code[1].replace('"model.h5"', repr(sample)).replace('"ckpt-7"', repr(sample)).replace("conv1/kernel", "my_d1/kernel")
     found: dict[str, object] = {}
+    monkeypatch.chdir(tmp_path)
     exec(compile(text, "README.md", "exec"), found)
     assert getattr(found["kernel"], "shape", None) == (4, 3)
 
