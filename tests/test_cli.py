@@ -4,8 +4,10 @@ import csv
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -236,3 +238,23 @@ def test_convert_refuses_before_it_writes(kmt: Run, tmp_path: Path) -> None:
     assert "is there already; --force replaces it" in result.err
     assert kmt("convert", "--lossy", "--force", vocabulary, str(tmp_path / "m.h5")).status == 0
     assert kmt("convert", ARCHIVE, str(tmp_path / "x.h5"), "--option", "layout").status == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="signals are POSIX's")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
+def test_a_signal_leaves_what_was_there_and_nothing_else(name: str, tmp_path: Path) -> None:
+    """A destination is half written when the signal comes: the source is big enough that it cannot be done before."""
+    source, destination = tmp_path / "m.weights.h5", tmp_path / "d.weights.h5"
+    with h5py.File(source, "w") as file:
+        group = file.create_group("layers/dense/vars")
+        group.attrs["name"] = "d"
+        group.create_dataset("0", (12_000, 12_000), "f4", fillvalue=0)[0] = 1
+    destination.write_bytes(b"old")
+    command = [sys.executable, "-m", "kmodel_tools", "convert", "-q", "--force", str(source), str(destination)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        while running.poll() is None and len(list(tmp_path.iterdir())) < 3:
+            time.sleep(0.005)
+        running.send_signal(getattr(signal, name))
+        assert running.wait(timeout=60) in (130, 128 + getattr(signal, name))
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["d.weights.h5", "m.weights.h5"]
+    assert destination.read_bytes() == b"old"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
+import types
 from typing import Any
 
 import click
@@ -94,5 +96,12 @@ def _one_line(text: str) -> str:
 
 
 def run() -> None:
-    """The entry point `kmt`."""
+    """The entry point `kmt`; a signal that asks it to end lets it clean up first."""
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _end)
     sys.exit(main())
+
+
+def _end(number: int, frame: types.FrameType | None) -> None:
+    sys.exit(128 + number)
