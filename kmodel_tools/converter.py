@@ -21,7 +21,7 @@ from kmodel_tools.format import Format, Part
 from kmodel_tools.formats import read_model, writable_format
 from kmodel_tools.storage.atomic import check_destination
 from kmodel_tools.tensor import DType
-from kmodel_tools.tree import Model
+from kmodel_tools.tree import Model, Optimizer
 
 Progress = Callable[[int, int], None]
 METRICS = re.compile(r"(^|/|::)metrics/")
@@ -221,6 +221,8 @@ class _Plan:
             self.lost.append("the optimizer's state (a legacy file of weights has no room for it)")
         elif self.target.name != "keras-h5" and generation(self.source) is not Era.KERAS_3 and not _same_layout(self.source, self.target):
             self.lost.append("the optimizer's state (it is not known to be of Keras 3, which counts it otherwise)")
+        elif (self.source.format == "tf-checkpoint" or self.request.like is not None) and _is_wrapped(model.optimizer):
+            self.lost.append("the optimizer's state (how a wrapping optimizer counts it is not in a checkpoint, nor in another layout)")
         else:
             optimizer = model.optimizer
             state = f"{len(optimizer.slots)} arrays for weights, {len(optimizer.counters)} counters"
@@ -260,6 +262,11 @@ def _same_layout(model: Model, target: Format) -> bool:
 def _redundant(model: Model, role: str) -> bool:
     """Whether an array beside the tree is no loss: a checkpoint's own counter, or a kernel that is stored twice."""
     return role == "save_counter" or any(weight.role == role == "kernel" for _, weight in model.weights())
+
+
+def _is_wrapped(optimizer: Optimizer) -> bool:
+    """Whether it is one optimizer around another: a LossScaleOptimizer keeps a scale beside the inner one's state."""
+    return any("scale" in item.role for item in (*optimizer.counters, *optimizer.extras))
 
 
 def _counted(model: Model, progress: Progress) -> Model:

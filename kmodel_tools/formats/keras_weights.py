@@ -142,9 +142,10 @@ def write(model: Model, path: str, overwrite: bool, options: Mapping[str, str]) 
         parts = _parts(objects, _bytes(size or SHARD_SIZE))
         names = [f"{path.removesuffix(INDEX_SUFFIX)}_{number:05d}.weights.h5" for number in range(len(parts))]
         index = _index(parts, [os.path.basename(name) for name in names])
+    images = [Hdf5Image(part) for part in parts]
     with new_files(names if index is None else [*names, path], overwrite) as files:
-        for part, file in zip(parts, files, strict=False):
-            for block in Hdf5Image(part).blocks():
+        for image, file in zip(images, files, strict=False):
+            for block in image.blocks():
                 file.write(block)
         if index is not None:
             files[-1].write(index)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from typing import IO
 
@@ -54,25 +53,23 @@ def new_files(paths: Sequence[str | os.PathLike[str]], overwrite: bool = False) 
     for path in paths:
         check_destination(path, overwrite)
     targets = [os.path.realpath(path) for path in paths]
-    temporaries: list[str] = []
+    # Known before they are made: a signal may come at any line.
+    temporaries = [os.path.join(os.path.dirname(target), f".{os.path.basename(target)}.{os.urandom(4).hex()}.tmp") for target in targets]
     try:
         with contextlib.ExitStack() as stack:
-            files: list[IO[bytes]] = []
-            for target in targets:
-                handle, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(target)}.", suffix=".tmp", dir=os.path.dirname(target))
-                temporaries.append(temporary)
-                files.append(stack.enter_context(os.fdopen(handle, "wb")))
+            files: list[IO[bytes]] = [stack.enter_context(open(temporary, "xb")) for temporary in temporaries]
             yield files
             for file in files:
                 file.flush()
                 os.fsync(file.fileno())
         for temporary, target in zip(temporaries, targets, strict=True):
-            os.chmod(temporary, _mode(target))
+            if os.path.exists(target):
+                os.chmod(temporary, _mode(target))
         if len(targets) > 1:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(targets[-1])
-        for target in targets:
-            os.replace(temporaries.pop(0), target)
+        for temporary, target in zip(temporaries, targets, strict=True):
+            os.replace(temporary, target)
         _sync_folder(os.path.dirname(targets[-1]))
     except OSError as error:
         raise KmtError(f"cannot be written: {error.strerror or error}", path=paths[-1]) from error
@@ -83,12 +80,8 @@ def new_files(paths: Sequence[str | os.PathLike[str]], overwrite: bool = False) 
 
 
 def _mode(target: str) -> int:
-    """The permissions of the file that is replaced, or those that a new one gets."""
-    if os.path.exists(target):
-        return os.stat(target).st_mode & 0o777
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
+    """The permissions of the file that is replaced."""
+    return os.stat(target).st_mode & 0o777
 
 
 def _sync_folder(folder: str) -> None:

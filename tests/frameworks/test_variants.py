@@ -390,3 +390,37 @@ def test_a_checkpoint_becomes_what_another_file_is_like(like: str, tmp_path: Pat
         model.load_weights(target)
     for variable, value in zip(model.weights, expected, strict=True):
         np.testing.assert_array_equal(_stored(variable), value)
+
+
+STATES = {
+    "Adam amsgrad": lambda optimizers: optimizers.Adam(amsgrad=True),
+    "Nadam": lambda optimizers: optimizers.Nadam(),
+    "RMSprop": lambda optimizers: optimizers.RMSprop(momentum=0.9, centered=True),
+    "SGD average": lambda optimizers: optimizers.SGD(momentum=0.9, use_ema=True),
+    "LossScale": lambda optimizers: optimizers.LossScaleOptimizer(optimizers.Adam(), initial_scale=8.0),
+    "LossScale average": lambda optimizers: optimizers.LossScaleOptimizer(optimizers.Adam(use_ema=True)),
+}
+
+
+@pytest.mark.parametrize("way", [("a.keras",), ("a.h5", "b.keras"), ("a.weights.h5",)], ids=str)
+@pytest.mark.parametrize("name", STATES)
+def test_the_state_of_an_optimizer_survives(name: str, way: tuple[str, ...], tmp_path: Path) -> None:
+    keras = making.framework("keras")
+    L = keras.layers
+    model = keras.Sequential([keras.Input((4,)), L.Dense(4), L.BatchNormalization(), L.Dense(1)])
+    model.compile(STATES[name](keras.optimizers), keras.losses.MeanSquaredError())
+    for _ in range(2):
+        model.train_on_batch(np.ones((2, 4), "float32"), np.zeros((2, 1), "float32"))
+    model.save(tmp_path / "source.keras")
+    last = tmp_path / "source.keras"
+    for step in way:
+        kmt.convert(last, tmp_path / step)
+        last = tmp_path / step
+    other = keras.saving.load_model(tmp_path / "source.keras" if last.name.endswith(".weights.h5") else last)
+    if last.name.endswith(".weights.h5"):
+        for variable in other.optimizer.variables:
+            variable.assign(np.zeros(variable.shape, _stored(variable).dtype))
+        other.load_weights(last)
+    assert len(other.optimizer.variables) == len(model.optimizer.variables)
+    for variable, twin in zip(model.optimizer.variables, other.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(_stored(twin), _stored(variable), err_msg=variable.path)

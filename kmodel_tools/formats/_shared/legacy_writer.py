@@ -19,9 +19,9 @@ from kmodel_tools.architecture.names import snake_case
 from kmodel_tools.architecture.optimizers import ITERATIONS
 from kmodel_tools.architecture.spec import model_spec
 from kmodel_tools.architecture.spelling import legacy_config, legacy_training_config
-from kmodel_tools.formats._shared.store_writer import in_order
+from kmodel_tools.formats._shared.store_writer import state_in_order
 from kmodel_tools.storage.hdf5_writer import Attribute, NewObject, list_of_names
-from kmodel_tools.tree import Layer, Model, Slot, Weight
+from kmodel_tools.tree import Layer, Model, Optimizer, Slot, Weight
 
 MODEL_WEIGHTS = "model_weights"
 OPTIMIZER_WEIGHTS = "optimizer_weights"
@@ -129,27 +129,19 @@ class _Writer:
         optimizer = self.model.optimizer
         if optimizer is None or self.model.architecture is None:
             return
-        stored = all(item.key.startswith(f"{OPTIMIZER_WEIGHTS}/") for item in in_order(optimizer))
-        arrays = self._stored_state() if stored else self._named_state()
+        state = state_in_order(self.model)
+        stored = all(item.key.startswith(f"{OPTIMIZER_WEIGHTS}/") for item in state)
+        arrays = [(item.key.partition("/")[2], item) for item in state] if stored else self._named(state, optimizer)
         if arrays:
             yield NewObject(OPTIMIZER_WEIGHTS, attributes=list_of_names("weight_names", [name for name, _ in arrays]))
             for name, item in arrays:
                 yield NewObject(f"{OPTIMIZER_WEIGHTS}/{name}", item.tensor)
 
-    def _stored_state(self) -> list[tuple[str, Weight | Slot]]:
-        """The optimizer's arrays under the names and in the order that the source has."""
-        optimizer = self.model.optimizer
-        assert optimizer is not None
-        arrays = sorted(in_order(optimizer), key=lambda item: self.listed.get(item.key, len(self.listed)))
-        return [(item.key.partition("/")[2], item) for item in arrays]
-
-    def _named_state(self) -> list[tuple[str, Weight | Slot]]:
-        optimizer = self.model.optimizer
-        assert optimizer is not None
+    def _named(self, state: Sequence[Weight | Slot], optimizer: Optimizer) -> list[tuple[str, Weight | Slot]]:
         kind = optimizer.class_name or "optimizer"
         prefix = f"{snake_case(kind)}/" if self.layout is Layout.KERAS_3 else ""
         named: dict[str, Weight | Slot] = {}
-        for item in in_order(optimizer):
+        for item in state:
             if isinstance(item, Weight):
                 name = prefix + ("iteration" if item.role == ITERATIONS else item.role)
             elif self.layout is Layout.KERAS_3:

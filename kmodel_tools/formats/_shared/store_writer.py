@@ -186,17 +186,35 @@ def _optimizer(model: Model) -> Iterator[NewObject]:
     config = described.get("config") if isinstance(described, dict) else None
     name = str(config["name"]) if isinstance(config, dict) and "name" in config else snake_case(optimizer.class_name or OPTIMIZER)
     yield NewObject(f"{OPTIMIZER}/{VARS}", attributes={"name": name})
-    arrays = in_order(optimizer)
+    arrays = _in_keras_order(optimizer)
     if all(_STORED_STATE.match(stored_path(item.key)) for item in arrays):
         for item in sorted(arrays, key=lambda item: _numeric(stored_path(item.key))):
             yield NewObject(stored_path(item.key), item.tensor)
     else:
-        for number, item in enumerate(arrays):
+        for number, item in enumerate(state_in_order(model)):
             yield NewObject(f"{OPTIMIZER}/{VARS}/{number}", item.tensor)
 
 
-def in_order(optimizer: Optimizer) -> list[Weight | Slot]:
-    """An optimizer's arrays in Keras 3's order: step counter, learning rate, slots, other counters, the rest."""
+def state_in_order(model: Model) -> list[Weight | Slot]:
+    """The arrays of a model's optimizer in the order of Keras's `optimizer.variables`.
+
+    That is the order of the numbers in Keras's weights layout, where a LossScaleOptimizer has its inner state once more
+    beside it, and the order of the list in a legacy file. Elsewhere it is concluded from what the arrays are.
+    """
+    if model.optimizer is None:
+        return []
+    arrays = _in_keras_order(model.optimizer)
+    if all(_STORED_STATE.match(stored_path(item.key)) for item in arrays):
+        own = [item for item in arrays if stored_path(item.key).startswith(f"{OPTIMIZER}/{VARS}/")]
+        return sorted(own, key=lambda item: _numeric(stored_path(item.key)))
+    if model.format == "keras-h5":
+        listed = {key: number for number, (key, _) in enumerate(model.inventory or ())}
+        arrays.sort(key=lambda item: listed.get(item.key, len(listed)))
+    return arrays
+
+
+def _in_keras_order(optimizer: Optimizer) -> list[Weight | Slot]:
+    """Step counter, learning rate, slots, other counters, the rest: as all optimizers of Keras 3 but the wrapping ones have it."""
     counters = {item.role: item for item in optimizer.counters}
     first = [counters.pop(role) for role in (ITERATIONS, LEARNING_RATE) if role in counters]
     return [*first, *optimizer.slots, *counters.values(), *optimizer.extras]
