@@ -195,6 +195,11 @@ class _Plan:
                 f"the architecture is of {GENERATIONS[era]}, and {self.target.title} holds one of {wanted}",
                 cure="its weights alone convert: --weights-only, with --like FILE for an architecture of the other generation",
             )
+        if self.target.name == "keras-h5" and era in KERAS_2 and self.source.format == "keras-archive":
+            raise ConversionError(
+                "the architecture in a Keras 2 archive is not yet spelled as legacy files spell it",
+                cure="its weights alone convert: --weights-only",
+            )
         self.carried.append("architecture")
         if model.training_config:
             self.carried.append("training configuration")

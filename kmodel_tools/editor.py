@@ -101,7 +101,8 @@ def graft(source: Model, onto: Model) -> tuple[Model, str]:
     new = {id(pair.b): replace(pair.b, tensor=pair.a.tensor) for pair in pairing.pairs}
     grafted = replace_weights(onto, lambda _, weight: new[id(weight)])
     optimizer = _optimizer(source.optimizer, {id(pair.a): new[id(pair.b)] for pair in pairing.pairs})
-    return replace(grafted, optimizer=optimizer, extras=()), f"by {pairing.by}: {pairing.why}"
+    # The inventory of the other file stays for the order that it has; its values are not taken from there.
+    return replace(grafted, optimizer=optimizer, extras=(), inventory=onto.inventory), f"by {pairing.by}: {pairing.why}"
 
 
 def plant(source: Model, architecture: Config) -> Model:

@@ -29,6 +29,8 @@ REFUSALS = (
     "cannot hold: the optimizer's state",
     "vocabulary.txt",
     "arrays that belong to no layer",
+    "a legacy file goes by the order of weights",
+    "the architecture in a Keras 2 archive",
 )
 """Why a container may be refused to a sample."""
 TARGETS = ("m.keras", "m.weights.h5", "m.h5")
@@ -223,3 +225,17 @@ def test_long_lists_of_names_are_split_and_found_again(tmp_path: Path) -> None:
         assert "layer_names0" in file.attrs
         assert "layer_names" not in file.attrs
     assert kmt.digest(tmp_path / "m.h5").weights == kmt.digest(tmp_path / "many.weights.h5").weights
+
+
+def test_an_order_that_is_not_in_the_source_is_not_made_up(tmp_path: Path) -> None:
+    """Sub-layers of a custom layer stand by the alphabet in this layout; a legacy file lists them as they were set."""
+    path = tmp_path / "m.weights.h5"
+    with h5py.File(path, "w") as file:
+        for group, name in (("layers/my_attention", "att"), ("layers/my_attention/combine", "c"), ("layers/my_attention/query", "q")):
+            file.create_group(f"{group}/vars").attrs["name"] = name
+        for name in ("combine", "query"):
+            file[f"layers/my_attention/{name}/vars/0"] = np.ones((2, 2), "float32")
+    with pytest.raises(kmt.ConversionError, match="does not have that of the sub-layers of att"):
+        kmt.convert(path, tmp_path / "m.h5")
+    kmt.convert(path, tmp_path / "copy.weights.h5")
+    assert kmt.digest(tmp_path / "copy.weights.h5") == kmt.digest(path)

@@ -14,11 +14,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from kmodel_tools.architecture.envelope import ConfigError, Era, era_of_version
+from kmodel_tools.architecture.layer_classes import canonical_class
 from kmodel_tools.architecture.legacy_weights import never_trained
 from kmodel_tools.architecture.names import snake_case
 from kmodel_tools.architecture.optimizers import ITERATIONS
 from kmodel_tools.architecture.spec import model_spec
 from kmodel_tools.architecture.spelling import legacy_config, legacy_training_config
+from kmodel_tools.errors import ConversionError
 from kmodel_tools.formats._shared.store_writer import state_in_order
 from kmodel_tools.storage.hdf5_writer import Attribute, NewObject, list_of_names
 from kmodel_tools.tree import Layer, Model, Optimizer, Slot, Weight
@@ -44,7 +46,18 @@ def layout_of(model: Model) -> Layout:
 
 
 def legacy_objects(model: Model, layout: Layout) -> list[NewObject]:
-    """Everything that a legacy HDF5 file of a model holds; a model without an architecture gives a file of weights alone."""
+    """Everything that a legacy HDF5 file of a model holds; a model without an architecture gives a file of weights alone.
+
+    Raises:
+        ConversionError: The order in which Keras counts the weights is not in the source.
+    """
+    unordered = _unordered_layers(model)
+    if unordered:
+        listed = ", ".join(unordered[:3]) + (" …" if len(unordered) > 3 else "")
+        raise ConversionError(
+            f"a legacy file goes by the order of weights, and the source does not have that of the sub-layers of {listed}",
+            cure="convert from a legacy file or a checkpoint of the same model",
+        )
     return list(_Writer(model, layout, _frozen_layers(model), _listed(model)).objects())
 
 
@@ -178,6 +191,33 @@ def _with_names(layer: Layer) -> Iterator[tuple[str, str, Weight, set[str]]]:
 
 def _is_trained(weight: Weight, siblings: set[str]) -> bool:
     return not never_trained(weight.role, siblings) if weight.trainable is None else weight.trainable
+
+
+def _unordered_layers(model: Model) -> list[str]:
+    """Layers whose sub-layers the source has by the alphabet, where Keras counts them as their attributes were set.
+
+    Keras's weights layout is written that way; a built-in class tells the order all the same, and so does a list.
+    """
+    if model.format not in ("keras-archive", "keras-weights"):
+        return []
+    holders: list[tuple[str, str | None, tuple[Layer, ...]]] = [("the model", None, model.layers)]
+    holders += [(layer.name, layer.class_name, layer.layers) for _, layer in model.walk()]
+    return [name for name, class_name, layers in holders if canonical_class(class_name) is None and _is_unordered(layers)]
+
+
+def _is_unordered(layers: Sequence[Layer]) -> bool:
+    holding = [layer for layer in layers if any(item.weights for item in _below(layer))]
+    attributes = {layer.attr.partition("/")[0] for layer in holding if layer.attr is not None}
+    return len(attributes) > 1 or (len(attributes) == 1 and any(layer.attr is None for layer in holding))
+
+
+def _below(layer: Layer) -> Iterator[Layer]:
+    """A layer and all layers in it."""
+    stack = [layer]
+    while stack:
+        item = stack.pop()
+        yield item
+        stack.extend(item.layers)
 
 
 def _listed(model: Model) -> dict[str, int]:
