@@ -116,7 +116,8 @@ def convert(source: Model, destination: str | os.PathLike[str], request: Request
             f"{target.title} cannot hold: {'; '.join(plan.lost)}", tuple(plan.lost), path=path, cure="write it without them: --lossy"
         )
     assert target.write is not None
-    target.write(_counted(model, progress) if progress else model, path, request.overwrite, request.options)
+    options = dict(request.options) | ({"content": "weights"} if request.weights_only and target.name == "keras-h5" else {})
+    target.write(_counted(model, progress) if progress else model, path, request.overwrite, options)
     _check(path, target, model)
     weights = [weight for _, weight in model.weights()]
     return Conversion(
@@ -162,6 +163,8 @@ class _Plan:
             source = cast(source, request.dtype)
         for step in (self._architecture, self._optimizer, self._assets):
             source = step(source)
+        if self.target.name == "keras-h5" and source.format != "keras-h5" and _order_depends_on_flags(source):
+            self.inferred.append("the source does not say which weights are trained: a legacy file lists them as if no layer was frozen")
         return replace(source, extras=source.extras if _same_layout(source, self.target) else ())
 
     def _extras(self, source: Model) -> None:
@@ -187,8 +190,8 @@ class _Plan:
             self._refuse_old_values(era)
             why = "as asked for" if self.request.weights_only else "a file of weights holds none"
             self.left_out.append(f"architecture{' and training configuration' if model.training_config else ''}: {why}")
-            layout_needs_it = Part.ARCHITECTURE not in self.target.holds
-            return replace(model, architecture=model.architecture if layout_needs_it else None, training_config=model.training_config)
+            # The layout still needs it: groups go by classes, and the order of weights by what is frozen.
+            return model if self.target.name != "keras-archive" else replace(model, architecture=None)
         wanted = self._wanted_generation(era)
         if era is not None and GENERATIONS[era] != wanted:
             raise ConversionError(
@@ -267,6 +270,15 @@ def _same_layout(model: Model, target: Format) -> bool:
 def _redundant(model: Model, role: str) -> bool:
     """Whether an array beside the tree is no loss: a checkpoint's own counter, or a kernel that is stored twice."""
     return role == "save_counter" or any(weight.role == role == "kernel" for _, weight in model.weights())
+
+
+def _order_depends_on_flags(model: Model) -> bool:
+    """Whether a layer with several sub-layers has weights of which nobody says if they are trained: they are counted first."""
+    never = ("moving_mean", "moving_variance")
+    return any(
+        layer.layers and any(weight.trainable is None and weight.role not in never for item in layer.layers for weight in item.weights)
+        for _, layer in model.walk()
+    )
 
 
 def _is_wrapped(optimizer: Optimizer) -> bool:

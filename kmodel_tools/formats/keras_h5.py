@@ -42,6 +42,7 @@ MODEL_WEIGHTS = "model_weights"
 OPTIMIZER_WEIGHTS = "optimizer_weights"
 TOP_LEVEL = "top_level_model_weights"
 GRAPH = "graph"
+WHOLE, WEIGHTS = "whole", "weights"
 
 
 def detect(probe: Probe) -> str | None:
@@ -310,16 +311,19 @@ class _Reader:
 
 
 def write(model: Model, path: str, overwrite: bool, options: Mapping[str, str]) -> None:
-    """Write a model: whole if it has an architecture, else its weights alone.
+    """Write a model: whole if it has an architecture and nothing else is asked for, else its weights alone.
 
     Raises:
-        KmtError: The file is there already, or cannot be written; or `layout` is neither keras2 nor keras3.
+        KmtError: The file is there already, or cannot be written; or an option has a value that means nothing.
     """
     layouts = {"keras2": Layout.KERAS_2, "keras3": Layout.KERAS_3}
     wanted = options.get("layout")
     if wanted is not None and wanted not in layouts:
         raise KmtError(f"there is no layout {wanted!r}", cure="choose keras2 or keras3")
-    image = Hdf5Image(legacy_objects(model, layouts[wanted] if wanted else layout_of(model)))
+    content = options.get("content", WHOLE)
+    if content not in (WHOLE, WEIGHTS):
+        raise KmtError(f"there is no content {content!r}", cure=f"choose {WHOLE} or {WEIGHTS}")
+    image = Hdf5Image(legacy_objects(model, layouts[wanted] if wanted else layout_of(model), content == WHOLE))
     with new_file(path, overwrite) as file:
         for block in image.blocks():
             file.write(block)
@@ -366,5 +370,8 @@ FORMAT = Format(
     detect=detect,
     read=read,
     write=write,
-    options=(Option("layout", "", "keras2 or keras3: how variables are called; by default as the source's Keras does"),),
+    options=(
+        Option("content", WHOLE, "whole, or weights alone, which --weights-only asks for"),
+        Option("layout", "", "keras2 or keras3: how variables are called; by default as the source's Keras does"),
+    ),
 )

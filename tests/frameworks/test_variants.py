@@ -424,3 +424,24 @@ def test_the_state_of_an_optimizer_survives(name: str, way: tuple[str, ...], tmp
     assert len(other.optimizer.variables) == len(model.optimizer.variables)
     for variable, twin in zip(model.optimizer.variables, other.optimizer.variables, strict=True):
         np.testing.assert_array_equal(_stored(twin), _stored(variable), err_msg=variable.path)
+
+
+def test_weights_alone_stand_in_the_order_of_what_is_frozen(tmp_path: Path) -> None:
+    """The base is frozen and its top thawed again: Keras asks the base alone, and takes its weights in plain order."""
+    keras = making.framework("keras")
+    L = keras.layers
+    base = keras.Sequential([keras.Input((4,)), L.Dense(4, name="low"), L.Dense(4, name="high")], name="base")
+    base.trainable = False
+    base.layers[-1].trainable = True
+    entry = keras.Input((4,))
+    model = keras.Model(entry, L.Dense(4, name="head")(base(entry)))
+    model.save(tmp_path / "m.keras")
+    expected = [_stored(variable) for variable in model.weights]
+    kmt.convert(tmp_path / "m.keras", tmp_path / "w.h5", weights_only=True)
+    with h5py.File(tmp_path / "w.h5") as file:
+        assert "model_config" not in file.attrs
+    for variable in model.weights:
+        variable.assign(np.zeros(variable.shape, "float32"))
+    model.load_weights(tmp_path / "w.h5")
+    for variable, value in zip(model.weights, expected, strict=True):
+        np.testing.assert_array_equal(_stored(variable), value)

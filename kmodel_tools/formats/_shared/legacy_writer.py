@@ -45,8 +45,10 @@ def layout_of(model: Model) -> Layout:
     return Layout.KERAS_2 if version and era_of_version(version) is not Era.KERAS_3 else Layout.KERAS_3
 
 
-def legacy_objects(model: Model, layout: Layout) -> list[NewObject]:
-    """Everything that a legacy HDF5 file of a model holds; a model without an architecture gives a file of weights alone.
+def legacy_objects(model: Model, layout: Layout, whole: bool) -> list[NewObject]:
+    """Everything that a legacy HDF5 file of a model holds.
+
+    Without `whole` that is weights alone; the architecture still says which layers are frozen, and so in which order they stand.
 
     Raises:
         ConversionError: The order in which Keras counts the weights is not in the source.
@@ -58,13 +60,14 @@ def legacy_objects(model: Model, layout: Layout) -> list[NewObject]:
             f"a legacy file goes by the order of weights, and the source does not have that of the sub-layers of {listed}",
             cure="convert from a legacy file or a checkpoint of the same model",
         )
-    return list(_Writer(model, layout, _frozen_layers(model), _listed(model)).objects())
+    return list(_Writer(model, layout, whole and model.architecture is not None, _frozen_layers(model), _listed(model)).objects())
 
 
 @dataclass(slots=True)
 class _Writer:
     model: Model
     layout: Layout
+    whole: bool
     frozen: frozenset[str]
     listed: dict[str, int]
     names: dict[int, str] = field(default_factory=dict)
@@ -74,7 +77,7 @@ class _Writer:
         version = model.metadata.get("keras_version") or self.layout.value
         producer: dict[str, Attribute] = {"backend": model.metadata.get("backend", "tensorflow"), "keras_version": version}
         top = ""
-        if model.architecture is not None:
+        if self.whole:
             top = f"{MODEL_WEIGHTS}/"
             yield NewObject("", attributes=producer | self._documents())
         layers = self._named_layers()
@@ -140,7 +143,7 @@ class _Writer:
 
     def _optimizer(self) -> Iterator[NewObject]:
         optimizer = self.model.optimizer
-        if optimizer is None or self.model.architecture is None:
+        if optimizer is None or not self.whole:
             return
         state = state_in_order(self.model)
         stored = all(item.key.startswith(f"{OPTIMIZER_WEIGHTS}/") for item in state)
