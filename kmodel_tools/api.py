@@ -212,10 +212,10 @@ def _like(like: Readable) -> Model:
 
 
 def _dtype(name: str) -> DType:
-    try:
-        return DType(name)
-    except ValueError as error:
-        raise KmtError(f"there is no dtype {name!r}", cure="float64, float32, float16 and bfloat16 are usual") from error
+    floats = {dtype.value: dtype for dtype in DType if dtype.is_float}
+    if name not in floats:
+        raise KmtError(f"weights are not rounded to {name!r}", cure=f"choose one of {', '.join(floats)}")
+    return floats[name]
 
 
 def _model(model: Readable) -> Model:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from kmodel_tools.architecture.envelope import Era, era_of, era_of_version
+from kmodel_tools.architecture.envelope import Era, era_of, era_of_version, iter_configs
 from kmodel_tools.derived import Counted
 from kmodel_tools.editor import cast, graft, plant, replace_weights, select
 from kmodel_tools.errors import ConversionError, KmtError
@@ -116,7 +116,7 @@ def convert(source: Model, destination: str | os.PathLike[str], request: Request
             f"{target.title} cannot hold: {'; '.join(plan.lost)}", tuple(plan.lost), path=path, cure="write it without them: --lossy"
         )
     assert target.write is not None
-    options = dict(request.options) | ({"content": "weights"} if request.weights_only and target.name == "keras-h5" else {})
+    options = dict(request.options) | ({"content": "weights"} if plan.weights_only and target.name == "keras-h5" else {})
     target.write(_counted(model, progress) if progress else model, path, request.overwrite, options)
     _check(path, target, model)
     weights = [weight for _, weight in model.weights()]
@@ -145,6 +145,11 @@ class _Plan:
     inferred: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
 
+    @property
+    def weights_only(self) -> bool:
+        """Whether the result is no whole model: as asked for, or since a part of the weights is none."""
+        return self.request.weights_only or bool(self.request.select or self.request.drop)
+
     def model(self) -> Model:
         """The model that will be written, the lists being filled on the way."""
         source, request = self.source, self.request
@@ -157,10 +162,15 @@ class _Plan:
             else:
                 source = plant(source, request.like.architecture)
         if request.select or request.drop:
+            whole = source
             source = select(source, request.select, request.drop)
+            if self.target.name == "keras-h5":
+                source = replace(source, architecture=whole.architecture)  # says what is frozen, and so the order; it is not written
             self.left_out.append("architecture, training configuration and optimizer: the chosen weights are no whole model")
         if request.dtype is not None:
+            count = sum(weight.tensor.dtype.is_float and weight.tensor.dtype is not request.dtype for _, weight in source.weights())
             source = cast(source, request.dtype)
+            self.carried.append(f"{count} of the weights rounded to {request.dtype.value}, as asked for")
         for step in (self._architecture, self._optimizer, self._assets):
             source = step(source)
         if self.target.name == "keras-h5" and source.format != "keras-h5" and _order_depends_on_flags(source):
@@ -186,9 +196,9 @@ class _Plan:
         if model.architecture is None:
             return model
         era = generation(model)
-        if self.request.weights_only or Part.ARCHITECTURE not in self.target.holds:
+        if self.weights_only or Part.ARCHITECTURE not in self.target.holds:
             self._refuse_old_values(era)
-            why = "as asked for" if self.request.weights_only else "a file of weights holds none"
+            why = "as asked for" if self.weights_only else "a file of weights holds none"
             self.left_out.append(f"architecture{' and training configuration' if model.training_config else ''}: {why}")
             # The layout still needs it: groups go by classes, and the order of weights by what is frozen.
             return model if self.target.name != "keras-archive" else replace(model, architecture=None)
@@ -203,7 +213,18 @@ class _Plan:
                 "the architecture in a Keras 2 archive is not yet spelled as legacy files spell it",
                 cure="its weights alone convert: --weights-only",
             )
+        if (
+            self.target.name == "keras-h5"
+            and model.format != "keras-h5"
+            and any(config.get("lora_rank") for config in iter_configs(model.architecture))
+        ):
+            raise ConversionError(
+                "a layer with LoRA is stored merged, and a legacy file needs its factors", cure="convert to .keras, or its --weights-only"
+            )
         self.carried.append("architecture")
+        if model.training_config and self.target.name == "keras-h5" and not _names_optimizer(model.training_config):
+            self.lost.append("the training configuration (it names no optimizer, without which a legacy file does not load)")
+            return replace(model, training_config=None)
         if model.training_config:
             self.carried.append("training configuration")
         return model
@@ -227,8 +248,10 @@ class _Plan:
             self.left_out.append("optimizer state: as asked for")
         elif Part.OPTIMIZER not in self.target.holds or (self.target.name == "keras-h5" and model.architecture is None):
             self.lost.append("the optimizer's state (a legacy file of weights has no room for it)")
-        elif self.target.name != "keras-h5" and generation(self.source) is not Era.KERAS_3 and not _same_layout(self.source, self.target):
-            self.lost.append("the optimizer's state (it is not known to be of Keras 3, which counts it otherwise)")
+        elif generation(self.source) is not Era.KERAS_3 and not _same_layout(self.source, self.target):
+            self.lost.append(
+                "the optimizer's state (it is not known to be of Keras 3; before, every release and container counts it otherwise)"
+            )
         elif (self.source.format == "tf-checkpoint" or self.request.like is not None) and _is_wrapped(model.optimizer):
             self.lost.append("the optimizer's state (how a wrapping optimizer counts it is not in a checkpoint, nor in another layout)")
         else:
@@ -279,6 +302,10 @@ def _order_depends_on_flags(model: Model) -> bool:
         layer.layers and any(weight.trainable is None and weight.role not in never for item in layer.layers for weight in item.weights)
         for _, layer in model.walk()
     )
+
+
+def _names_optimizer(training_config: Mapping[str, Any]) -> bool:
+    return bool(training_config.get("optimizer") or training_config.get("optimizer_config"))
 
 
 def _is_wrapped(optimizer: Optimizer) -> bool:

@@ -64,7 +64,8 @@ def select(model: Model, include: Sequence[str] = (), exclude: Sequence[str] = (
     chosen = replace_weights(model, lambda path, weight: weight if wanted(path) else None)
     if not any(True for _ in chosen.weights()):
         raise ConversionError("no weight is left by --select and --drop", cure="see the paths with: kmt inspect")
-    return replace(chosen, architecture=None, training_config=None, optimizer=None, assets=(), extras=())
+    # The inventory stays for the order of the source.
+    return replace(chosen, architecture=None, training_config=None, optimizer=None, assets=(), extras=(), inventory=model.inventory)
 
 
 def cast(model: Model, dtype: DType) -> Model:

@@ -204,7 +204,7 @@ def test_suffixes_and_options_that_mean_nothing(tmp_path: Path) -> None:
         kmt.convert(ARCHIVE, tmp_path / "m.bin")
     with pytest.raises(kmt.KmtError, match="is read and not written"):
         kmt.convert(ARCHIVE, tmp_path / "m", to="tf-checkpoint")
-    with pytest.raises(kmt.KmtError, match="there is no dtype 'float31'"):
+    with pytest.raises(kmt.KmtError, match="weights are not rounded to 'float31'"):
         kmt.convert(ARCHIVE, tmp_path / "m.h5", dtype="float31")
     with pytest.raises(kmt.KmtError, match="there is no layout 'keras9'"):
         kmt.convert(ARCHIVE, tmp_path / "m.h5", options={"layout": "keras9"})
@@ -239,3 +239,14 @@ def test_an_order_that_is_not_in_the_source_is_not_made_up(tmp_path: Path) -> No
         kmt.convert(path, tmp_path / "m.h5")
     kmt.convert(path, tmp_path / "copy.weights.h5")
     assert kmt.digest(tmp_path / "copy.weights.h5") == kmt.digest(path)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "bool", "string"])
+def test_weights_are_rounded_to_floats_alone(dtype: str, tmp_path: Path) -> None:
+    with pytest.raises(kmt.KmtError, match=f"weights are not rounded to '{dtype}'"):
+        kmt.convert(ARCHIVE, tmp_path / "m.keras", dtype=dtype)
+
+
+def test_rounding_is_said(tmp_path: Path) -> None:
+    report = kmt.convert(ARCHIVE, tmp_path / "m.keras", dtype="float16")
+    assert "10 of the weights rounded to float16, as asked for" in report.carried

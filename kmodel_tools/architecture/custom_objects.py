@@ -8,7 +8,7 @@ from typing import Any
 
 from kmodel_tools.architecture.layer_classes import is_builtin
 
-_BUILTIN_NAMES = """
+_LISTED_NAMES = """
     Zeros Ones Constant RandomNormal RandomUniform TruncatedNormal VarianceScaling Orthogonal OrthogonalInitializer Identity
     IdentityInitializer STFTInitializer GlorotUniform GlorotNormal HeUniform HeNormal LecunUniform LecunNormal
     L1 L2 L1L2 OrthogonalRegularizer WeightRegularizer L1L2Regularizer ActivityRegularizer EigenvalueRegularizer
@@ -28,7 +28,8 @@ _ACTIVATION_NAMES = """
     log_softmax mish relu relu6 selu sigmoid silu soft_shrink softmax softplus softsign sparse_plus sparse_sigmoid
     sparsemax squareplus swish tanh tanh_shrink threshold
 """
-_BUILTIN = frozenset(_BUILTIN_NAMES.split())
+BUILTIN_NAMES = frozenset(_LISTED_NAMES.split())
+"""What Keras itself has under other kinds than layers: initializers, optimizers, metrics, policies …"""
 _ACTIVATIONS = frozenset(_ACTIVATION_NAMES.split())
 _KERAS_MODULES = ("keras.", "tf_keras.", "tensorflow.keras.", "tensorflow.python.keras.", "builtins")
 
@@ -121,4 +122,4 @@ def _is_known(item: Mapping[str, Any], class_name: str) -> bool:
     if isinstance(module, str):
         return module == "keras" or module.startswith(_KERAS_MODULES)
     plain = class_name.removeprefix("Custom>")
-    return is_builtin(class_name) or plain in _BUILTIN
+    return is_builtin(class_name) or plain in BUILTIN_NAMES

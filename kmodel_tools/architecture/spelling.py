@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kmodel_tools.architecture.custom_objects import BUILTIN_NAMES
 from kmodel_tools.architecture.envelope import Config, class_of
 from kmodel_tools.architecture.layer_classes import is_builtin
 
@@ -92,5 +93,11 @@ def _archive_training(training_config: Config) -> dict[str, Any]:
     optimizer = training_config["optimizer_config"]
     if isinstance(optimizer, Mapping) and "module" not in optimizer:
         kind = class_of(optimizer)
-        optimizer = {"module": "keras.optimizers", "class_name": kind, "config": optimizer.get("config"), "registered_name": None}
+        own = kind not in BUILTIN_NAMES
+        optimizer = {
+            "module": None if own else "keras.optimizers",
+            "class_name": kind.rpartition(">")[2],
+            "config": optimizer.get("config"),
+            "registered_name": kind if own else None,
+        }
     return {"optimizer": optimizer} | found
