@@ -19,7 +19,7 @@ from kmodel_tools.editor import cast, graft, plant, replace_weights, select
 from kmodel_tools.errors import ConversionError, KmtError
 from kmodel_tools.format import Format, Part
 from kmodel_tools.formats import read_model, writable_format
-from kmodel_tools.storage.atomic import check_destination
+from kmodel_tools.storage.atomic import check_destination, draft
 from kmodel_tools.tensor import DType
 from kmodel_tools.tree import Model, Optimizer
 
@@ -115,10 +115,8 @@ def convert(source: Model, destination: str | os.PathLike[str], request: Request
         raise ConversionError(
             f"{target.title} cannot hold: {'; '.join(plan.lost)}", tuple(plan.lost), path=path, cure="write it without them: --lossy"
         )
-    assert target.write is not None
     options = dict(request.options) | ({"content": "weights"} if plan.weights_only and target.name == "keras-h5" else {})
-    target.write(_counted(model, progress) if progress else model, path, request.overwrite, options)
-    _check(path, target, model)
+    _write(target, _counted(model, progress) if progress else model, path, request.overwrite, options)
     weights = [weight for _, weight in model.weights()]
     return Conversion(
         path,
@@ -325,6 +323,22 @@ def _counted(model: Model, progress: Progress) -> Model:
     return replace(counted, inventory=model.inventory)
 
 
+def _write(target: Format, model: Model, path: str, overwrite: bool, options: Mapping[str, str]) -> None:
+    """Write a model and read it back before it takes the place of what is there; shards, which are found by name, in their place."""
+    assert target.write is not None
+    if path.endswith(".json"):
+        target.write(model, path, overwrite, options)
+        _check(path, target, model)
+        return
+    with draft(path) as name:
+        try:
+            target.write(model, name, False, options)
+            _check(name, target, model)
+        except KmtError as error:
+            error.path = path if error.path in (None, name) else error.path
+            raise
+
+
 def _check(path: str, target: Format, model: Model) -> None:
     """Read the new file back: it must have weights of the same shapes as the model, a shared one perhaps twice; values are not read."""
     found = Counter(weight.tensor.shape for _, weight in read_model(path, target.name).weights())
@@ -332,4 +346,6 @@ def _check(path: str, target: Format, model: Model) -> None:
     held = Counter(id(weight) for _, layer in model.walk() for weight in layer.weights)
     shared = bool(model.aliases()) or any(count > 1 for count in held.values())
     if wanted - found or (found != wanted and not shared):
-        raise KmtError("was written, but does not read back as the same weights", path=path, cure="please report this, with the source")
+        raise KmtError(
+            "would not read back as the same weights, and was not written", path=path, cure="please report this, with the source"
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 
 import kmodel_tools as kmt
+from kmodel_tools import converter
+from kmodel_tools.formats import load_format
 from kmodel_tools.tree import join_path
 from tests.conftest import SAMPLES, sample_files
 
@@ -31,6 +34,7 @@ REFUSALS = (
     "arrays that belong to no layer",
     "a legacy file goes by the order of weights",
     "the architecture in a Keras 2 archive",
+    "it names no optimizer, without which a legacy file does not load",
 )
 """Why a container may be refused to a sample."""
 TARGETS = ("m.keras", "m.weights.h5", "m.h5")
@@ -250,3 +254,17 @@ def test_weights_are_rounded_to_floats_alone(dtype: str, tmp_path: Path) -> None
 def test_rounding_is_said(tmp_path: Path) -> None:
     report = kmt.convert(ARCHIVE, tmp_path / "m.keras", dtype="float16")
     assert "10 of the weights rounded to float16, as asked for" in report.carried
+
+
+def test_a_file_that_would_not_read_back_replaces_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lossy(model: kmt.Model, path: str, overwrite: bool, options: object) -> None:
+        Path(path).write_bytes(WEIGHTS.read_bytes())  # another model's weights
+
+    record = load_format("keras-weights")
+    monkeypatch.setattr(converter, "writable_format", lambda path, name: replace(record, write=lossy))
+    destination = tmp_path / "m.weights.h5"
+    destination.write_bytes(b"old")
+    with pytest.raises(kmt.KmtError, match=rf"^{destination}: would not read back"):
+        kmt.convert(CHECKPOINT, destination, overwrite=True, optimizer=False)
+    assert destination.read_bytes() == b"old"
+    assert len(list(tmp_path.iterdir())) == 1

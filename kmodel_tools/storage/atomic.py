@@ -79,6 +79,28 @@ def new_files(paths: Sequence[str | os.PathLike[str]], overwrite: bool = False) 
                 os.unlink(temporary)
 
 
+@contextlib.contextmanager
+def draft(path: str | os.PathLike[str]) -> Iterator[str]:
+    """A name beside a destination for a new file that is looked at before it takes its place, when the `with` block ends.
+
+    Raises:
+        KmtError: It cannot take its place.
+    """
+    target = os.path.realpath(path)
+    name = os.path.join(os.path.dirname(target), f".{os.urandom(4).hex()}.{os.path.basename(target)}")
+    try:
+        yield name
+        if os.path.exists(target):
+            os.chmod(name, _mode(target))
+        os.replace(name, target)
+        _sync_folder(os.path.dirname(target))
+    except OSError as error:
+        raise KmtError(f"cannot be written: {error.strerror or error}", path=path) from error
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+
+
 def _mode(target: str) -> int:
     """The permissions of the file that is replaced."""
     return os.stat(target).st_mode & 0o777
