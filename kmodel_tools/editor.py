@@ -13,6 +13,8 @@ from kmodel_tools.matcher import match, selector
 from kmodel_tools.tensor import DType
 from kmodel_tools.tree import Layer, Model, Optimizer, Path, Slot, Weight, join_path, split_path
 
+MODEL = "model"
+"""What a checkpoint usually calls its model: `tf.train.Checkpoint(model=…, optimizer=…, step=…)`."""
 Change = Callable[[Path, Weight], Weight | None]
 
 
@@ -87,6 +89,7 @@ def graft(source: Model, onto: Model) -> tuple[Model, str]:
     Raises:
         ConversionError: The weights do not pair one to one.
     """
+    source, beside = _model_in(source, onto)
     pairing = match(source, onto)
     if pairing.only_a or pairing.only_b:
         lacks = [f"{join_path(path)} is not in the source" for path, _ in pairing.only_b]
@@ -103,7 +106,18 @@ def graft(source: Model, onto: Model) -> tuple[Model, str]:
     grafted = replace_weights(onto, lambda _, weight: new[id(weight)])
     optimizer = _optimizer(source.optimizer, {id(pair.a): new[id(pair.b)] for pair in pairing.pairs})
     # The inventory of the other file stays for the order that it has; its values are not taken from there.
-    return replace(grafted, optimizer=optimizer, extras=(), inventory=onto.inventory), f"by {pairing.by}: {pairing.why}"
+    return replace(grafted, optimizer=optimizer, extras=(), inventory=onto.inventory), f"by {pairing.by}: {pairing.why}{beside}"
+
+
+def _model_in(source: Model, onto: Model) -> tuple[Model, str]:
+    """What a checkpoint holds as `model`, where it holds other things beside it, and a clause that says what is left out."""
+    held = next((layer for layer in source.layers if layer.attr == MODEL), None)
+    if held is None or any(layer.components[0] == MODEL for layer in onto.layers):
+        return source, ""
+    inner = replace(source, layers=held.layers, own_weights=held.weights)
+    kept = {id(weight) for _, weight in inner.weights()}
+    left = [join_path(path) for path, weight in source.weights() if id(weight) not in kept]
+    return inner, f"; what stands beside the model is left out ({', '.join(left[:5])})" if left else ""
 
 
 def plant(source: Model, architecture: Config) -> Model:

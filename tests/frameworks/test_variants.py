@@ -445,3 +445,17 @@ def test_weights_alone_stand_in_the_order_of_what_is_frozen(tmp_path: Path) -> N
     model.load_weights(tmp_path / "w.h5")
     for variable, value in zip(model.weights, expected, strict=True):
         np.testing.assert_array_equal(_stored(variable), value)
+
+
+def test_a_checkpoint_with_more_than_a_model_gives_the_model(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    keras = making.framework("keras")
+    case = next(case for case in MODELS if case.name == "model-several_outputs")
+    model = making.trained(case, keras)
+    model.save(tmp_path / "like.keras")
+    step = tf.Variable(5, dtype="int64")
+    tf.train.Checkpoint(model=model, optimizer=model.optimizer, step=step).save(tmp_path / "ck")
+    report = kmt.convert(tmp_path / "ck-1", tmp_path / "ours.keras", like=tmp_path / "like.keras")
+    assert any("what stands beside the model is left out (step)" in line for line in report.inferred)
+    assert kmt.digest(tmp_path / "ours.keras").weights == kmt.digest(tmp_path / "like.keras").weights
