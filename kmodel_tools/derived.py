@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from kmodel_tools.elements import arrays
 from kmodel_tools.tensor import Buffer, ByteRange, DType, Tensor
-
-FLOATS = frozenset({DType.FLOAT64, DType.FLOAT32, DType.FLOAT16, DType.BFLOAT16, DType.FLOAT8_E4M3FN, DType.FLOAT8_E5M2})
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,16 +21,15 @@ class Cast:
         """Yield the canonical bytes of the rounded values; values beyond the range become infinite, as NumPy has it."""
         import numpy as np
 
-        source, target = self.tensor.dtype.numpy(), self.dtype.numpy()
-        elements = max(1, limit // max(source.itemsize, target.itemsize))
+        target = self.dtype.numpy()
         with np.errstate(over="ignore"):
-            for block in self.tensor.blocks(elements * source.itemsize):
-                yield memoryview(np.frombuffer(block, dtype=source).astype(target).tobytes())
+            for values in arrays(self.tensor, max(1, limit // target.itemsize)):
+                yield memoryview(values.astype(target).tobytes())
 
 
 def cast(tensor: Tensor, dtype: DType) -> Tensor:
     """A tensor of floats as another kind of float; integers, booleans and strings stay what they are."""
-    if tensor.dtype not in FLOATS or tensor.dtype is dtype:
+    if not tensor.dtype.is_float or tensor.dtype is dtype:
         return tensor
     return Tensor(dtype, tensor.shape, Cast(tensor, dtype))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 
 from kmodel_tools.architecture.envelope import Config, ConfigError
 from kmodel_tools.architecture.spec import LayerSpec, model_spec
@@ -11,7 +12,7 @@ from kmodel_tools.derived import cast as cast_tensor
 from kmodel_tools.errors import ConversionError
 from kmodel_tools.matcher import match, selector
 from kmodel_tools.tensor import DType
-from kmodel_tools.tree import Layer, Model, Optimizer, Path, Slot, Weight, join_path, split_path
+from kmodel_tools.tree import Layer, Model, Optimizer, Path, Slot, Weight, join_path, make_from_below, split_path
 
 MODEL = "model"
 """What a checkpoint usually calls its model: `tf.train.Checkpoint(model=…, optimizer=…, step=…)`."""
@@ -27,26 +28,16 @@ def replace_weights(model: Model, change: Change) -> Model:
     """
     new = {id(weight): change(path, weight) for path, weight in model.weights()}
     own = tuple(changed for weight in model.own_weights if (changed := new[id(weight)]) is not None)
-    layers = _with_weights(model.layers, new)
-    return replace(model, layers=layers, own_weights=own, optimizer=_optimizer(model.optimizer, new), inventory=None)
 
-
-def _with_weights(top: Sequence[Layer], new: Mapping[int, Weight | None]) -> tuple[Layer, ...]:
-    done: dict[int, Layer | None] = {}
-    stack = [(layer, False) for layer in reversed(top)]
-    while stack:
-        layer, entered = stack.pop()
-        if id(layer) in done:
-            continue
-        if not entered:
-            stack.append((layer, True))
-            stack.extend((child, False) for child in reversed(layer.layers))
-            continue
+    def changed_layer(layer: Layer, made: tuple[Layer | None, ...]) -> Layer | None:
         weights = tuple(changed for weight in layer.weights if (changed := new[id(weight)]) is not None)
-        below = tuple(child for inner in layer.layers if (child := done[id(inner)]) is not None)
+        below = tuple(kept for kept in made if kept is not None)
         emptied = (layer.weights or layer.layers) and not weights and not below
-        done[id(layer)] = None if emptied else replace(layer, weights=weights, layers=below)
-    return tuple(kept for layer in top if (kept := done[id(layer)]) is not None)
+        return None if emptied else replace(layer, weights=weights, layers=below)
+
+    made = make_from_below(model.layers, attrgetter("layers"), changed_layer)
+    layers = tuple(kept for kept in made if kept is not None)
+    return replace(model, layers=layers, own_weights=own, optimizer=_optimizer(model.optimizer, new), inventory=None)
 
 
 def _optimizer(optimizer: Optimizer | None, new: Mapping[int, Weight | None]) -> Optimizer | None:

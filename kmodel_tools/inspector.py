@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kmodel_tools.architecture.custom_objects import CustomObject, custom_objects
 from kmodel_tools.architecture.envelope import ConfigError
 from kmodel_tools.architecture.spec import find_layer, model_spec
+from kmodel_tools.elements import arrays
 from kmodel_tools.errors import KmtError
 from kmodel_tools.tensor import DType, Shape, Tensor
 from kmodel_tools.tree import Layer, Model, Path, Weight, join_path, split_path
@@ -301,8 +302,8 @@ def statistics(tensor: Tensor) -> Stats | None:
     count = zeros = nans = infinities = 0
     low, high = math.inf, -math.inf
     mean = squares = 0.0  # Welford's running mean and sum of squared distances, block by block (Chan et al., 1979)
-    for block in tensor.blocks():
-        values = np.frombuffer(block, dtype=tensor.dtype.numpy()).astype(np.float64)
+    for part in arrays(tensor):
+        values = part.astype(np.float64)
         zeros += int(np.count_nonzero(values == 0))
         finite = values
         if not np.isfinite(values).all():

@@ -11,14 +11,16 @@ and visits an object once.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from kmodel_tools.errors import KmtError
 from kmodel_tools.tensor import ByteRange, Tensor
 
 Path = tuple[str, ...]
+Node = TypeVar("Node")
+Made = TypeVar("Made")
 
 SCHEME = "kmt1"
 
@@ -256,3 +258,28 @@ class Model:
             if first:
                 seen.add(id(layer))
                 stack.extend((path, child) for child in reversed(layer.layers))
+
+
+def make_from_below(
+    tops: Iterable[Node], below: Callable[[Node], Sequence[Node]], make: Callable[[Node, tuple[Made, ...]], Made]
+) -> tuple[Made, ...]:
+    """Turn a graph of mutable nodes into one of finished values, innermost first, each node once, however deep it is.
+
+    Args:
+        tops: The nodes to start from.
+        below: The nodes that a node holds; they form no cycle.
+        make: Given a node and what its lower nodes became, what it becomes.
+    """
+    done: dict[int, Made] = {}
+    starts = list(tops)
+    stack = [(node, False) for node in starts]
+    while stack:
+        node, entered = stack.pop()
+        if id(node) in done:
+            continue
+        if not entered:
+            stack.append((node, True))
+            stack.extend((child, False) for child in below(node))
+            continue
+        done[id(node)] = make(node, tuple(done[id(child)] for child in below(node)))
+    return tuple(done[id(node)] for node in starts)

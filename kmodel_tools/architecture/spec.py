@@ -11,7 +11,7 @@ from kmodel_tools.architecture.layer_classes import canonical_class, is_builtin,
 from kmodel_tools.architecture.layer_table import SubLayer, Variable
 from kmodel_tools.architecture.names import snake_case
 from kmodel_tools.architecture.topology import layer_order
-from kmodel_tools.tree import Path, split_path
+from kmodel_tools.tree import Model, Path, split_path
 
 FRAMEWORKS = frozenset({"keras", "tf_keras", "tensorflow"})
 """Top modules of built-in classes."""
@@ -80,6 +80,16 @@ def model_spec(config: Config, keras_version: str | None = None) -> ModelSpec:
     builder = _Builder(era_of(config, keras_version))
     root = builder.layer(config, trainable=True, depth=0)
     return ModelSpec(root, builder.era, tuple(builder.odd))
+
+
+def followed(model: Model) -> ModelSpec | None:
+    """What a model's own configuration says, or None where it has none or one that cannot be followed."""
+    if model.architecture is None:
+        return None
+    try:
+        return model_spec(model.architecture, model.metadata.get("keras_version"))
+    except ConfigError:
+        return None
 
 
 def _own_class(node: Mapping[str, Any]) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from kmodel_tools.differ.values import UNORDERED, arrays, chunks
+from kmodel_tools.differ.values import UNORDERED
+from kmodel_tools.elements import arrays, chunks
 from kmodel_tools.tensor import Tensor
 
 if TYPE_CHECKING:

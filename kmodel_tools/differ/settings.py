@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kmodel_tools.architecture.envelope import ConfigError
 from kmodel_tools.architecture.normal import connections, layer_settings, normal, normal_training, plain_class, walk_specs
-from kmodel_tools.architecture.spec import LayerSpec, ModelSpec, model_spec
+from kmodel_tools.architecture.spec import LayerSpec, followed
 from kmodel_tools.differ.result import SettingChange
 from kmodel_tools.tree import Model, Path, join_path
 
@@ -24,16 +23,6 @@ class ConfigDiff:
     changes: tuple[SettingChange, ...]
     layers: int
     remark: str = ""
-
-
-def followed(model: Model) -> ModelSpec | None:
-    """A model's configuration as a tree of layers, or None where there is none that can be followed."""
-    if model.architecture is None:
-        return None
-    try:
-        return model_spec(model.architecture, model.metadata.get("keras_version"))
-    except ConfigError:
-        return None
 
 
 def config_changes(a: Model, b: Model, layer_b: Mapping[Path, Path], wanted: Callable[..., bool]) -> ConfigDiff:

@@ -12,14 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kmodel_tools.elements import ELEMENTS, arrays, chunks
 from kmodel_tools.errors import CorruptFileError
 from kmodel_tools.tensor import LENGTH, DType, Shape, Tensor
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-
-ELEMENTS = 1 << 18
-"""Elements that are compared at a time; at 8 bytes each, a dozen arrays of them are held."""
 
 COMPLEX = frozenset({DType.COMPLEX64, DType.COMPLEX128})
 UNORDERED = frozenset({DType.STRING, DType.OPAQUE})
@@ -100,46 +98,6 @@ def difference(a: Tensor, b: Tensor, tolerance: Tolerance) -> Difference:
         tally.add(left, right, start)
         start += left.size
     return tally.result(a.shape)
-
-
-def arrays(tensor: Tensor, elements: int = ELEMENTS) -> Iterator[npt.NDArray[Any]]:
-    """The elements of a tensor in C order, `elements` at a time whatever blocks its source yields; valid until the next.
-
-    Raises:
-        CorruptFileError: The source delivers more or fewer bytes than the shape needs.
-    """
-    import numpy as np
-
-    dtype = tensor.dtype.numpy()
-    for chunk in chunks(tensor, elements * dtype.itemsize):
-        yield np.frombuffer(chunk, dtype=dtype)
-
-
-def chunks(tensor: Tensor, size: int) -> Iterator[bytes | bytearray | memoryview]:
-    """The canonical bytes of a tensor of fixed-size elements, exactly `size` at a time but for the last.
-
-    Raises:
-        CorruptFileError: The source delivers more or fewer bytes than the shape needs.
-    """
-    pending = bytearray()
-    done = 0
-    expected = None if tensor.dtype.itemsize is None else tensor.nbytes
-    for block in tensor.blocks(size):
-        view = memoryview(block).cast("B")
-        done += len(view)
-        if expected is not None and done > expected:
-            raise CorruptFileError(f"holds more than the {expected} bytes of its shape {tensor.shape}")
-        if not pending and len(view) == size:
-            yield view
-            continue
-        pending += view
-        while len(pending) >= size:
-            yield bytes(pending[:size])
-            del pending[:size]
-    if expected is not None and done != expected:
-        raise CorruptFileError(f"holds {done} bytes where its shape {tensor.shape} needs {expected}")
-    if pending:
-        yield bytes(pending)
 
 
 class _Tally:

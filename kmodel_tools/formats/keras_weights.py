@@ -14,10 +14,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kmodel_tools.architecture.optimizers import kind_of
+from kmodel_tools.architecture.store_layout import LAYERS
 from kmodel_tools.errors import CorruptFileError, KmtError
 from kmodel_tools.format import Container, Format, Option, Part, Probe
 from kmodel_tools.formats._shared.keras_objects import interpret
-from kmodel_tools.formats._shared.keras_store import DEPENDENCIES, LAYERS, VARS, Store
+from kmodel_tools.formats._shared.keras_store import DEPENDENCIES, VARS, Store
 from kmodel_tools.formats._shared.optimizer_state import OptimizerSpec, tie_stored
 from kmodel_tools.formats._shared.store_writer import store_objects
 from kmodel_tools.storage.atomic import new_files

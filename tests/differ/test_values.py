@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from kmodel_tools.differ import values
 from kmodel_tools.differ.values import Difference, Tolerance, difference, unravel
+from kmodel_tools.elements import arrays
 from kmodel_tools.errors import CorruptFileError
 from kmodel_tools.tensor import DType, Tensor, canonical_strings
 from tests.strategies import SHAPES
@@ -80,7 +80,7 @@ def test_floats_of_any_precision(
 ) -> None:
     a, b = pair
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(values.arrays, "__defaults__", (7,))
+        patch.setattr(arrays, "__defaults__", (7,))
         found = difference(uneven(a, sizes_a), uneven(b, sizes_b), tolerance)
     expected = oracle(a, b, tolerance)
     assert {name: getattr(found, name) for name in expected} == expected
@@ -149,7 +149,7 @@ def test_the_worst_is_beyond_the_tolerances_if_anything_is() -> None:
 
 
 def test_blocks_that_are_equal_count_for_the_mean(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(values.arrays, "__defaults__", (4,))
+    monkeypatch.setattr(arrays, "__defaults__", (4,))
     a = np.zeros(16)
     b = a.copy()
     b[5] = b[9] = 2.0

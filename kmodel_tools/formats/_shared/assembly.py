@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from kmodel_tools.architecture.legacy_weights import Step
 from kmodel_tools.architecture.spec import LayerSpec
-from kmodel_tools.tree import Layer, Weight, split_path
+from kmodel_tools.tree import Layer, Weight, make_from_below, split_path
 
 
 @dataclass(slots=True)
@@ -37,7 +37,9 @@ def assembled(name: str, class_name: str | None, spec: LayerSpec | None, placed:
         for step in steps:
             branch = branch.branches.setdefault(_key(step), _new(step))
         branch.weights.append(weight)
-    return _built(root)
+    (layer,) = make_from_below([root], lambda branch: tuple(branch.branches.values()), _layer)
+    assert layer is not None, "the root is kept"
+    return layer
 
 
 def _key(step: Step) -> Step:
@@ -58,10 +60,13 @@ def _seed(branch: _Branch, spec: LayerSpec) -> None:
         _seed(below, child)
 
 
-def _built(branch: _Branch) -> Layer:
-    layers = tuple(_built(below) for below in branch.branches.values() if below.kept or _holds_weights(below))
+def _layer(branch: _Branch, made: tuple[Layer | None, ...]) -> Layer | None:
+    """The finished layer, or None where nothing below it holds weights and it is not to be kept without."""
+    layers = tuple(layer for layer in made if layer is not None)
+    if not branch.kept and not branch.weights and not any(_holds_weights(layer) for layer in layers):
+        return None
     return Layer(branch.name, branch.attr, branch.class_name, tuple(branch.weights), layers)
 
 
-def _holds_weights(branch: _Branch) -> bool:
-    return bool(branch.weights) or any(_holds_weights(below) for below in branch.branches.values())
+def _holds_weights(layer: Layer) -> bool:
+    return bool(layer.weights) or any(_holds_weights(below) for below in layer.layers)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from kmodel_tools.architecture.envelope import Config
 from kmodel_tools.architecture.layer_classes import assign, canonical_class, class_with_parts, sublayers_of
 from kmodel_tools.architecture.layer_table import CELLS, Variable
 from kmodel_tools.architecture.names import class_of_group, file_class, is_index, snake_case
 from kmodel_tools.architecture.spec import LayerSpec, ModelSpec
-from kmodel_tools.formats._shared.keras_store import CONTAINERS_OF_LAYERS, LAYERS, OPTIMIZER, Store, StoredGroup
+from kmodel_tools.architecture.store_layout import LAYERS
+from kmodel_tools.formats._shared.keras_store import CONTAINERS_OF_LAYERS, OPTIMIZER, Store, StoredGroup
 from kmodel_tools.formats._shared.repeated_layers import expects_weights, repeats, same_layer
 from kmodel_tools.tensor import Tensor
-from kmodel_tools.tree import Layer, Note, Weight
+from kmodel_tools.tree import Layer, Note, Weight, make_from_below
 
 NOT_LAYERS = frozenset({OPTIMIZER, "metrics"})
 ABSENT = ""
@@ -96,7 +98,7 @@ class _Interpreter:
         root = _Object("", root_group.name or (spec.name if spec else ""), None, spec.class_name if spec else "Model", spec)
         objects = self._resolve(root)
         self._reuse_shared(objects)
-        layers = _built(root)
+        layers = make_from_below(root.children, attrgetter("children"), _layer)
         optimizer = self._below(OPTIMIZER)
         self.extras.extend(self._unused())
         return StoreContents(
@@ -382,18 +384,5 @@ def _trainable(spec: LayerSpec | None, variable: Variable | None) -> bool | None
     return spec.trainable if spec is not None and variable is not None else None
 
 
-def _built(root: _Object) -> tuple[Layer, ...]:
-    """Build the layers below an object, innermost first, each object once."""
-    done: dict[int, Layer] = {}
-    stack: list[tuple[_Object, bool]] = [(root, False)]
-    while stack:
-        item, entered = stack.pop()
-        if id(item) in done:
-            continue
-        if not entered:
-            stack.append((item, True))
-            stack.extend((child, False) for child in reversed(item.children))
-            continue
-        layers = tuple(done[id(child)] for child in item.children)
-        done[id(item)] = Layer(item.name, item.attr, item.class_name, item.weights, layers)
-    return done[id(root)].layers
+def _layer(item: _Object, layers: tuple[Layer, ...]) -> Layer:
+    return Layer(item.name, item.attr, item.class_name, item.weights, layers)

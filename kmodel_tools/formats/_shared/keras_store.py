@@ -16,11 +16,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from kmodel_tools.architecture.store_layout import LAYERS
 from kmodel_tools.storage.hdf5 import open_hdf5
 from kmodel_tools.tensor import ByteRange, Tensor
 from kmodel_tools.tree import Weight
 
-LAYERS = "layers"
 DEPENDENCIES = "_layer_checkpoint_dependencies"
 CONTAINERS_OF_LAYERS = (LAYERS, DEPENDENCIES)
 VARS = "vars"

@@ -13,12 +13,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from kmodel_tools.architecture.envelope import ConfigError, Era, era_of_version
+from kmodel_tools.architecture.envelope import Era, era_of_version
 from kmodel_tools.architecture.layer_classes import canonical_class
 from kmodel_tools.architecture.legacy_weights import never_trained
 from kmodel_tools.architecture.names import snake_case
 from kmodel_tools.architecture.optimizers import ITERATIONS
-from kmodel_tools.architecture.spec import model_spec
+from kmodel_tools.architecture.spec import followed
 from kmodel_tools.architecture.spelling import legacy_config, legacy_training_config
 from kmodel_tools.errors import ConversionError
 from kmodel_tools.formats._shared.store_writer import state_in_order
@@ -230,10 +230,6 @@ def _listed(model: Model) -> dict[str, int]:
 
 def _frozen_layers(model: Model) -> frozenset[str]:
     """Top-level layers that the configuration freezes as a whole: Keras then asks none of their sub-layers."""
-    if model.architecture is None:
-        return frozenset()
-    try:
-        spec = model_spec(model.architecture, model.metadata.get("keras_version"))
-    except ConfigError:
-        return frozenset()
-    return frozenset(child.name for child in spec.root.children if child.config.get("trainable") is False)
+    spec = followed(model)
+    children = spec.root.children if spec is not None else ()
+    return frozenset(child.name for child in children if child.config.get("trainable") is False)

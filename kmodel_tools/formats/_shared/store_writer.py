@@ -10,14 +10,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from kmodel_tools.architecture.envelope import ConfigError
 from kmodel_tools.architecture.layer_classes import canonical_class
 from kmodel_tools.architecture.names import file_class, numbered, snake_case
 from kmodel_tools.architecture.optimizers import ITERATIONS
-from kmodel_tools.architecture.spec import LayerSpec, ModelSpec, model_spec
-from kmodel_tools.architecture.store_layout import Place, places
+from kmodel_tools.architecture.spec import LayerSpec, followed
+from kmodel_tools.architecture.store_layout import LAYERS, Place, places
 from kmodel_tools.errors import ConversionError
-from kmodel_tools.formats._shared.keras_store import DEPENDENCIES, LAYERS, OPTIMIZER, VARS
+from kmodel_tools.formats._shared.keras_store import DEPENDENCIES, OPTIMIZER, VARS
 from kmodel_tools.storage.hdf5_writer import NewObject
 from kmodel_tools.tree import Layer, Model, Optimizer, Path, Slot, Weight, join_path
 
@@ -34,7 +33,7 @@ def store_objects(model: Model) -> list[NewObject]:
         ConversionError: The layout cannot be told: there is no configuration, it has layers without weights in the
             tree, or custom layers whose attributes the source does not have.
     """
-    spec = _spec(model)
+    spec = followed(model)
     if spec is not None and spec.root.is_model and not _opaque_layers(model, spec.root):
         objects = list(_Computed(model, spec.root).objects())
     elif _has_this_layout(model):
@@ -42,22 +41,12 @@ def store_objects(model: Model) -> list[NewObject]:
     elif spec is None:
         raise ConversionError(
             "this layout goes by the classes of layers, and the source does not have them",
-            (),
             cure="give a file with the architecture: --like model.keras",
         )
     else:
         names = ", ".join(_opaque_layers(model, spec.root)[:3]) or spec.root.class_name
-        raise ConversionError(f"the attributes that hold the layers in {names} are not in the source", ())
+        raise ConversionError(f"the attributes that hold the layers in {names} are not in the source")
     return [*objects, *_optimizer(model)]
-
-
-def _spec(model: Model) -> ModelSpec | None:
-    if model.architecture is None:
-        return None
-    try:
-        return model_spec(model.architecture, model.metadata.get("keras_version"))
-    except ConfigError:
-        return None
 
 
 def _layers_by_path(model: Model) -> dict[Path, Layer]:
@@ -109,7 +98,7 @@ class _Computed:
         self._refuse_leftovers()
         if self.missing:
             listed = ", ".join(self.missing[:5]) + (" …" if len(self.missing) > 5 else "")
-            raise ConversionError(f"{len(self.missing)} weights of the architecture are not in the source: {listed}", ())
+            raise ConversionError(f"{len(self.missing)} weights of the architecture are not in the source: {listed}")
 
     def _weights(self, place: Place, layer: Layer | None) -> Sequence[Weight]:
         """A layer's own weights in Keras's order."""

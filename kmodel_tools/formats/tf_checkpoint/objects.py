@@ -18,13 +18,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from kmodel_tools.architecture.legacy_weights import known_roles, never_trained
 from kmodel_tools.formats.tf_checkpoint.layer_names import GraphObject, name_layers, place_unreached
 from kmodel_tools.formats.tf_checkpoint.optimizer_nodes import OptimizerReader, optimizer_nodes
 from kmodel_tools.storage.object_graph import KEY, Node
 from kmodel_tools.tensor import Tensor
-from kmodel_tools.tree import Layer, Model, Note, Optimizer, Weight, join_path
+from kmodel_tools.tree import Layer, Model, Note, Optimizer, Weight, join_path, make_from_below
 
 SAVE_COUNTER = "save_counter"
 ATTRIBUTE = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -75,7 +76,7 @@ class _GraphReader:
         reader = OptimizerReader(self.graph, self.tensors, self.variables)
         order = reader.find_unreached(self.optimizers)
         self.notes += place_unreached(top, reader.unreached, order, self._full_names())
-        layers = _built(top)
+        layers = make_from_below(top.children, attrgetter("children"), _layer)
         model = Model(layers=layers, own_weights=tuple(top.weights))
         optimizer, notes = reader.read(self.optimizers, [weight for _, weight in model.weights()])
         self.notes += notes
@@ -265,18 +266,5 @@ def _keys(optimizer: Optimizer | None) -> set[str]:
     return {item.key for items in (optimizer.slots, optimizer.counters, optimizer.extras) for item in items}
 
 
-def _built(top: GraphObject) -> tuple[Layer, ...]:
-    """Build the layers below an object, innermost first, each object once."""
-    done: dict[int, Layer] = {}
-    stack: list[tuple[GraphObject, bool]] = [(top, False)]
-    while stack:
-        item, entered = stack.pop()
-        if id(item) in done:
-            continue
-        if not entered:
-            stack.append((item, True))
-            stack.extend((child, False) for child in reversed(item.children))
-            continue
-        layers = tuple(done[id(child)] for child in item.children)
-        done[id(item)] = Layer(item.name or item.component, item.attr, None, tuple(item.weights), layers)
-    return done[id(top)].layers
+def _layer(item: GraphObject, layers: tuple[Layer, ...]) -> Layer:
+    return Layer(item.name or item.component, item.attr, None, tuple(item.weights), layers)
