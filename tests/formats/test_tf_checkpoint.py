@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import kmodel_tools as kmt
-from kmodel_tools.formats.tf_checkpoint.objects import read_objects
-from kmodel_tools.formats.tf_checkpoint.variables import read_variables
+from kmodel_tools.formats._shared.tensorflow.objects import read_objects
+from kmodel_tools.formats._shared.tensorflow.variables import read_variables
 from kmodel_tools.storage.object_graph import Node
 from kmodel_tools.tensor import Tensor
 from kmodel_tools.tree import join_path

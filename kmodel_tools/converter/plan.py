@@ -1,138 +1,26 @@
-"""From a file to another one in any container: what is carried, what is concluded, what is lost.
-
-The losses are known before anything is written. What the target has no room for is refused unless the caller says that
-it may go; leaving out what was not asked for (`weights_only`, `optimizer=False`) is no loss.
-"""
+"""What a conversion will carry, conclude, leave out and lose: worked out before anything is written."""
 
 from __future__ import annotations
 
-import os
 import re
-from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kmodel_tools.architecture.envelope import Era, era_of, era_of_version, iter_configs
-from kmodel_tools.derived import Counted
-from kmodel_tools.editor import cast, graft, plant, replace_weights, select
-from kmodel_tools.errors import ConversionError, KmtError
+from kmodel_tools.converter.request import Request
+from kmodel_tools.editor import cast, graft, plant, select
+from kmodel_tools.errors import ConversionError
 from kmodel_tools.format import Format, Part
-from kmodel_tools.formats import read_model, writable_format
-from kmodel_tools.storage.atomic import check_destination, draft
-from kmodel_tools.tensor import DType
 from kmodel_tools.tree import Model, Optimizer
 
-Progress = Callable[[int, int], None]
 METRICS = re.compile(r"(^|/|::)metrics/")
 KERAS_2 = frozenset({Era.KERAS_2, Era.TF_KERAS})
 GENERATIONS = {Era.KERAS_0: "Keras 0", Era.KERAS_1: "Keras 1", Era.KERAS_2: "Keras 2", Era.TF_KERAS: "Keras 2", Era.KERAS_3: "Keras 3"}
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a conversion shall do.
-
-    Attributes:
-        to: Name of the target format, or None to go by the destination's suffix.
-        like: A model whose architecture and layout the weights take on, or None.
-        weights_only: Leave out architecture, training configuration, optimizer and assets.
-        optimizer: Whether to carry the optimizer's state.
-        select: Patterns; with any, only weights whose path matches one are carried.
-        drop: Patterns; weights whose path matches one are not carried.
-        dtype: Precision that floating-point weights are rounded to, or None.
-        lossy: Whether what the target cannot hold may go.
-        overwrite: Whether a file at the destination may be replaced.
-        options: Options of the target format, by name.
-    """
-
-    to: str | None = None
-    like: Model | None = None
-    weights_only: bool = False
-    optimizer: bool = True
-    select: tuple[str, ...] = ()
-    drop: tuple[str, ...] = ()
-    dtype: DType | None = None
-    lossy: bool = False
-    overwrite: bool = False
-    options: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Conversion:
-    """What a conversion did.
-
-    Attributes:
-        destination: The path that was written.
-        source_format: Name of the format that was read.
-        target_format: Name of the format that was written.
-        weights: Number of weights carried.
-        nbytes: Bytes of their values.
-        carried: What else was carried, one line each.
-        left_out: What was left out as asked for, or since the target is a file of weights.
-        inferred: What was concluded and not stated by the source.
-        lost: What the target could not hold, and `lossy` let go.
-    """
-
-    destination: str
-    source_format: str
-    target_format: str
-    weights: int
-    nbytes: int
-    carried: tuple[str, ...]
-    left_out: tuple[str, ...]
-    inferred: tuple[str, ...]
-    lost: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain dictionaries and lists, for JSON."""
-        return asdict(self)
-
-
-def convert(source: Model, destination: str | os.PathLike[str], request: Request, progress: Progress | None = None) -> Conversion:
-    """Write a model to a file.
-
-    Args:
-        source: The model, as read from its file.
-        destination: The path to write.
-        request: What to do.
-        progress: Called with the bytes of weights that are written and the bytes of all of them.
-
-    Raises:
-        ConversionError: The target cannot hold something (`losses` lists it), is for another generation of Keras, or its
-            layout cannot be told from the source.
-        KmtError: The destination is there already, or cannot be written.
-    """
-    path = os.fspath(destination)
-    target = writable_format(path, request.to)
-    for name in request.options:
-        if name not in {option.name for option in target.options}:
-            raise KmtError(f"{target.title} has no option {name!r}", cure="see them with: kmt formats")
-    check_destination(path, request.overwrite)
-    plan = _Plan(source, target, request)
-    model = plan.model()
-    if plan.lost and not request.lossy:
-        raise ConversionError(
-            f"{target.title} cannot hold: {'; '.join(plan.lost)}", tuple(plan.lost), path=path, cure="write it without them: --lossy"
-        )
-    options = dict(request.options) | ({"content": "weights"} if plan.weights_only and target.name == "keras-h5" else {})
-    _write(target, _counted(model, progress) if progress else model, path, request.overwrite, options)
-    weights = [weight for _, weight in model.weights()]
-    return Conversion(
-        path,
-        source.format,
-        target.name,
-        len(weights),
-        sum(weight.tensor.nbytes for weight in weights),
-        tuple(plan.carried),
-        tuple(plan.left_out),
-        tuple(plan.inferred),
-        tuple(plan.lost),
-    )
-
-
 @dataclass(slots=True)
-class _Plan:
+class Plan:
     """A conversion that is being worked out."""
 
     source: Model
@@ -309,43 +197,3 @@ def _names_optimizer(training_config: Mapping[str, Any]) -> bool:
 def _is_wrapped(optimizer: Optimizer) -> bool:
     """Whether it is one optimizer around another: a LossScaleOptimizer keeps a scale beside the inner one's state."""
     return any("scale" in item.role for item in (*optimizer.counters, *optimizer.extras))
-
-
-def _counted(model: Model, progress: Progress) -> Model:
-    total = sum(weight.tensor.nbytes for _, weight in model.weights())
-    done = [0]
-
-    def advance(count: int) -> None:
-        done[0] += count
-        progress(done[0], total)
-
-    counted = replace_weights(model, lambda _, weight: replace(weight, tensor=Counted.of(weight.tensor, advance)))
-    return replace(counted, inventory=model.inventory)
-
-
-def _write(target: Format, model: Model, path: str, overwrite: bool, options: Mapping[str, str]) -> None:
-    """Write a model and read it back before it takes the place of what is there; shards, which are found by name, in their place."""
-    assert target.write is not None
-    if path.endswith(".json"):
-        target.write(model, path, overwrite, options)
-        _check(path, target, model)
-        return
-    with draft(path) as name:
-        try:
-            target.write(model, name, False, options)
-            _check(name, target, model)
-        except KmtError as error:
-            error.path = path if error.path in (None, name) else error.path
-            raise
-
-
-def _check(path: str, target: Format, model: Model) -> None:
-    """Read the new file back: it must have weights of the same shapes as the model, a shared one perhaps twice; values are not read."""
-    found = Counter(weight.tensor.shape for _, weight in read_model(path, target.name).weights())
-    wanted = Counter(weight.tensor.shape for _, weight in model.weights())
-    held = Counter(id(weight) for _, layer in model.walk() for weight in layer.weights)
-    shared = bool(model.aliases()) or any(count > 1 for count in held.values())
-    if wanted - found or (found != wanted and not shared):
-        raise KmtError(
-            "would not read back as the same weights, and was not written", path=path, cure="please report this, with the source"
-        )

@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 
 from kmodel_tools.architecture.legacy_weights import known_roles, never_trained
-from kmodel_tools.formats.tf_checkpoint.layer_names import GraphObject, name_layers, place_unreached
-from kmodel_tools.formats.tf_checkpoint.optimizer_nodes import OptimizerReader, optimizer_nodes
+from kmodel_tools.formats._shared.tensorflow.layer_names import GraphObject, name_layers, place_unreached
+from kmodel_tools.formats._shared.tensorflow.optimizer_nodes import OptimizerReader, optimizer_nodes
 from kmodel_tools.storage.object_graph import KEY, Node
 from kmodel_tools.tensor import Tensor
 from kmodel_tools.tree import Layer, Model, Note, Optimizer, Weight, join_path, make_from_below

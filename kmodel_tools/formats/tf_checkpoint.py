@@ -12,8 +12,8 @@ import re
 
 from kmodel_tools.errors import CorruptFileError, KmtError
 from kmodel_tools.format import STATE_KEY, Container, Format, Part, Probe
-from kmodel_tools.formats.tf_checkpoint.objects import read_objects
-from kmodel_tools.formats.tf_checkpoint.variables import read_variables
+from kmodel_tools.formats._shared.tensorflow.objects import read_objects
+from kmodel_tools.formats._shared.tensorflow.variables import read_variables
 from kmodel_tools.storage.checkpoint_v1 import is_v1, read_v1
 from kmodel_tools.storage.object_graph import KEY, parse_graph
 from kmodel_tools.storage.tensor_bundle import read_bundle

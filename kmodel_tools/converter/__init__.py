@@ -1,0 +1,107 @@
+"""From a file to another one in any container: what is carried, what is concluded, what is lost.
+
+The losses are known before anything is written. What the target has no room for is refused unless the caller says that
+it may go; leaving out what was not asked for (`weights_only`, `optimizer=False`) is no loss.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from kmodel_tools.converter.plan import Plan
+from kmodel_tools.converter.request import Conversion as Conversion
+from kmodel_tools.converter.request import Request as Request
+from kmodel_tools.derived import Counted
+from kmodel_tools.editor import replace_weights
+from kmodel_tools.errors import ConversionError, KmtError
+from kmodel_tools.format import Format
+from kmodel_tools.formats import read_model, writable_format
+from kmodel_tools.storage.atomic import check_destination, draft
+from kmodel_tools.tree import Model
+
+Progress = Callable[[int, int], None]
+
+
+def convert(source: Model, destination: str | os.PathLike[str], request: Request, progress: Progress | None = None) -> Conversion:
+    """Write a model to a file.
+
+    Args:
+        source: The model, as read from its file.
+        destination: The path to write.
+        request: What to do.
+        progress: Called with the bytes of weights that are written and the bytes of all of them.
+
+    Raises:
+        ConversionError: The target cannot hold something (`losses` lists it), is for another generation of Keras, or its
+            layout cannot be told from the source.
+        KmtError: The destination is there already, or cannot be written.
+    """
+    path = os.fspath(destination)
+    target = writable_format(path, request.to)
+    for name in request.options:
+        if name not in {option.name for option in target.options}:
+            raise KmtError(f"{target.title} has no option {name!r}", cure="see them with: kmt formats")
+    check_destination(path, request.overwrite)
+    plan = Plan(source, target, request)
+    model = plan.model()
+    if plan.lost and not request.lossy:
+        raise ConversionError(
+            f"{target.title} cannot hold: {'; '.join(plan.lost)}", tuple(plan.lost), path=path, cure="write it without them: --lossy"
+        )
+    options = dict(request.options) | ({"content": "weights"} if plan.weights_only and target.name == "keras-h5" else {})
+    _write(target, _counted(model, progress) if progress else model, path, request.overwrite, options)
+    weights = [weight for _, weight in model.weights()]
+    return Conversion(
+        path,
+        source.format,
+        target.name,
+        len(weights),
+        sum(weight.tensor.nbytes for weight in weights),
+        tuple(plan.carried),
+        tuple(plan.left_out),
+        tuple(plan.inferred),
+        tuple(plan.lost),
+    )
+
+
+def _counted(model: Model, progress: Progress) -> Model:
+    total = sum(weight.tensor.nbytes for _, weight in model.weights())
+    done = [0]
+
+    def advance(count: int) -> None:
+        done[0] += count
+        progress(done[0], total)
+
+    counted = replace_weights(model, lambda _, weight: replace(weight, tensor=Counted.of(weight.tensor, advance)))
+    return replace(counted, inventory=model.inventory)
+
+
+def _write(target: Format, model: Model, path: str, overwrite: bool, options: Mapping[str, str]) -> None:
+    """Write a model and read it back before it takes the place of what is there; shards, which are found by name, in their place."""
+    assert target.write is not None
+    if path.endswith(".json"):
+        target.write(model, path, overwrite, options)
+        _check(path, target, model)
+        return
+    with draft(path) as name:
+        try:
+            target.write(model, name, False, options)
+            _check(name, target, model)
+        except KmtError as error:
+            error.path = path if error.path in (None, name) else error.path
+            raise
+
+
+def _check(path: str, target: Format, model: Model) -> None:
+    """Read the new file back: it must have weights of the same shapes as the model, a shared one perhaps twice; values are not read."""
+    found = Counter(weight.tensor.shape for _, weight in read_model(path, target.name).weights())
+    wanted = Counter(weight.tensor.shape for _, weight in model.weights())
+    held = Counter(id(weight) for _, layer in model.walk() for weight in layer.weights)
+    shared = bool(model.aliases()) or any(count > 1 for count in held.values())
+    if wanted - found or (found != wanted and not shared):
+        raise KmtError(
+            "would not read back as the same weights, and was not written", path=path, cure="please report this, with the source"
+        )

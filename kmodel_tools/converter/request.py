@@ -1,0 +1,70 @@
+"""What a conversion is asked to do, and what it did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from kmodel_tools.tensor import DType
+from kmodel_tools.tree import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a conversion shall do.
+
+    Attributes:
+        to: Name of the target format, or None to go by the destination's suffix.
+        like: A model whose architecture and layout the weights take on, or None.
+        weights_only: Leave out architecture, training configuration, optimizer and assets.
+        optimizer: Whether to carry the optimizer's state.
+        select: Patterns; with any, only weights whose path matches one are carried.
+        drop: Patterns; weights whose path matches one are not carried.
+        dtype: Precision that floating-point weights are rounded to, or None.
+        lossy: Whether what the target cannot hold may go.
+        overwrite: Whether a file at the destination may be replaced.
+        options: Options of the target format, by name.
+    """
+
+    to: str | None = None
+    like: Model | None = None
+    weights_only: bool = False
+    optimizer: bool = True
+    select: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    dtype: DType | None = None
+    lossy: bool = False
+    overwrite: bool = False
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """What a conversion did.
+
+    Attributes:
+        destination: The path that was written.
+        source_format: Name of the format that was read.
+        target_format: Name of the format that was written.
+        weights: Number of weights carried.
+        nbytes: Bytes of their values.
+        carried: What else was carried, one line each.
+        left_out: What was left out as asked for, or since the target is a file of weights.
+        inferred: What was concluded and not stated by the source.
+        lost: What the target could not hold, and `lossy` let go.
+    """
+
+    destination: str
+    source_format: str
+    target_format: str
+    weights: int
+    nbytes: int
+    carried: tuple[str, ...]
+    left_out: tuple[str, ...]
+    inferred: tuple[str, ...]
+    lost: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain dictionaries and lists, for JSON."""
+        return asdict(self)

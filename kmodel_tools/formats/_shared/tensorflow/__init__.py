@@ -1,0 +1,1 @@
+"""From TensorFlow's names and object graphs to layers: what checkpoints and SavedModels have in common."""
