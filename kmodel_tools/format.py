@@ -69,6 +69,25 @@ class Option:
     help: str
 
 
+@dataclass(frozen=True, slots=True)
+class FileSet:
+    """The files of a model that is written as several: without the index, nobody takes the rest for a model.
+
+    Attributes:
+        index: Path of the index.
+        shards: Pattern (`fnmatch`) of the names of the others; those of an older set that are not replaced are taken away.
+        companions: Names of files beside them that may belong to other models too; they are left as they are.
+    """
+
+    index: str
+    shards: str
+    companions: tuple[str, ...] = ()
+
+
+def single_file(path: str) -> None:
+    """Say that a path is written as one file: no `FileSet`."""
+
+
 Writer = Callable[[Model, str, bool, Mapping[str, str]], None]
 
 
@@ -88,6 +107,7 @@ class Format:
             it may replace what is there, and the options; it refuses what it cannot lay out and never drops anything
             that `holds` says the format can hold.
         options: What its writer can be told.
+        files: The set of files that a path is written as, or None where it is one file.
     """
 
     name: str
@@ -99,6 +119,7 @@ class Format:
     read: Callable[[Probe], Model]
     write: Writer | None = None
     options: tuple[Option, ...] = ()
+    files: Callable[[str], FileSet | None] = single_file
 
 
 class Probe:

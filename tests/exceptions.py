@@ -133,3 +133,17 @@ def differences_for(model: str, containers: tuple[str, str]) -> list[Differs]:
         if (containers[0] in row.containers) is not (containers[1] in row.containers)
         and any(fnmatchcase(model, pattern) for pattern in row.where)
     ]
+
+
+CHECKPOINT_REFUSALS: dict[tuple[str, str, str], str] = {
+    ("tf_keras", "model-shared_with_nested", "h5"): "4 of its arrays are not tied to weights",
+    ("tf_keras", "model-subclassed", "archive"): "21 of its arrays are not tied to weights",
+    ("keras", "model-subclassed", "archive"): "22 of its arrays are not tied to weights",
+    ("keras", "model-subclassed", "checkpoint"): "the two models do not have the same weights",
+    ("keras", "Pipeline", "checkpoint"): "the two models do not have the same weights",
+}
+"""Framework, model and source of checkpoints that are refused, and what the refusal says.
+
+A legacy file has a layer that a nested model shares twice; an archive does not tell in which order the attributes of a
+subclassed model were set, nor their names; Keras 3 tracks no lists of layers.
+"""

@@ -35,6 +35,8 @@ REFUSALS = (
     "a legacy file goes by the order of weights",
     "the architecture in a Keras 2 archive",
     "it names no optimizer, without which a legacy file does not load",
+    "the optimizer's decay",
+    "Keras 3 counts",
 )
 """Why a container may be refused to a sample."""
 TARGETS = ("m.keras", "m.weights.h5", "m.h5")
@@ -100,6 +102,61 @@ def test_vocabularies_stay_in_archives(tmp_path: Path) -> None:
     original, found = kmt.read(VOCABULARY), kmt.read(tmp_path / "m.keras")
     assert original.assets
     assert {asset.name: asset.data.read() for asset in found.assets} == {asset.name: asset.data.read() for asset in original.assets}
+
+
+@pytest.mark.parametrize("layout", ["keras2", "keras3", "names"])
+@pytest.mark.parametrize("path", [pytest.param(path, id=f"{path.parent.name}/{path.name}") for path in sample_files()])
+def test_checkpoints_keep_every_value_or_say_what_they_lack(path: Path, layout: str, tmp_path: Path) -> None:
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        folder.mkdir()
+        refused = None
+        try:
+            report = kmt.convert(path, folder / "m", to="tf-checkpoint", options={"layout": layout})
+        except kmt.ConversionError as error:
+            refused = str(error)
+        if refused is not None:
+            assert not list(folder.iterdir())
+            assert any(reason in refused for reason in REFUSALS), refused
+            return
+        assert report.lost == ()
+        assert sorted(file.name for file in folder.iterdir()) == ["checkpoint", "m.data-00000-of-00001", "m.index"]
+        assert kmt.digest(folder / "m").values == kmt.digest(path).values
+        original, found = kmt.read(path), kmt.read(folder / "m")
+        assert _state(found) == _state(original) or layout == "names"
+    assert (tmp_path / "one" / "m.index").read_bytes() == (tmp_path / "two" / "m.index").read_bytes()
+
+
+def _state(model: kmt.Model) -> list[tuple[str, bytes, bytes]]:
+    """The optimizer's slots, each with the value of the weight that it belongs to."""
+    slots = model.optimizer.slots if model.optimizer is not None else ()
+    return sorted((slot.name, slot.weight.tensor.read().tobytes(), slot.tensor.read().tobytes()) for slot in slots)
+
+
+def test_a_checkpoint_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    prefix = tmp_path / "m"
+    kmt.convert(CHECKPOINT, prefix, to="tf-checkpoint", options={"shard-size": "100B"}, like=None, optimizer=False)
+    assert len(list(tmp_path.glob("m.data-*"))) > 2
+    (tmp_path / "m.data-other").write_bytes(b"somebody's own")
+    with pytest.raises(kmt.KmtError, match="is there already; --force replaces it"):
+        kmt.convert(CHECKPOINT, prefix, to="tf-checkpoint")
+    report = kmt.convert(CHECKPOINT, tmp_path / "m.index", to="tf-checkpoint", overwrite=True)
+    assert report.left_out == ("the file checkpoint: there is one in this folder, and it stays as it is",)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["checkpoint", "m.data-00000-of-00001", "m.data-other", "m.index"]
+    assert kmt.digest(prefix).values == kmt.digest(CHECKPOINT).values
+    (tmp_path / "m.index").unlink()
+    with pytest.raises(kmt.KmtError, match=r"m\.data-00000-of-00001 is there already"):
+        kmt.convert(CHECKPOINT, prefix, to="tf-checkpoint")
+    with pytest.raises(kmt.KmtError, match="is a folder; name what its files shall start with"):
+        kmt.convert(CHECKPOINT, tmp_path, to="tf-checkpoint")
+
+
+def test_a_checkpoint_counts_how_often_it_was_saved(tmp_path: Path) -> None:
+    kmt.convert(CHECKPOINT, tmp_path / "first", to="tf-checkpoint", options={"root": "checkpoint"})
+    kmt.convert(tmp_path / "first", tmp_path / "m", to="tf-checkpoint")
+    found = {key.partition("/")[0] for key, _ in kmt.read(tmp_path / "m").tensors()}
+    assert {"model", "optimizer", "save_counter"} <= found
+    with pytest.raises(kmt.ConversionError, match="save_counter"):
+        kmt.convert(tmp_path / "m", tmp_path / "n", to="tf-checkpoint", options={"root": "model"})
 
 
 def test_an_archive_is_laid_out_as_keras_lays_it_out(tmp_path: Path) -> None:
@@ -206,8 +263,8 @@ def test_a_file_can_be_converted_onto_itself(tmp_path: Path) -> None:
 def test_suffixes_and_options_that_mean_nothing(tmp_path: Path) -> None:
     with pytest.raises(kmt.KmtError, match=r"its suffix names no format that is written; say which with --to: keras-h5 \(\.h5"):
         kmt.convert(ARCHIVE, tmp_path / "m.bin")
-    with pytest.raises(kmt.KmtError, match="is read and not written"):
-        kmt.convert(ARCHIVE, tmp_path / "m", to="tf-checkpoint")
+    with pytest.raises(kmt.KmtError, match="layout cannot be 'keras9'; it is one of keras2, keras3, names"):
+        kmt.convert(ARCHIVE, tmp_path / "m.ckpt", options={"layout": "keras9"})
     with pytest.raises(kmt.KmtError, match="weights are not rounded to 'float31'"):
         kmt.convert(ARCHIVE, tmp_path / "m.h5", dtype="float31")
     with pytest.raises(kmt.KmtError, match="there is no layout 'keras9'"):

@@ -56,6 +56,14 @@ _SLOT_NAMES = frozenset(
 )
 
 ITERATIONS = "iterations"
+LEARNING_RATE = "learning_rate"
+DEFAULT_RATES: dict[str, float] = {
+    "sgd": 0.01,
+    **dict.fromkeys(("adam", "adamw", "rmsprop", "nadam", "adamax", "adagrad", "adadelta", "ftrl", "adafactor"), 0.001),
+}
+"""The learning rate of an optimizer that is given by its name alone, where Keras 2.11 to 3.15 agree on it."""
+HYPERPARAMETERS = frozenset({"decay", "beta_1", "beta_2", "rho", "momentum", "beta", "learning_rate_power"})
+"""Settings that the optimizers of Keras up to 2.10 keep as variables (tf_keras 2.21 `optimizers/legacy/*.py`)."""
 _COUNTERS = {"iteration": ITERATIONS, "iterations": ITERATIONS, "iter": ITERATIONS, "_iterations": ITERATIONS}
 
 
@@ -69,6 +77,23 @@ def slot_name(spelling: str, class_name: str | None) -> str:
     if kind_of(class_name) == "adamax" and spelling in ("v", "u"):
         return "norm"
     return _SPELLINGS.get(spelling, spelling)
+
+
+def keras_2_slot(slot: str) -> str:
+    """What Keras 2 calls a slot in the names of variables."""
+    return {"momentum": "m", "velocity": "v"}.get(slot, slot)
+
+
+def legacy_slot(slot: str, class_name: str | None) -> str:
+    """What the optimizers of Keras up to 2.10 call a slot (tf_keras 2.21 `optimizers/legacy/*.py`)."""
+    kind = kind_of(class_name)
+    if kind == "rmsprop":
+        return {"velocity": "rms", "average_gradient": "mg"}.get(slot, slot)
+    if kind == "adadelta":
+        return {"accumulated_grad": "accum_grad", "accumulated_delta_var": "accum_var"}.get(slot, slot)
+    if kind in ("sgd", ""):
+        return slot
+    return {"momentum": "m", "velocity": "v", "norm": "v", "velocity_hat": "vhat"}.get(slot, slot)
 
 
 def counter_name(variable: str) -> str:
@@ -119,6 +144,24 @@ def _choices(optional: Sequence[str], config: Config | None) -> Iterator[frozens
 def expected_order(rounds: Rounds, weights: int) -> list[tuple[str, int]]:
     """`(slot, number of the weight)` in the order that `rounds` list them for so many weights."""
     return [(slot, index) for slots in rounds for index in range(weights) for slot in slots]
+
+
+def canonical_order(class_name: str | None, slots: frozenset[str], weights: int) -> list[tuple[str, int]] | None:
+    """`(slot, number of the weight)` as Keras 2.11 and later list them, or None where that has no one answer.
+
+    Args:
+        class_name: The optimizer's class, or None: then that of any class that keeps just these slots.
+        slots: The slots that it keeps for every weight.
+        weights: How many weights it trains.
+    """
+    kinds = [kind_of(class_name)] if kind_of(class_name) in _SLOTS else list(_SLOTS) if class_name is None else []
+    answers: list[list[tuple[str, int]]] = []
+    for kind in kinds:
+        for rounds in rounds_of(kind, None, interleaved=True):
+            order = expected_order(rounds, weights)
+            if frozenset(itertools.chain(*rounds)) == slots and order not in answers:
+                answers.append(order)
+    return answers[0] if len(answers) == 1 else None
 
 
 def by_structure(

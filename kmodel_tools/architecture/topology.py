@@ -20,18 +20,19 @@ Call = tuple[int, int]
 """A node of the graph: number of the layer in the configuration, number of the call."""
 
 
-def layer_order(settings: Mapping[str, Any], era: Era) -> tuple[Sequence[int], str | None]:
-    """The positions of a Functional configuration's layers in `model.layers` order, operations that are no layers left out.
+def layer_order(settings: Mapping[str, Any], era: Era, operations: bool = False) -> tuple[Sequence[int], str | None]:
+    """The positions of a Functional configuration's layers in `model.layers` order.
 
     Args:
         settings: The `config` of the model: `layers`, `input_layers`, `output_layers`.
         era: The era of the configuration; it decides how calls of nested models are counted.
+        operations: Whether operations that are no layers stand among them, as they do in Keras 3's `model._operations`.
 
     Returns:
         The positions, and a sentence if the graph could not be followed and the order is the configuration's own.
     """
     layers = settings["layers"]
-    kept = [index for index, layer in enumerate(layers) if not _is_operation(layer)]
+    kept = [index for index, layer in enumerate(layers) if operations or not _is_operation(layer)]
     try:
         graph = _Graph(layers, era)
         outputs = [graph.call(reference, is_output=True) for reference in references(settings.get("output_layers"))]

@@ -6,6 +6,7 @@ it may go; leaving out what was not asked for (`weights_only`, `optimizer=False`
 
 from __future__ import annotations
 
+import fnmatch
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -19,7 +20,7 @@ from kmodel_tools.editor import replace_weights
 from kmodel_tools.errors import ConversionError, KmtError
 from kmodel_tools.format import Format
 from kmodel_tools.formats import read_model, writable_format
-from kmodel_tools.storage.atomic import check_destination, draft
+from kmodel_tools.storage.atomic import check_destination, draft, draft_set
 from kmodel_tools.tree import Model
 
 Progress = Callable[[int, int], None]
@@ -44,15 +45,16 @@ def convert(source: Model, destination: str | os.PathLike[str], request: Request
     for name in request.options:
         if name not in {option.name for option in target.options}:
             raise KmtError(f"{target.title} has no option {name!r}", cure="see them with: kmt formats")
-    check_destination(path, request.overwrite)
+    _check_destination(target, path, request.overwrite)
     plan = Plan(source, target, request)
     model = plan.model()
+    plan.left_out += _companions(target, path)
     if plan.lost and not request.lossy:
         raise ConversionError(
             f"{target.title} cannot hold: {'; '.join(plan.lost)}", tuple(plan.lost), path=path, cure="write it without them: --lossy"
         )
     options = dict(request.options) | ({"content": "weights"} if plan.weights_only and target.name == "keras-h5" else {})
-    _write(target, _counted(model, progress) if progress else model, path, request.overwrite, options)
+    _write(target, _counted(model, progress) if progress else model, path, options)
     weights = [weight for _, weight in model.weights()]
     return Conversion(
         path,
@@ -79,19 +81,44 @@ def _counted(model: Model, progress: Progress) -> Model:
     return replace(counted, inventory=model.inventory)
 
 
-def _write(target: Format, model: Model, path: str, overwrite: bool, options: Mapping[str, str]) -> None:
-    """Write a model and read it back before it takes the place of what is there; shards, which are found by name, in their place."""
-    assert target.write is not None
-    if path.endswith(".json"):
-        target.write(model, path, overwrite, options)
-        _check(path, target, model)
+def _check_destination(target: Format, path: str, overwrite: bool) -> None:
+    """Make sure that a file, or a set of files, may be written.
+
+    Raises:
+        KmtError: It is there already and may not be replaced, or cannot be made.
+    """
+    files = target.files(path)
+    if files is None:
+        check_destination(path, overwrite)
         return
-    with draft(path) as name:
+    if os.path.isdir(path):
+        raise KmtError("is a folder", path=path, cure=f"name what its files shall start with: {os.path.join(path, 'model')}")
+    check_destination(files.index, overwrite)
+    folder = os.path.dirname(os.path.realpath(path))
+    if not overwrite and (found := fnmatch.filter(os.listdir(folder), files.shards)):
+        raise KmtError(f"{min(found)} is there already", path=path, cure="--force replaces it")
+
+
+def _companions(target: Format, path: str) -> list[str]:
+    """What a set of files would have beside it, and what is there already for others."""
+    files = target.files(path)
+    folder = os.path.dirname(os.path.realpath(path))
+    there = [name for name in files.companions if os.path.lexists(os.path.join(folder, name))] if files else []
+    return [f"the file {name}: there is one in this folder, and it stays as it is" for name in there]
+
+
+def _write(target: Format, model: Model, path: str, options: Mapping[str, str]) -> None:
+    """Write a model and read it back before it takes the place of what is there."""
+    assert target.write is not None
+    files = target.files(path)
+    with draft(path) if files is None else draft_set(path, files.index, files.shards) as name:
         try:
             target.write(model, name, False, options)
             _check(name, target, model)
         except KmtError as error:
-            error.path = path if error.path in (None, name) else error.path
+            if error.path is not None and error.path.startswith(name):
+                error.path = path + error.path.removeprefix(name)
+            error.path = error.path or path
             raise
 
 

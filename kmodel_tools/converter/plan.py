@@ -8,12 +8,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kmodel_tools.architecture.envelope import Era, era_of, era_of_version, iter_configs
+from kmodel_tools.converter.optimizer import CHECKPOINT, carried_state, retied, same_layout
 from kmodel_tools.converter.request import Request
 from kmodel_tools.editor import cast, graft, plant, select
 from kmodel_tools.errors import ConversionError
 from kmodel_tools.format import Format, Part
-from kmodel_tools.tree import Model, Optimizer
+from kmodel_tools.tree import Model, Weight
 
+SAVE_COUNTER = "save_counter"
 METRICS = re.compile(r"(^|/|::)metrics/")
 KERAS_2 = frozenset({Era.KERAS_2, Era.TF_KERAS})
 GENERATIONS = {Era.KERAS_0: "Keras 0", Era.KERAS_1: "Keras 1", Era.KERAS_2: "Keras 2", Era.TF_KERAS: "Keras 2", Era.KERAS_3: "Keras 3"}
@@ -44,6 +46,7 @@ class Plan:
         if request.like is not None:
             if any(True for _ in request.like.weights()) or request.like.architecture is None:
                 source, how = graft(source, request.like)
+                source = retied(source, self.source)
                 self.inferred.append(f"weights are paired {how}")
             else:
                 source = plant(source, request.like.architecture)
@@ -61,13 +64,13 @@ class Plan:
             source = step(source)
         if self.target.name == "keras-h5" and source.format != "keras-h5" and _order_depends_on_flags(source):
             self.inferred.append("the source does not say which weights are trained: a legacy file lists them as if no layer was frozen")
-        return replace(source, extras=source.extras if _same_layout(source, self.target) else ())
+        if self.target.name == CHECKPOINT and source.architecture is None and any(layer.attr is None for layer in source.layers):
+            self.inferred.append("the layers are written as those of a Functional or Sequential model: the source does not say which it is")
+        return replace(source, extras=tuple(extra for extra in source.extras if self._carries(extra)))
 
     def _extras(self, source: Model) -> None:
         """Arrays that fit nowhere in the tree: carried only into the layout that they came from."""
-        if _same_layout(source, self.target) and self.request.like is None:
-            return
-        kept = [extra.key for extra in source.extras if not _redundant(source, extra.role)]
+        kept = [extra.key for extra in source.extras if not _redundant(source, extra.role) and not self._carries(extra)]
         metrics = [key for key in kept if METRICS.search(key)]
         kept = [key for key in kept if key not in metrics]
         if metrics:
@@ -77,6 +80,15 @@ class Plan:
         elif kept:
             listed = ", ".join(kept[:3]) + (" …" if len(kept) > 3 else "")
             self.lost.append(f"{len(kept)} arrays that belong to no layer ({listed})")
+
+    def _carries(self, extra: Weight) -> bool:
+        """Whether the target has a place for an array that is not in the tree."""
+        if self.target.name != CHECKPOINT:
+            return same_layout(self.source, self.target) and self.request.like is None
+        options = self.request.options
+        if options.get("layout") == "names":
+            return self.source.metadata.get("dialect", "").endswith("name-based")
+        return extra.role == SAVE_COUNTER and options.get("root") != "model"
 
     def _architecture(self, model: Model) -> Model:
         if model.architecture is None:
@@ -132,21 +144,15 @@ class Plan:
             return model
         if self.request.weights_only or not self.request.optimizer:
             self.left_out.append("optimizer state: as asked for")
-        elif Part.OPTIMIZER not in self.target.holds or (self.target.name == "keras-h5" and model.architecture is None):
-            self.lost.append("the optimizer's state (a legacy file of weights has no room for it)")
-        elif generation(self.source) is not Era.KERAS_3 and not _same_layout(self.source, self.target):
-            self.lost.append(
-                "the optimizer's state (it is not known to be of Keras 3; before, every release and container counts it otherwise)"
-            )
-        elif (self.source.format == "tf-checkpoint" or self.request.like is not None) and _is_wrapped(model.optimizer):
-            self.lost.append("the optimizer's state (how a wrapping optimizer counts it is not in a checkpoint, nor in another layout)")
-        else:
-            optimizer = model.optimizer
-            state = f"{len(optimizer.slots)} arrays for weights, {len(optimizer.counters)} counters"
+            return replace(model, optimizer=None)
+        state = carried_state(model, self.source, generation(self.source), self.target, self.request)
+        self.lost += state.lost
+        self.inferred += state.inferred
+        if (optimizer := state.optimizer) is not None:
+            arrays = f"{len(optimizer.slots)} arrays for weights, {len(optimizer.counters)} counters"
             rest = f", {len(optimizer.extras)} arrays that are not tied to weights" if optimizer.extras else ""
-            self.carried.append(f"optimizer {optimizer.class_name or ''}: {state}{rest}".replace(" :", ":"))
-            return model
-        return replace(model, optimizer=None)
+            self.carried.append(f"optimizer {optimizer.class_name or ''}: {arrays}{rest}".replace(" :", ":"))
+        return replace(model, optimizer=state.optimizer)
 
     def _assets(self, model: Model) -> Model:
         if not model.assets:
@@ -166,19 +172,16 @@ def generation(model: Model) -> Era | None:
     version = model.metadata.get("keras_version", "")
     if version:
         return era_of_version(version)
+    if model.format == "keras-h5":
+        return Era.KERAS_1  # Keras 2 and later leave their version in every file
     if model.metadata.get("producer") == "Keras 3" or model.metadata.get("dialect") in ("Keras 3.6 or later", "sharded"):
         return Era.KERAS_3
     return era_of(model.architecture) if model.architecture is not None else None
 
 
-def _same_layout(model: Model, target: Format) -> bool:
-    stores = ("keras-archive", "keras-weights")
-    return model.format == target.name or (model.format in stores and target.name in stores)
-
-
 def _redundant(model: Model, role: str) -> bool:
-    """Whether an array beside the tree is no loss: a checkpoint's own counter, or a kernel that is stored twice."""
-    return role == "save_counter" or any(weight.role == role == "kernel" for _, weight in model.weights())
+    """Whether an array beside the tree is no loss: a kernel that is stored twice."""
+    return any(weight.role == role == "kernel" for _, weight in model.weights())
 
 
 def _order_depends_on_flags(model: Model) -> bool:
@@ -192,8 +195,3 @@ def _order_depends_on_flags(model: Model) -> bool:
 
 def _names_optimizer(training_config: Mapping[str, Any]) -> bool:
     return bool(training_config.get("optimizer") or training_config.get("optimizer_config"))
-
-
-def _is_wrapped(optimizer: Optimizer) -> bool:
-    """Whether it is one optimizer around another: a LossScaleOptimizer keeps a scale beside the inner one's state."""
-    return any("scale" in item.role for item in (*optimizer.counters, *optimizer.extras))

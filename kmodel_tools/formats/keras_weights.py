@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
+from glob import escape as pattern
 from typing import Any
 
 from kmodel_tools.architecture.optimizers import kind_of
 from kmodel_tools.architecture.store_layout import LAYERS
 from kmodel_tools.errors import CorruptFileError, KmtError
-from kmodel_tools.format import Container, Format, Option, Part, Probe
+from kmodel_tools.format import Container, FileSet, Format, Option, Part, Probe
 from kmodel_tools.formats._shared.keras_objects import interpret
 from kmodel_tools.formats._shared.keras_store import DEPENDENCIES, VARS, Store
 from kmodel_tools.formats._shared.optimizer_state import OptimizerSpec, tie_stored
+from kmodel_tools.formats._shared.options import size_in_bytes
 from kmodel_tools.formats._shared.store_writer import store_objects
 from kmodel_tools.storage.atomic import new_files
 from kmodel_tools.storage.hdf5 import Hdf5Head
@@ -30,7 +31,6 @@ from kmodel_tools.tree import Model, Note
 WEIGHT_MAP = "weight_map"
 INDEX_SUFFIX = ".weights.json"
 SHARD_SIZE = "5GB"
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)(?:([KMGTkmgt])?[Bb])?")
 
 
 def detect(probe: Probe) -> str | None:
@@ -140,7 +140,7 @@ def write(model: Model, path: str, overwrite: bool, options: Mapping[str, str]) 
             raise KmtError("shards need an index", path=path, cure=f"write to NAME{INDEX_SUFFIX}")
         parts, names, index = [objects], [path], None
     else:
-        parts = _parts(objects, _bytes(size or SHARD_SIZE))
+        parts = _parts(objects, size_in_bytes(size or SHARD_SIZE))
         names = [f"{path.removesuffix(INDEX_SUFFIX)}_{number:05d}.weights.h5" for number in range(len(parts))]
         index = _index(parts, [os.path.basename(name) for name in names])
     images = [Hdf5Image(part) for part in parts]
@@ -150,6 +150,14 @@ def write(model: Model, path: str, overwrite: bool, options: Mapping[str, str]) 
                 file.write(block)
         if index is not None:
             files[-1].write(index)
+
+
+def files(path: str) -> FileSet | None:
+    """The index and its shards, where a path is that of an index."""
+    if not path.endswith(INDEX_SUFFIX):
+        return None
+    stem = os.path.basename(path).removesuffix(INDEX_SUFFIX)
+    return FileSet(path, f"{pattern(stem)}_[0-9][0-9][0-9][0-9][0-9].weights.h5")
 
 
 def _parts(objects: Sequence[NewObject], limit: int) -> list[list[NewObject]]:
@@ -182,15 +190,6 @@ def _index(parts: Sequence[Sequence[NewObject]], names: Sequence[str]) -> bytes:
     return json.dumps({"metadata": {"total_size": total}, WEIGHT_MAP: places}, indent=4).encode()
 
 
-def _bytes(size: str) -> int:
-    """A size such as 500MB or 1.5GB, in powers of 1000, as bytes."""
-    match = _SIZE.fullmatch(size.strip())
-    if match is None or not float(match[1]):
-        raise KmtError(f"{size!r} is not a size", cure="write a number and a unit: 500MB, 5GB")
-    power = "KMGT".find(match[2].upper()) + 1 if match[2] else 0
-    return max(1, int(float(match[1]) * 1000**power))
-
-
 def _shard_note(path: str) -> list[Note]:
     """Say so when a file is one of several: its name ends in a shard number and the index lies beside it."""
     stem, _, number = path.removesuffix(".weights.h5").rpartition("_")
@@ -209,5 +208,6 @@ FORMAT = Format(
     detect=detect,
     read=read,
     write=write,
+    files=files,
     options=(Option("shard-size", SHARD_SIZE, "most bytes of weights in one shard, for an index NAME.weights.json: 500MB, 5GB"),),
 )

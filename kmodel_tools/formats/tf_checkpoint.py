@@ -3,21 +3,33 @@
 A checkpoint is named by a prefix, and users hold any of its files; all of these are taken::
 
     PREFIX    PREFIX.index    PREFIX.data-00000-of-00002    the directory    its `checkpoint` state file
+
+The state file is a text (TensorFlow `python/training/checkpoint_state.proto`) that `tf.train.latest_checkpoint` looks at::
+
+    model_checkpoint_path: "PREFIX"
+    all_model_checkpoint_paths: "PREFIX"
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
+from glob import escape as pattern
 
+from kmodel_tools.architecture.checkpoint_layout import GraphLayout
 from kmodel_tools.errors import CorruptFileError, KmtError
-from kmodel_tools.format import STATE_KEY, Container, Format, Part, Probe
-from kmodel_tools.formats._shared.tensorflow.objects import read_objects
+from kmodel_tools.format import STATE_KEY, Container, FileSet, Format, Option, Part, Probe
+from kmodel_tools.formats._shared.options import chosen, size_in_bytes
+from kmodel_tools.formats._shared.tensorflow.checkpoint_writer import checkpoint_root, named_tensors
+from kmodel_tools.formats._shared.tensorflow.objects import SAVE_COUNTER, read_objects
 from kmodel_tools.formats._shared.tensorflow.variables import read_variables
+from kmodel_tools.storage.atomic import new_file
+from kmodel_tools.storage.bundle_writer import write_bundle
 from kmodel_tools.storage.checkpoint_v1 import is_v1, read_v1
-from kmodel_tools.storage.object_graph import KEY, parse_graph
+from kmodel_tools.storage.object_graph import KEY, lay_out, parse_graph
 from kmodel_tools.storage.tensor_bundle import read_bundle
-from kmodel_tools.tensor import DType, Tensor
+from kmodel_tools.tensor import DType, InMemory, Tensor, canonical_strings
 from kmodel_tools.tree import Model, Note
 
 INDEX = ".index"
@@ -26,6 +38,10 @@ SAVED_MODEL = ("saved_model.pb", "saved_model.pbtxt")
 _SHARD = re.compile(r"\.data-\d{5}-of-\d{5}$")
 _PATH = re.compile(rb'^\s*model_checkpoint_path\s*:\s*"((?:[^"\\]|\\.)*)"', re.MULTILINE)
 _ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|x([0-9a-fA-F]{1,2})|(.))", re.DOTALL)
+LAYOUTS = ("keras2", "keras3", "names")
+BY_NAME = "names"
+ROOTS = ("auto", "model", "checkpoint")
+SHARD_SIZE = "5GB"
 _LETTERS = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
 
 
@@ -131,6 +147,44 @@ def _unescaped(found: re.Match[bytes]) -> bytes:
     return bytes([int(hexadecimal, 16)]) if hexadecimal else _LETTERS.get(letter, letter)
 
 
+def write(model: Model, path: str, overwrite: bool, options: Mapping[str, str]) -> None:
+    """Write a model as a checkpoint: objects as the restoring model tracks them, or variables by name.
+
+    Raises:
+        ConversionError: The layout cannot be told from the source, or an element type is not TensorFlow's.
+        KmtError: A file is there already, cannot be written, or an option has another value than it can have.
+    """
+    layout = chosen("layout", options, LAYOUTS)
+    root = chosen("root", options, ROOTS)
+    wrapped = root == "checkpoint" or (root == "auto" and any(extra.role == SAVE_COUNTER for extra in model.extras))
+    prefix = prefix_of(path)
+    if layout == BY_NAME:
+        tensors = named_tensors(model)
+    else:
+        graph, tensors = lay_out(checkpoint_root(model, GraphLayout(layout), wrapped=wrapped))
+        tensors = [*tensors, (KEY, Tensor(DType.STRING, (), InMemory(canonical_strings([graph]))))]
+    write_bundle(prefix, tensors, overwrite, size_in_bytes(options.get("shard-size", SHARD_SIZE)))
+    name = "".join(_escaped_byte(byte) for byte in os.fsencode(os.path.basename(prefix)))
+    with new_file(os.path.join(os.path.dirname(prefix), STATE), overwrite) as file:
+        file.write(f'model_checkpoint_path: "{name}"\nall_model_checkpoint_paths: "{name}"\n'.encode())
+
+
+def prefix_of(path: str) -> str:
+    """The prefix that a destination stands for: PREFIX.index is the checkpoint PREFIX."""
+    return path.removesuffix(INDEX)
+
+
+def files(path: str) -> FileSet:
+    """The index and the shards of the checkpoint that a destination stands for."""
+    prefix = prefix_of(path)
+    return FileSet(prefix + INDEX, f"{pattern(os.path.basename(prefix))}.data-?????-of-?????", (STATE,))
+
+
+def _escaped_byte(byte: int) -> str:
+    """A byte of a file name in the text format of protocol buffers."""
+    return chr(byte) if 0x20 <= byte < 0x7F and byte not in b'"\\' else f"\\{byte:03o}"
+
+
 FORMAT = Format(
     name="tf-checkpoint",
     title="TensorFlow checkpoint",
@@ -147,4 +201,11 @@ FORMAT = Format(
     holds=Part.WEIGHTS | Part.NAMES | Part.OPTIMIZER,
     detect=detect,
     read=read,
+    write=write,
+    options=(
+        Option("layout", LAYOUTS[0], "whose models find their weights: keras2 (tf_keras), keras3, or names (TensorFlow 1, no objects)"),
+        Option("root", ROOTS[0], "model (for load_weights), checkpoint (for tf.train.Checkpoint(model=…)), or auto: as the source"),
+        Option("shard-size", SHARD_SIZE, "most bytes of tensors in one shard: 500MB, 5GB"),
+    ),
+    files=files,
 )

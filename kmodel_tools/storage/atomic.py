@@ -7,7 +7,10 @@ away first: between the two, there is no index, and nobody can take a mix of old
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import os
+import shutil
+import signal
 from collections.abc import Iterator, Sequence
 from typing import IO
 
@@ -101,6 +104,48 @@ def draft(path: str | os.PathLike[str]) -> Iterator[str]:
             os.unlink(name)
 
 
+@contextlib.contextmanager
+def draft_set(path: str | os.PathLike[str], index: str, shards: str) -> Iterator[str]:
+    """A path in a folder of its own for a new set of files, which are looked at before they take their places.
+
+    They do when the `with` block ends: an old index goes first and the new one comes last, so that nobody reads a mix. What
+    is neither index nor shard takes its place only where there is nothing yet.
+
+    Args:
+        path: What the set is called: a prefix, or the index.
+        index: Path of the index.
+        shards: Pattern of the other files' names; older ones that are not replaced are taken away.
+
+    Raises:
+        KmtError: They cannot take their places.
+    """
+    target = os.path.realpath(path)
+    folder, name = os.path.split(target)
+    temporary = os.path.join(folder, f".{name}.{os.urandom(4).hex()}.tmp")
+    try:
+        os.mkdir(temporary)
+        yield os.path.join(temporary, name)
+        with signals_held_back():
+            _take_places(temporary, folder, os.path.basename(index), shards)
+    except OSError as error:
+        raise KmtError(f"cannot be written: {error.strerror or error}", path=path) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _take_places(temporary: str, folder: str, index: str, shards: str) -> None:
+    new = sorted(os.listdir(temporary))
+    companions = [name for name in new if name != index and not fnmatch.fnmatchcase(name, shards)]
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(os.path.join(folder, index))
+    for old in set(fnmatch.filter(os.listdir(folder), shards)) - set(new):
+        os.unlink(os.path.join(folder, old))
+    moved = [name for name in new if name not in (index, *companions)]
+    for name in (*moved, index, *(name for name in companions if not os.path.lexists(os.path.join(folder, name)))):
+        os.replace(os.path.join(temporary, name), os.path.join(folder, name))
+    _sync_folder(folder)
+
+
 def _mode(target: str) -> int:
     """The permissions of the file that is replaced."""
     return os.stat(target).st_mode & 0o777
@@ -115,3 +160,16 @@ def _sync_folder(folder: str) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+@contextlib.contextmanager
+def signals_held_back() -> Iterator[None]:
+    """Let the signals that ask us to end wait until the `with` block does."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

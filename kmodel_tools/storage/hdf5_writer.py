@@ -7,9 +7,7 @@ tensor's own bytes. The same objects give the same bytes: no times are recorded,
 
 from __future__ import annotations
 
-import contextlib
 import io
-import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +17,7 @@ import numpy as np
 from h5py import h5d, h5p, h5s, h5t
 
 from kmodel_tools.errors import CorruptFileError, UnsupportedFeatureError
+from kmodel_tools.storage.atomic import signals_held_back
 from kmodel_tools.storage.hdf5_types import H5PY_ERRORS, OPAQUE_NAMES
 from kmodel_tools.tensor import BLOCK, Buffer, DType, Tensor
 
@@ -66,7 +65,8 @@ class Hdf5Image:
         self._rooms: list[tuple[int, Tensor]] = []
         # Headers together in blocks, and not each between the values of its neighbours.
         block = min(1 << 20, max(2048, BYTES_PER_OBJECT * len(objects)))
-        with _undisturbed(), h5py.File(self._pages, "w", meta_block_size=block) as file:
+        # libhdf5 calls our file object, and loses an exception that a signal's handler raises there.
+        with signals_held_back(), h5py.File(self._pages, "w", meta_block_size=block) as file:
             for item in objects:
                 self._place(file, item)
         self.length = self._pages.length
@@ -114,19 +114,6 @@ class Hdf5Image:
             if delivered != tensor.nbytes:
                 raise CorruptFileError(f"an array delivers {delivered} bytes instead of {tensor.nbytes}")
         yield from self._pages.blocks(at, self.length, limit)
-
-
-@contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Let signals wait: libhdf5 calls our file object, and loses an exception that a signal's handler raises there."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _creation() -> h5p.PropDCID:

@@ -8,15 +8,22 @@ The string tensor ``_CHECKPOINTABLE_OBJECT_GRAPH`` holds a TrackableObjectGraph
             2 attribute {1 name, 2 full name, 3 checkpoint key}
             3 slot {1 original variable's node id, 2 slot name, 3 slot variable's node id}
             4 registered saver {1 name, 2 object name}
+            5 whether it or anything below it has values {1 bool}
+
+A variable's checkpoint key is made of the local names that lead to it, the shortest way from the root, and its
+attribute: ``model/layer_with_weights-0/kernel/.ATTRIBUTES/VARIABLE_VALUE`` (TensorFlow
+`python/checkpoint/checkpoint_view.py` and `graph_view.py`); a slot's stands below that of its variable:
+``…/kernel/.OPTIMIZER_SLOT/optimizer/m/.ATTRIBUTES/VARIABLE_VALUE``. In local names, a dot is doubled and a slash is ``.S``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kmodel_tools.errors import CorruptFileError
 from kmodel_tools.storage import protobuf
 from kmodel_tools.storage.protobuf import WireError
+from kmodel_tools.tensor import Tensor
 
 KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 VALUE = "VARIABLE_VALUE"
@@ -115,3 +122,65 @@ def _attribute(data: memoryview) -> tuple[str, str, str]:
         if number in texts:
             texts[number] = protobuf.text(value)
     return texts[1], texts[2], texts[3]
+
+
+@dataclass(slots=True, eq=False)
+class NewNode:
+    """An object of a graph that is being made.
+
+    Attributes:
+        tensor: Its value, where it is a variable.
+        full_name: The variable's name, where it is one.
+        children: The objects that it holds, by local name; one object may have several names, and cycles are fine.
+        slots: `(variable, slot's name, slot's own variable)`, where it is a legacy optimizer.
+    """
+
+    tensor: Tensor | None = None
+    full_name: str = ""
+    children: dict[str, NewNode] = field(default_factory=dict)
+    slots: list[tuple[NewNode, str, NewNode]] = field(default_factory=list)
+
+
+def lay_out(root: NewNode) -> tuple[bytes, list[tuple[str, Tensor]]]:
+    """Number the objects of a graph breadth first, as TensorFlow does, and name its variables.
+
+    Returns:
+        The serialised graph, and `(checkpoint key, tensor)` for every variable.
+    """
+    paths: dict[int, str] = {id(root): ""}
+    order = [root]
+    for node in order:
+        for name, child in node.children.items():
+            if id(child) not in paths:
+                paths[id(child)] = _joined(paths[id(node)], _escaped(name))
+                order.append(child)
+    for node in tuple(order):
+        for variable, name, slot in node.slots:
+            paths[id(slot)] = f"{paths[id(variable)]}/.OPTIMIZER_SLOT/{_joined(paths[id(node)], _escaped(name))}"
+            order.append(slot)
+    keys = {number: f"{path}/.ATTRIBUTES/{VALUE}" for number, path in paths.items()}
+    numbers = {id(node): number for number, node in enumerate(order)}
+    graph = b"".join(protobuf.bytes_field(1, _serialised(node, numbers, keys)) for node in order)
+    return graph, [(keys[id(node)], node.tensor) for node in order if node.tensor is not None]
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}/{name}" if path else name
+
+
+def _escaped(name: str) -> str:
+    return name.replace(".", "..").replace("/", ".S")
+
+
+def _serialised(node: NewNode, numbers: dict[int, int], keys: dict[int, str]) -> bytes:
+    parts = [
+        protobuf.bytes_field(1, protobuf.number_field(1, numbers[id(child)]) + protobuf.text_field(2, name))
+        for name, child in node.children.items()
+    ]
+    if node.tensor is not None:
+        names = (VALUE, node.full_name, keys[id(node)])
+        parts.append(protobuf.bytes_field(2, b"".join(protobuf.text_field(number, name) for number, name in enumerate(names, 1))))
+    for variable, name, slot in node.slots:
+        record = protobuf.number_field(1, numbers[id(variable)]) + protobuf.text_field(2, name)
+        parts.append(protobuf.bytes_field(3, record + protobuf.number_field(3, numbers[id(slot)])))
+    return b"".join(parts)

@@ -107,3 +107,34 @@ def text(value: Value) -> str:
         WireError: The field holds a number.
     """
     return bytes(view(value)).decode("utf-8", "surrogateescape")
+
+
+def varint(value: int) -> bytes:
+    """Encode a number; a negative one as protobuf's int32 and int64 have it, in ten bytes."""
+    rest = value & ((1 << 64) - 1)
+    out = bytearray()
+    while rest > 0x7F:
+        out.append(rest & 0x7F | 0x80)
+        rest >>= 7
+    out.append(rest)
+    return bytes(out)
+
+
+def number_field(number: int, value: int) -> bytes:
+    """Encode a varint field; proto3 leaves a zero out."""
+    return varint(number << 3 | VARINT) + varint(value) if value else b""
+
+
+def bytes_field(number: int, value: bytes) -> bytes:
+    """Encode a field of bytes, a message or a string; an empty one is there all the same."""
+    return varint(number << 3 | BYTES) + varint(len(value)) + value
+
+
+def fixed32_field(number: int, value: int) -> bytes:
+    """Encode a field of four bytes; proto3 leaves a zero out."""
+    return varint(number << 3 | FIXED32) + value.to_bytes(4, "little") if value else b""
+
+
+def text_field(number: int, value: str) -> bytes:
+    """Encode a string field; proto3 leaves an empty one out."""
+    return bytes_field(number, value.encode("utf-8", "surrogateescape")) if value else b""

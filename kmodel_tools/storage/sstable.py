@@ -16,12 +16,12 @@ block to that block's handle.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from kmodel_tools.errors import CorruptFileError, UnsupportedFeatureError
 from kmodel_tools.storage.checksum import crc32c, mask
-from kmodel_tools.storage.protobuf import WireError, read_varint
+from kmodel_tools.storage.protobuf import WireError, read_varint, varint
 from kmodel_tools.tensor import ByteRange
 
 MAGIC = bytes.fromhex("57fb808b247547db")
@@ -31,6 +31,9 @@ WORD = struct.Struct("<I")
 RAW, SNAPPY = 0, 1
 SNAPPY_RATIO = 64
 """A snappy copy of at most 64 bytes takes at least 2 bytes, so nothing honest grows by more."""
+BLOCK_SIZE = 1 << 18
+RESTART = 16
+"""What TensorFlow writes: blocks of about 256 KiB, a key that shares nothing at every sixteenth entry (`table_options.h`)."""
 
 Handle = tuple[int, int]
 """Offset and size in bytes of a block's contents."""
@@ -141,3 +144,47 @@ def _entries(block: memoryview, path: str, offset: int) -> Iterator[tuple[bytes,
             at += length
     except WireError as error:
         raise CorruptFileError(f"a block is damaged: {error}", path=path, where=where) from error
+
+
+def write_table(items: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """Lay out a table as TensorFlow does, uncompressed: a checkpoint's index is all in memory anyway.
+
+    Args:
+        items: `(key, value)`, sorted by key; TensorFlow looks keys up by halving and would not find them otherwise.
+    """
+    out = bytearray()
+    index: list[tuple[bytes, bytes]] = []
+    pending: list[tuple[bytes, bytes]] = []
+    size = 0
+    for number, (key, value) in enumerate(items):
+        pending.append((key, value))
+        size += len(key) + len(value)
+        if size >= BLOCK_SIZE or number == len(items) - 1:
+            index.append((key, _append(out, _contents(pending, RESTART))))
+            pending, size = [], 0
+    handles = _append(out, _contents([], RESTART)) + _append(out, _contents(index, 1))
+    return bytes(out + handles.ljust(FOOTER - len(MAGIC), b"\0") + MAGIC)
+
+
+def _append(out: bytearray, contents: bytes) -> bytes:
+    """Add a block to a table; return its handle."""
+    handle = varint(len(out)) + varint(len(contents))
+    stored = contents + bytes([RAW])
+    out += stored + WORD.pack(mask(crc32c(stored)))
+    return handle
+
+
+def _contents(items: Sequence[tuple[bytes, bytes]], restart: int) -> bytes:
+    out = bytearray()
+    restarts = [0]
+    previous = b""
+    for number, (key, value) in enumerate(items):
+        shared = 0
+        if number % restart:
+            while shared < min(len(previous), len(key)) and previous[shared] == key[shared]:
+                shared += 1
+        elif number:
+            restarts.append(len(out))
+        out += varint(shared) + varint(len(key) - shared) + varint(len(value)) + key[shared:] + value
+        previous = key
+    return bytes(out) + b"".join(map(WORD.pack, restarts)) + WORD.pack(len(restarts))

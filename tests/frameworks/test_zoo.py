@@ -12,7 +12,7 @@ import pytest
 
 import kmodel_tools as kmt
 from tests import exceptions
-from tests.frameworks import judge, making, reloading
+from tests.frameworks import judge, making, reloading, restoring
 from tests.frameworks.zoo import Case
 from tests.test_converter import REFUSALS
 from tests.trees import keys_in_tree
@@ -188,6 +188,37 @@ def test_the_framework_loads_what_we_write(saved: Saved, tmp_path: Path) -> None
             reloading.same_state(saved.model, other)
 
 
+CHECKPOINTS = {
+    "tf_keras": (
+        ("h5", "model"),
+        ("archive", "model"),
+        ("archive", "checkpoint"),
+        ("saved weights", "model"),
+        ("checkpoint", "checkpoint"),
+    ),
+    "keras": (("archive", "checkpoint"), ("checkpoint", "checkpoint")),
+}
+"""Sources of the checkpoints that the framework restores, and what the root of each is."""
+
+
+def test_the_framework_restores_checkpoints_that_we_write(saved: Saved, tmp_path: Path) -> None:
+    prefix = str(tmp_path / "ck")
+    for label, root in CHECKPOINTS[saved.framework]:
+        refusal = exceptions.CHECKPOINT_REFUSALS.get((saved.framework, saved.case.name, label))
+        if label not in saved.files:
+            continue
+        options = {"root": root} | ({"layout": "keras3"} if saved.framework == "keras" else {})
+        like = saved.files["archive"][0] if (saved.framework, label) == ("keras", "checkpoint") else None
+        said = _refusal(saved.files[label][0], prefix, to="tf-checkpoint", like=like, options=options)
+        assert (said is None) == (refusal is None), f"{label}: {said}, and the table says {refusal}"
+        if refusal is not None and said is not None:
+            assert refusal in said
+            continue
+        restoring.restores(saved.model, prefix, root)
+        if label == "saved weights":
+            restoring.lists_the_same(prefix, saved.files[label][0])
+
+
 def test_training_goes_on_from_what_we_write(saved: Saved, tmp_path: Path) -> None:
     """The next losses from our file are those from the framework's own."""
     keras = making.framework(saved.framework)
@@ -199,10 +230,10 @@ def test_training_goes_on_from_what_we_write(saved: Saved, tmp_path: Path) -> No
     assert reloading.next_losses(keras, saved.case, ours) == reloading.next_losses(keras, saved.case, original)
 
 
-def _refusal(tree: kmt.Model, destination: Path) -> str | None:
+def _refusal(source: kmt.Model | str, destination: Path | str, **asked: Any) -> str | None:
     """What a conversion is refused with, or None when it is done."""
     try:
-        kmt.convert(tree, destination, overwrite=True)
+        kmt.convert(source, destination, overwrite=True, **asked)
     except kmt.ConversionError as error:
         return str(error)
     return None

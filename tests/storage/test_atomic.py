@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kmodel_tools.errors import KmtError
-from kmodel_tools.storage.atomic import new_file
+from kmodel_tools.storage.atomic import draft_set, new_file
 
 
 def test_a_new_file_appears_when_it_is_whole(tmp_path: Path) -> None:
@@ -59,3 +59,52 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
         pass
     with pytest.raises(KmtError, match="no regular file"), new_file(tmp_path, overwrite=True):
         pass
+
+
+def test_a_set_of_files_takes_its_places_together(tmp_path: Path) -> None:
+    for name in ("m.index", "m.data-0", "m.data-1", "mine"):
+        (tmp_path / name).write_bytes(b"old")
+
+    def write(fails: bool) -> None:
+        with draft_set(tmp_path / "m", str(tmp_path / "m.index"), "m.data-?") as name:
+            for suffix in (".index", ".data-0"):
+                Path(name + suffix).write_bytes(b"new")
+            Path(name).with_name("mine").write_bytes(b"new")
+            if fails:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write(fails=True)
+    assert {path.read_bytes() for path in tmp_path.iterdir()} == {b"old"}
+    write(fails=False)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"m.index": b"new", "m.data-0": b"new", "mine": b"old"}
+
+
+def test_a_set_of_files_is_no_mix_when_moving_it_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk goes away after each of the steps: then there is no index, or all is there."""
+    new = {".index", ".data-0", ".data-1"}
+    moves = os.replace
+    for allowed in range(4):
+        folder = tmp_path / str(allowed)
+        folder.mkdir()
+        for suffix in new:
+            (folder / f"m{suffix}").write_bytes(b"old")
+        done: list[str] = []
+
+        def move(source: str, target: str, done: list[str] = done, allowed: int = allowed) -> None:
+            if len(done) == allowed:
+                raise OSError(28, "No space left on device")
+            done.append(target)
+            moves(source, target)
+
+        monkeypatch.setattr(os, "replace", move)
+        try:
+            with draft_set(folder / "m", str(folder / "m.index"), "m.data-?") as name:
+                for suffix in new:
+                    Path(name + suffix).write_bytes(b"new")
+        except KmtError:
+            assert len(done) == allowed
+        monkeypatch.undo()
+        found = {path.read_bytes() for path in folder.iterdir()}
+        assert not (folder / "m.index").exists() or found == {b"new"}
+        assert all(path.name.startswith("m.") for path in folder.iterdir())

@@ -17,19 +17,18 @@ from kmodel_tools.architecture.envelope import Era, era_of_version
 from kmodel_tools.architecture.layer_classes import canonical_class
 from kmodel_tools.architecture.legacy_weights import never_trained
 from kmodel_tools.architecture.names import snake_case
-from kmodel_tools.architecture.optimizers import ITERATIONS
+from kmodel_tools.architecture.optimizers import ITERATIONS, keras_2_slot
 from kmodel_tools.architecture.spec import followed
 from kmodel_tools.architecture.spelling import legacy_config, legacy_training_config
 from kmodel_tools.errors import ConversionError
 from kmodel_tools.formats._shared.store_writer import state_in_order
+from kmodel_tools.formats._shared.variable_names import names_below
 from kmodel_tools.storage.hdf5_writer import Attribute, NewObject, list_of_names
 from kmodel_tools.tree import Layer, Model, Optimizer, Slot, Weight
 
 MODEL_WEIGHTS = "model_weights"
 OPTIMIZER_WEIGHTS = "optimizer_weights"
 TOP_LEVEL = "top_level_model_weights"
-SHORT = {"momentum": "m", "velocity": "v"}
-"""Slots that Keras 2 spells otherwise than Keras 3."""
 
 
 class Layout(enum.Enum):
@@ -109,7 +108,7 @@ class _Writer:
     # The weights of one layer: their order and their names.
 
     def _layer_weights(self, layer: Layer) -> list[tuple[str, Weight]]:
-        natural = list(_with_names(layer))
+        natural = list(names_below(layer))
         if all(item[2].key in self.listed for item in natural):
             order = sorted(natural, key=lambda item: self.listed[item[2].key])
         elif layer.name in self.frozen:
@@ -163,7 +162,7 @@ class _Writer:
             elif self.layout is Layout.KERAS_3:
                 name = f"{prefix}{self._variable(item).replace('/', '_')}_{item.name}"
             else:
-                name = f"{kind}/{SHORT.get(item.name, item.name)}/{self._variable(item)}"
+                name = f"{kind}/{keras_2_slot(item.name)}/{self._variable(item)}"
             while self._suffixed(name) in named:
                 name += "_"
             named[self._suffixed(name)] = item
@@ -171,25 +170,6 @@ class _Writer:
 
     def _variable(self, slot: Slot) -> str:
         return self.names.get(id(slot.weight), slot.weight.role).removesuffix(":0")
-
-
-def _with_names(layer: Layer) -> Iterator[tuple[str, str, Weight, set[str]]]:
-    """Yield `(name, full name, weight, roles beside it)` for all weights of a layer, its own first, each once.
-
-    A layer of a nested model has a name of its own; what a wrapper or a recurrent layer holds stands behind its name.
-    """
-    seen: set[int] = set()
-    stack: list[tuple[str, str, Layer]] = [(layer.name, layer.name, layer)]
-    while stack:
-        short, full, item = stack.pop()
-        roles = {weight.role for weight in item.weights}
-        for weight in item.weights:
-            if id(weight) not in seen:
-                seen.add(id(weight))
-                yield f"{short}/{weight.role}", f"{full}/{weight.role}", weight, roles
-        for child in reversed(item.layers):
-            inner = child.name if child.attr is None else f"{short}/{child.name}"
-            stack.append((inner, f"{full}/{child.name}", child))
 
 
 def _is_trained(weight: Weight, siblings: set[str]) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from kmodel_tools.architecture.optimizers import (
     ITERATIONS,
     by_structure,
+    canonical_order,
     counter_name,
     expected_order,
     rounds_of,
@@ -174,3 +175,24 @@ def _named_slot(item: Weight, class_name: str | None, variables: Mapping[str, We
         if weight is not None and weight.tensor.shape == item.tensor.shape:
             return Slot(slot_name(spelling, class_name), weight, item.tensor, item.key)
     return None
+
+
+def slots_in_order(optimizer: Optimizer, weights: Iterable[Weight]) -> list[Slot] | None:
+    """An optimizer's slots as Keras 2.11 and later list them, whatever order and container they come from.
+
+    Args:
+        optimizer: The optimizer.
+        weights: The model's weights in its order.
+
+    Returns:
+        The slots; None where that order cannot be told, or a weight that is trained lacks one of its slots.
+    """
+    held: dict[int, dict[str, Slot]] = {}
+    for slot in optimizer.slots:
+        held.setdefault(id(slot.weight), {})[slot.name] = slot
+    trained = [weight for weight in weights if id(weight) in held]
+    names = frozenset(slot.name for slot in optimizer.slots)
+    if len(trained) != len(held) or any(found.keys() != names for found in held.values()):
+        return None
+    order = canonical_order(optimizer.class_name, names, len(trained)) if names else []
+    return None if order is None else [held[id(trained[index])][name] for name, index in order]

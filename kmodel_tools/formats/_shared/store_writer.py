@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from kmodel_tools.architecture.layer_classes import canonical_class
 from kmodel_tools.architecture.names import file_class, numbered, snake_case
-from kmodel_tools.architecture.optimizers import ITERATIONS
+from kmodel_tools.architecture.optimizers import ITERATIONS, LEARNING_RATE
 from kmodel_tools.architecture.spec import LayerSpec, followed
 from kmodel_tools.architecture.store_layout import LAYERS, Place, places
 from kmodel_tools.errors import ConversionError
@@ -22,7 +22,6 @@ from kmodel_tools.tree import Layer, Model, Optimizer, Path, Slot, Weight, join_
 
 NAMED_VARIABLES = frozenset({"idf_weights"})
 """Variables that Keras stores under their own name and not under a number (`IndexLookup.save_own_variables`)."""
-LEARNING_RATE = "learning_rate"
 _STORED_STATE = re.compile(rf"{OPTIMIZER}/(.*/)?{VARS}/\w+$")
 
 

@@ -22,6 +22,8 @@ _COUNTERS = frozenset({"_iterations", "iter"})
 _WRAPPED = frozenset({"base_optimizer", "inner_optimizer", "_optimizer"})
 _TRAINED = "_trainable_variables"
 _LISTED = "_variables"
+UNNAMED = "optimizer"
+"""What stands before the names of the state where nothing says which class it is of."""
 
 
 def optimizer_nodes(graph: Sequence[Node]) -> dict[int, str]:
@@ -103,6 +105,7 @@ class OptimizerReader:
         listed = self._list(number, _LISTED)
         arrays = [stored[child] for child in listed if child in stored]
         class_name = next((item.role.partition("/")[0] for item in arrays if "/" in item.role), None)
+        class_name = None if class_name == UNNAMED else class_name
         trained = [self.variables[child] for child in self._list(number, _TRAINED) if child in self.variables]
         spec = OptimizerSpec(class_name, None, interleaved=True, named=bool(trained))
         if trained:
@@ -110,8 +113,9 @@ class OptimizerReader:
         else:
             optimizer, more = tie_by_name(spec, arrays, weights, self._by_name())
         notes += more
-        scalars = [item for child, item in stored.items() if child not in listed and not item.tensor.shape]
-        counters = tuple(Weight(counter_name(item.role), item.tensor, item.key, False) for item in scalars)
+        attributes = {child: name for name, child in self.graph[number].children}
+        scalars = [(child, item) for child, item in stored.items() if child not in listed and not item.tensor.shape]
+        counters = tuple(Weight(counter_name(attributes.get(child, item.role)), item.tensor, item.key, False) for child, item in scalars)
         return Optimizer(optimizer.class_name, optimizer.slots, (*optimizer.counters, *counters), optimizer.extras)
 
     def _slotted(self, number: int, stored: Mapping[int, Weight]) -> Optimizer:

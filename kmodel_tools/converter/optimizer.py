@@ -1,0 +1,169 @@
+"""Whether and how an optimizer's state goes from one container into another.
+
+Every generation and container counts the state in its own way. Within one layout it is carried as it is; into another it
+is laid out anew from what its arrays are, which is possible where all of them are tied to weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from kmodel_tools.architecture.envelope import Era, era_of_version, version_numbers
+from kmodel_tools.architecture.optimizers import DEFAULT_RATES, ITERATIONS, LEARNING_RATE, kind_of, rounds_of
+from kmodel_tools.converter.request import Request
+from kmodel_tools.format import Format, Part
+from kmodel_tools.formats._shared.optimizer_state import OptimizerSpec, described_optimizer, slots_in_order, tie_by_order
+from kmodel_tools.tensor import DType, Tensor
+from kmodel_tools.tree import Model, Optimizer, Slot, Weight
+
+CHECKPOINT = "tf-checkpoint"
+STORES = ("keras-archive", "keras-weights")
+LISTED_SINCE = (2, 11)
+"""The release from which optimizers list all of their variables in the order that Keras 3 has kept."""
+
+
+@dataclass(slots=True)
+class State:
+    """What becomes of an optimizer's state."""
+
+    optimizer: Optimizer | None
+    lost: list[str] = field(default_factory=list)
+    inferred: list[str] = field(default_factory=list)
+
+
+def carried_state(model: Model, source: Model, era: Era | None, target: Format, request: Request) -> State:
+    """Work out what of a model's optimizer the target can hold.
+
+    Args:
+        model: The model that will be written, with an optimizer.
+        source: The model as it was read.
+        era: The generation of the source, or None.
+        target: The format that will be written.
+        request: What the conversion was asked to do.
+    """
+    assert model.optimizer is not None
+    if Part.OPTIMIZER not in target.holds or (target.name == "keras-h5" and model.architecture is None):
+        return State(None, ["the optimizer's state (a legacy file of weights has no room for it)"])
+    if request.options.get("layout") == "names" and target.name == CHECKPOINT:
+        named = source.metadata.get("dialect", "").endswith("name-based")
+        return State(model.optimizer) if named else State(None, ["the optimizer's state (those of TensorFlow 1 keep another one)"])
+    if _stays_as_it_is(source, era, target, request):
+        return State(model.optimizer)
+    why = _obstacle(model, target, request)
+    if why is not None:
+        return State(None, [f"the optimizer's state ({why})"])
+    return _laid_out_anew(model, target, request)
+
+
+def retied(model: Model, source: Model) -> Model:
+    """A model whose state a file of weights alone could not tie, tied by what another file says of classes and of what is trained."""
+    optimizer = model.optimizer
+    if optimizer is None or optimizer.slots or source.format not in STORES:
+        return model
+    described = described_optimizer(model.training_config)
+    spec = OptimizerSpec(described.class_name or optimizer.class_name, described.config, interleaved=True)
+    tied, _ = tie_by_order(spec, optimizer.extras, [weight for _, weight in model.weights()])
+    return replace(model, optimizer=tied) if tied.slots else model
+
+
+def same_layout(model: Model, target: Format) -> bool:
+    """Whether a model comes from a file of the layout that it is written in."""
+    return model.format == target.name or (model.format in STORES and target.name in STORES)
+
+
+def _stays_as_it_is(source: Model, era: Era | None, target: Format, request: Request) -> bool:
+    """Whether the target counts the state as the source does: it is the same layout, or both are Keras 3's lists."""
+    if CHECKPOINT in (source.format, target.name) or (request.like is not None and era is not Era.KERAS_3):
+        return False
+    return era is Era.KERAS_3 or same_layout(source, target)
+
+
+def _obstacle(model: Model, target: Format, request: Request) -> str | None:
+    """Why the state cannot be laid out anew, or None."""
+    optimizer = model.optimizer
+    assert optimizer is not None
+    if is_wrapped(optimizer):
+        return "how a wrapping optimizer counts it is not in a checkpoint, nor in another layout"
+    if optimizer.extras:
+        return f"{len(optimizer.extras)} of its arrays are not tied to weights"
+    if _for_keras_2_file(model, target) and not _is_listed(model):
+        return "which release of Keras 2 it is for is not known, and each counts it otherwise"
+    if slots_in_order(optimizer, [weight for _, weight in model.weights()]) is None:
+        return f"in which order {optimizer.class_name or 'its optimizer'} counts it is not known"
+    return _mismatch(model, _for_keras_3(target, request))
+
+
+def is_wrapped(optimizer: Optimizer) -> bool:
+    """Whether it is one optimizer around another: a LossScaleOptimizer keeps a scale beside the inner one's state."""
+    return any("scale" in item.role for item in (*optimizer.counters, *optimizer.extras))
+
+
+def _for_keras_2_file(model: Model, target: Format) -> bool:
+    version = model.metadata.get("keras_version", "")
+    return target.name == "keras-h5" and (not version or era_of_version(version) is not Era.KERAS_3)
+
+
+def _is_listed(model: Model) -> bool:
+    return version_numbers(model.metadata.get("keras_version", "")) >= LISTED_SINCE
+
+
+def _for_keras_3(target: Format, request: Request) -> bool:
+    if target.name == CHECKPOINT:
+        return request.options.get("layout") == "keras3"
+    return target.name in STORES
+
+
+def _mismatch(model: Model, keras_3: bool) -> str | None:
+    """Why the optimizer that the training configuration describes would not take the state."""
+    optimizer = model.optimizer
+    described = described_optimizer(model.training_config)
+    assert optimizer is not None
+    kind = kind_of(described.class_name)
+    if not kind:
+        return None
+    if kind_of(optimizer.class_name) not in (kind, "", "optimizer"):
+        return f"it is that of {optimizer.class_name}, and the model is compiled with {described.class_name}"
+    held = {slot.name for slot in optimizer.slots}
+    config: Mapping[str, Any] = described.config or {}
+    if keras_3 and kind == "sgd" and described.config is not None and not config.get("momentum"):
+        return "SGD without momentum keeps none in Keras 3" if "momentum" in held else None
+    wanted = [{name for names in rounds for name in names} for rounds in rounds_of(described.class_name, described.config, True)]
+    return None if held in wanted else f"{described.class_name} as it is configured keeps other arrays"
+
+
+def _laid_out_anew(model: Model, target: Format, request: Request) -> State:
+    optimizer = model.optimizer
+    assert optimizer is not None
+    slots = slots_in_order(optimizer, [weight for _, weight in model.weights()]) or []
+    counters = {counter.role: counter for counter in optimizer.counters}
+    state = State(None)
+    if target.name != CHECKPOINT or _for_keras_3(target, request):
+        others = [role for role in counters if role not in (ITERATIONS, LEARNING_RATE)]
+        state.lost += [f"the optimizer's {role} (Keras keeps it in the configuration or not at all)" for role in others]
+        counters = {role: counters[role] for role in (ITERATIONS, LEARNING_RATE) if role in counters}
+    if _for_keras_2_file(model, target):
+        counters.pop(LEARNING_RATE, None)  # Keras 2 has it in the configuration of such a file
+    elif LEARNING_RATE not in counters and (rate := _configured_rate(model)) is not None:
+        counters[LEARNING_RATE] = rate
+        state.inferred.append("the learning rate is that of the training configuration: the source has no variable of it")
+    # Without keys, nobody takes the order of the source for that of the target.
+    state.optimizer = Optimizer(
+        optimizer.class_name,
+        tuple(Slot(slot.name, slot.weight, slot.tensor, "") for slot in slots),
+        tuple(Weight(counter.role, counter.tensor, "", False) for counter in counters.values()),
+    )
+    return state
+
+
+def _configured_rate(model: Model) -> Weight | None:
+    import numpy as np
+
+    described = described_optimizer(model.training_config)
+    default = DEFAULT_RATES.get(kind_of(described.class_name))
+    rate = default if described.config is None else described.config.get(LEARNING_RATE)
+    if not isinstance(rate, (int, float)) or isinstance(rate, bool):
+        return None
+    tensor = Tensor.of(np.array(rate, DType.FLOAT32.numpy()))
+    return Weight(LEARNING_RATE, tensor, "", False)
