@@ -88,6 +88,7 @@ class Format:
             it may replace what is there, and the options; it refuses what it cannot lay out and never drops anything
             that `holds` says the format can hold.
         options: What its writer can be told.
+        salvages: Whether its reader can describe a file of which arrays are damaged (`Probe.salvage`).
     """
 
     name: str
@@ -99,6 +100,7 @@ class Format:
     read: Callable[[Probe], Model]
     write: Writer | None = None
     options: tuple[Option, ...] = ()
+    salvages: bool = False
 
 
 class Probe:
@@ -108,15 +110,18 @@ class Probe:
         path: The path as the user gave it.
         container: What kind of thing it is.
         head: The first bytes of a file (at most 4096), empty for anything else.
+        salvage: Whether a reader shall describe arrays that it cannot read as damaged ones (`damaged.Damaged`), so that the others
+            stay readable, instead of raising.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], salvage: bool = False) -> None:
         """Look at the path.
 
         Raises:
             KmtError: There is nothing at the path, or it cannot be opened.
         """
         self.path = os.fspath(path)
+        self.salvage = salvage
         self.head = b""
         self.container = self._look()
 

@@ -174,6 +174,9 @@ def _tree(summary: Summary, width: int, everything: bool) -> Iterator[str]:
     if any("*" in piece for *_, cells in shown for cell in cells for piece in cell):
         yield ""
         yield "* not trained"
+    if any(weight.damage for weight in _weights(summary)):
+        yield ""
+        yield "! damaged: cannot be read"
 
 
 def _row_lines(row: Row, columns: tuple[int, int | None, int], width: int) -> Iterator[str]:
@@ -256,7 +259,7 @@ def _cells(weights: Sequence[WeightRow], usual: str, prefix: str = "") -> list[C
     """Weights as cells; neighbours of one shape share it: `gamma, beta (32,)`."""
     cells: list[Cell] = []
     for (shape, dtype), rows in itertools.groupby(weights, key=lambda row: (row.shape, row.dtype)):
-        names = [printable(prefix + row.role) + ("*" if row.trainable is False else "") for row in rows]
+        names = [printable(prefix + row.role) + ("*" if row.trainable is False else "") + ("!" if row.damage else "") for row in rows]
         suffix = f" {shape_text(shape)}" + ("" if dtype == usual else f" {dtype}")
         cells.append((*(f"{name}," for name in names[:-1]), names[-1] + suffix))
     return cells

@@ -32,6 +32,10 @@ RAW, SNAPPY = 0, 1
 SNAPPY_RATIO = 64
 """A snappy copy of at most 64 bytes takes at least 2 bytes, so nothing honest grows by more."""
 
+KEY_RATIO = 64
+"""Keys of a block may together be longer than the block by this much: TensorFlow writes a whole one after 15 shortened ones."""
+KEY_FLOOR = 1 << 16
+
 Handle = tuple[int, int]
 """Offset and size in bytes of a block's contents."""
 
@@ -83,6 +87,11 @@ def open_table(file: ByteRange) -> Table:
         handles = tuple((key, _handle(value, 0)[0]) for key, value in _entries(_block(file, index), file.path, index[0]))
     except WireError as error:
         raise CorruptFileError(f"its table index is damaged: {error}", path=file.path) from error
+    end = 0
+    for _, (offset, size) in handles:  # in the order of the file, so that reading all of them reads it once
+        if offset < end:
+            raise CorruptFileError("blocks of its table overlap", path=file.path, where=f"table block at byte {offset}")
+        end = offset + size + TRAILER.size
     return Table(file, handles)
 
 
@@ -127,7 +136,7 @@ def _entries(block: memoryview, path: str, offset: int) -> Iterator[tuple[bytes,
     if end < 0:
         raise CorruptFileError("a block's restart list is longer than the block", path=path, where=where)
     key = b""
-    at = 0
+    at = expanded = 0
     try:
         while at < end:
             shared, at = read_varint(block, at)
@@ -137,6 +146,9 @@ def _entries(block: memoryview, path: str, offset: int) -> Iterator[tuple[bytes,
                 raise WireError("an entry runs out of the block")
             key = key[:shared] + bytes(block[at : at + unshared])
             at += unshared
+            expanded += len(key)
+            if expanded > KEY_FLOOR + KEY_RATIO * len(block):
+                raise WireError("its keys repeat too much of each other")
             yield key, block[at : at + length]
             at += length
     except WireError as error:
