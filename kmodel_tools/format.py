@@ -176,7 +176,7 @@ class Probe:
         """
         from kmodel_tools.storage.hdf5 import hdf5_head
 
-        return hdf5_head(self.range)
+        return hdf5_head(self.range, self.salvage)
 
     @functools.cached_property
     def members(self) -> dict[str, Member]:
