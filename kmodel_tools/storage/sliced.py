@@ -30,7 +30,7 @@ class Sliced:
     """A tensor stored as several slices that tile it (TensorFlow's partitioned variables).
 
     Raises at reading:
-        CorruptFileError: A slice does not deliver as many bytes as its shape says.
+        CorruptFileError: A slice does not deliver as many bytes as its shape says, or its checksum is wrong.
     """
 
     shape: Shape
@@ -56,6 +56,8 @@ class Sliced:
             for cursor in cursors:
                 self._fill(band, first, count, cursor)
             yield from InMemory(bytes(band)).blocks(limit)
+        for cursor in cursors:
+            cursor.finish(self)
 
     def _fill(self, band: bytearray, first: int, count: int, cursor: _Cursor) -> None:
         start, shape = cursor.piece.start, cursor.piece.shape
@@ -105,6 +107,11 @@ class _Cursor:
             self.rest = self.rest[len(part) :]
             out += part
         return bytes(out)
+
+    def finish(self, owner: Sliced) -> None:
+        """Read on to the end, which is where a source compares its checksum."""
+        if self.rest or any(len(block) for block in self.blocks):
+            raise CorruptFileError("a slice is longer than its shape", path=owner.path, where=owner.name)
 
 
 def check_tiling(shape: Shape, pieces: list[Piece], path: str, name: str) -> None:
