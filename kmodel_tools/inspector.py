@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from kmodel_tools.architecture.custom_objects import CustomObject, custom_objects
@@ -140,6 +140,8 @@ def inspect(model: Model, stats: bool = False, salvage: bool = False) -> Summary
     rows = tuple(_layer_row(path, layer, aliases.get(path, ()), rows_of) for path, layer in model.walk())
     own = tuple(rows_of.row((), weight) for weight in model.own_weights)
     weights = [weight for _, weight in model.weights()]
+    extras = tuple(rows_of.row((), extra, path=extra.key) for extra in model.extras)
+    found = [("unread", f"{key} is damaged: {problem}") for key, problem in rows_of.found.items()]
     return Summary(
         name=model.name,
         format=model.format,
@@ -152,8 +154,8 @@ def inspect(model: Model, stats: bool = False, salvage: bool = False) -> Summary
         training_config=model.training_config,
         assets=tuple((asset.name, asset.data.length) for asset in model.assets),
         custom_objects=custom_objects(model.architecture, model.training_config),
-        extras=tuple(rows_of.row((), extra, path=extra.key) for extra in model.extras),
-        notes=tuple((note.kind, note.text) for note in model.notes),
+        extras=extras,
+        notes=(*found, *((note.kind, note.text) for note in model.notes)),
     )
 
 
@@ -231,10 +233,14 @@ def _together(flags: list[bool | None]) -> bool | None:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """Makes the rows of weights: with statistics or without, raising for damaged values or not."""
+    """Makes the rows of weights: with statistics or without, raising for damaged values or not.
+
+    `found` is what was wrong with weights that only reading has shown to be damaged, by their keys.
+    """
 
     stats: bool
     salvage: bool = False
+    found: dict[str, str] = field(default_factory=dict)
 
     def row(self, parent: Path, weight: Weight, path: str | None = None) -> WeightRow:
         tensor = weight.tensor
@@ -247,6 +253,7 @@ class _Rows:
                 if not self.salvage:
                     raise
                 damage = error
+                self.found[weight.key] = damage_text(error)
         return WeightRow(
             path=join_path((*parent, weight.role)) if path is None else path,
             role=weight.role,

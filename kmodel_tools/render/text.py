@@ -14,6 +14,8 @@ LABEL = 12
 MANY = 60
 """A tree of more rows than this shows its beginning and its end, unless all of it is asked for."""
 HEAD, TAIL = 30, 10
+NOTES = 30
+"""Notes that are shown unless all are asked for; a missing shard gives one for every tensor in it."""
 NAME_COLUMN = 34
 CLASS_COLUMN = 24
 
@@ -36,7 +38,7 @@ def summary_text(summary: Summary, title: str, path: str, width: int = WIDTH, ev
     blocks = ["\n".join(_heading(summary, title, path, width)), "\n".join(_tree(summary, width, everything))]
     if any(row.stats for row in _weights(summary)):
         blocks.append("\n".join(_statistics(summary)))
-    blocks.append("\n".join(_notes(summary, width)))
+    blocks.append("\n".join(_notes(summary, width, everything)))
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
@@ -295,10 +297,13 @@ def _statistics(summary: Summary) -> Iterator[str]:
         yield f"{path:<{names}} {values}  {stats.zeros:,}{odd}"
 
 
-def _notes(summary: Summary, width: int) -> Iterator[str]:
-    for kind, text in summary.notes:
-        lines = textwrap.wrap(printable(f"{kind}: {text}"), width, subsequent_indent="  ", break_long_words=False)
+def _notes(summary: Summary, width: int, everything: bool) -> Iterator[str]:
+    shown = summary.notes if everything else summary.notes[:NOTES]
+    for kind, text in shown:
+        lines = textwrap.wrap(printable(f"{kind}: {text}"), width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
         yield from lines
+    if len(shown) < len(summary.notes):
+        yield f"… {counted(len(summary.notes) - len(shown), 'note')} not shown: --all shows them"
 
 
 # One weight.
