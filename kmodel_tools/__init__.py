@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kmodel_tools.api import formats as formats
     from kmodel_tools.api import inspect as inspect
     from kmodel_tools.api import read as read
+    from kmodel_tools.api import verify as verify
     from kmodel_tools.api import write as write
     from kmodel_tools.converter import Conversion as Conversion
     from kmodel_tools.differ.result import Diff as Diff
@@ -42,11 +43,13 @@ if TYPE_CHECKING:
     from kmodel_tools.tree import Optimizer as Optimizer
     from kmodel_tools.tree import Slot as Slot
     from kmodel_tools.tree import Weight as Weight
+    from kmodel_tools.verifier import Damage as Damage
+    from kmodel_tools.verifier import Verification as Verification
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "kmodel_tools.api": ("convert", "detect", "diff", "digest", "formats", "inspect", "read", "write"),
+    "kmodel_tools.api": ("convert", "detect", "diff", "digest", "formats", "inspect", "read", "verify", "write"),
     "kmodel_tools.converter": ("Conversion",),
     "kmodel_tools.differ.result": ("Diff",),
     "kmodel_tools.digester": ("Digest",),
@@ -66,6 +69,7 @@ _HOMES = {
     "kmodel_tools.inspector": ("Summary",),
     "kmodel_tools.tensor": ("ByteRange", "DType", "Tensor"),
     "kmodel_tools.tree": ("Layer", "Model", "Optimizer", "Slot", "Weight"),
+    "kmodel_tools.verifier": ("Damage", "Verification"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -17,22 +17,25 @@ from kmodel_tools.tree import Model
 
 if TYPE_CHECKING:
     from kmodel_tools.converter import Conversion, Progress
+    from kmodel_tools.verifier import Verification
 
 Readable = str | os.PathLike[str] | Model
 
 
-def read(path: str | os.PathLike[str], format: str | None = None) -> Model:
+def read(path: str | os.PathLike[str], format: str | None = None, salvage: bool = False) -> Model:
     """Describe the model at a path: its layers, weights and configurations; the values are read when asked for.
 
     Args:
         path: A file, a directory, or a checkpoint's prefix.
         format: The name of its format (`kmt formats`), to be used instead of looking at the content.
+        salvage: Describe arrays that cannot be read as damaged ones, with a note for each, so that the others stay readable;
+            reading a damaged one raises what is wrong with it.
 
     Raises:
         KmtError: There is nothing at the path.
         FormatError: It is of no known format, damaged, or uses what is not supported.
     """
-    return read_model(path, format)
+    return read_model(path, format, salvage)
 
 
 def detect(path: str | os.PathLike[str]) -> Format:
@@ -59,19 +62,34 @@ def format_named(name: str) -> Format:
     return load_format(name)
 
 
-def inspect(model: Readable, stats: bool = False) -> Summary:
+def inspect(model: Readable, stats: bool = False, salvage: bool = False) -> Summary:
     """Summarise a model.
 
     Args:
         model: A model, or the path of one.
         stats: Also read every weight and count, bound and average its values.
+        salvage: Show what cannot be read as damaged, instead of raising; see `read`.
 
     Raises:
         KmtError: As `read`.
     """
     from kmodel_tools.inspector import inspect as _inspect
 
-    return _inspect(_model(model), stats)
+    return _inspect(_model(model, salvage), stats, salvage)
+
+
+def verify(model: Readable) -> Verification:
+    """Read every array of a file to its end, and compare it with its checksum where it has one.
+
+    Args:
+        model: The path of a model, or a model that was read with `salvage`.
+
+    Raises:
+        KmtError: As `read`, for a file of which nothing can be read.
+    """
+    from kmodel_tools.verifier import verify as _verify
+
+    return _verify(_model(model, salvage=True))
 
 
 def diff(
@@ -161,6 +179,7 @@ def convert(
     overwrite: bool = False,
     options: Mapping[str, str] | None = None,
     progress: Progress | None = None,
+    salvage: bool = False,
 ) -> Conversion:
     """Write a model in another format, and say what was carried, concluded and lost.
 
@@ -178,6 +197,7 @@ def convert(
         overwrite: Whether a file that is there may be replaced.
         options: Options of the format, by name.
         progress: Called with the bytes of weights written and the bytes of all.
+        salvage: Leave out what cannot be read, each as a loss, so that `lossy` lets it go; every array is read once beforehand.
 
     Raises:
         ConversionError: The format cannot hold the model; `losses` lists what.
@@ -197,8 +217,9 @@ def convert(
         lossy,
         overwrite,
         options or {},
+        salvage,
     )
-    return _convert(_model(source), destination, request, progress)
+    return _convert(_model(source, salvage), destination, request, progress)
 
 
 def _like(like: Readable) -> Model:
@@ -218,5 +239,5 @@ def _dtype(name: str) -> DType:
     return floats[name]
 
 
-def _model(model: Readable) -> Model:
-    return model if isinstance(model, Model) else read(model)
+def _model(model: Readable, salvage: bool = False) -> Model:
+    return model if isinstance(model, Model) else read(model, salvage=salvage)

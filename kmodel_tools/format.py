@@ -108,6 +108,7 @@ class Format:
             that `holds` says the format can hold.
         options: What its writer can be told.
         files: The set of files that a path is written as, or None where it is one file.
+        salvages: Whether its reader can describe a file of which arrays are damaged (`Probe.salvage`).
     """
 
     name: str
@@ -120,6 +121,7 @@ class Format:
     write: Writer | None = None
     options: tuple[Option, ...] = ()
     files: Callable[[str], FileSet | None] = single_file
+    salvages: bool = False
 
 
 class Probe:
@@ -129,15 +131,18 @@ class Probe:
         path: The path as the user gave it.
         container: What kind of thing it is.
         head: The first bytes of a file (at most 4096), empty for anything else.
+        salvage: Whether a reader shall describe arrays that it cannot read as damaged ones (`damaged.Damaged`), so that the others
+            stay readable, instead of raising.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], salvage: bool = False) -> None:
         """Look at the path.
 
         Raises:
             KmtError: There is nothing at the path, or it cannot be opened.
         """
         self.path = os.fspath(path)
+        self.salvage = salvage
         self.head = b""
         self.container = self._look()
 
@@ -192,7 +197,7 @@ class Probe:
         """
         from kmodel_tools.storage.hdf5 import hdf5_head
 
-        return hdf5_head(self.range)
+        return hdf5_head(self.range, self.salvage)
 
     @functools.cached_property
     def members(self) -> dict[str, Member]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from kmodel_tools.architecture.custom_objects import CustomObject, custom_objects
 from kmodel_tools.architecture.envelope import ConfigError
 from kmodel_tools.architecture.spec import find_layer, model_spec
+from kmodel_tools.damaged import DAMAGE, damage_of
 from kmodel_tools.elements import arrays
 from kmodel_tools.errors import KmtError
 from kmodel_tools.tensor import DType, Shape, Tensor
-from kmodel_tools.tree import Layer, Model, Path, Weight, join_path, split_path
+from kmodel_tools.tree import Layer, Model, Path, Weight, damage_text, join_path, split_path
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +39,10 @@ class Stats:
 
 @dataclass(frozen=True, slots=True)
 class WeightRow:
-    """A weight: path, role, shape, dtype, number of elements, bytes, whether it is trained, its key in the file."""
+    """A weight: path, role, shape, dtype, number of elements, bytes, whether it is trained, its key in the file.
+
+    `damage` is why it cannot be read, as far as that is known: without `stats`, nothing was tried.
+    """
 
     path: str
     role: str
@@ -49,6 +53,7 @@ class WeightRow:
     trainable: bool | None
     key: str
     stats: Stats | None = None
+    damage: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,20 +124,24 @@ class Summary:
         return asdict(self)
 
 
-def inspect(model: Model, stats: bool = False) -> Summary:
+def inspect(model: Model, stats: bool = False, salvage: bool = False) -> Summary:
     """Summarise a model.
 
     Args:
         model: The model.
         stats: Also read every weight and count, bound and average its values.
+        salvage: Show a weight whose values cannot be read as damaged, instead of raising.
 
     Raises:
         FormatError: A value that is needed cannot be read.
     """
+    rows_of = _Rows(stats, salvage)
     aliases = model.aliases()
-    rows = tuple(_layer_row(path, layer, aliases.get(path, ()), stats) for path, layer in model.walk())
-    own = tuple(_weight_row((), weight, stats) for weight in model.own_weights)
+    rows = tuple(_layer_row(path, layer, aliases.get(path, ()), rows_of) for path, layer in model.walk())
+    own = tuple(rows_of.row((), weight) for weight in model.own_weights)
     weights = [weight for _, weight in model.weights()]
+    extras = tuple(rows_of.row((), extra, path=extra.key) for extra in model.extras)
+    found = [("unread", f"{key} is damaged: {problem}") for key, problem in rows_of.found.items()]
     return Summary(
         name=model.name,
         format=model.format,
@@ -141,12 +150,12 @@ def inspect(model: Model, stats: bool = False) -> Summary:
         totals=_totals(weights, len(rows)),
         layers=rows,
         own_weights=own,
-        optimizer=_optimizer_row(model),
+        optimizer=_optimizer_row(model, salvage),
         training_config=model.training_config,
         assets=tuple((asset.name, asset.data.length) for asset in model.assets),
         custom_objects=custom_objects(model.architecture, model.training_config),
-        extras=tuple(_weight_row((), extra, stats, path=extra.key) for extra in model.extras),
-        notes=tuple((note.kind, note.text) for note in model.notes),
+        extras=extras,
+        notes=(*found, *((note.kind, note.text) for note in model.notes)),
     )
 
 
@@ -177,7 +186,7 @@ def layer_settings(model: Model, path: str) -> Mapping[str, Any] | None:
 def weight_row(model: Model, weight: Weight, stats: bool = False) -> WeightRow:
     """The row of one weight of a model."""
     path = next(path for path, item in model.weights() if item is weight)
-    return _weight_row(path[:-1], weight, stats)
+    return _Rows(stats).row(path[:-1], weight)
 
 
 def _class_name(architecture: Mapping[str, Any] | None) -> str | None:
@@ -185,7 +194,7 @@ def _class_name(architecture: Mapping[str, Any] | None) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def _layer_row(path: Path, layer: Layer, aliases: tuple[Path, ...], stats: bool) -> LayerRow:
+def _layer_row(path: Path, layer: Layer, aliases: tuple[Path, ...], rows_of: _Rows) -> LayerRow:
     below = list(_weights_below(layer))
     return LayerRow(
         path=join_path(path),
@@ -196,7 +205,7 @@ def _layer_row(path: Path, layer: Layer, aliases: tuple[Path, ...], stats: bool)
         parameters=sum(weight.tensor.size for weight in below),
         nbytes=sum(weight.tensor.nbytes for weight in below),
         trainable=_together([weight.trainable for weight in below]),
-        weights=tuple(_weight_row(path, weight, stats) for weight in layer.weights),
+        weights=tuple(rows_of.row(path, weight) for weight in layer.weights),
         aliases=tuple(join_path(alias) for alias in aliases),
     )
 
@@ -222,19 +231,41 @@ def _together(flags: list[bool | None]) -> bool | None:
     return None if None in flags or not flags else False
 
 
-def _weight_row(parent: Path, weight: Weight, stats: bool, path: str | None = None) -> WeightRow:
-    tensor = weight.tensor
-    return WeightRow(
-        path=join_path((*parent, weight.role)) if path is None else path,
-        role=weight.role,
-        shape=tensor.shape,
-        dtype=tensor.dtype.value,
-        parameters=tensor.size,
-        nbytes=tensor.nbytes,
-        trainable=weight.trainable,
-        key=weight.key,
-        stats=statistics(tensor) if stats else None,
-    )
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Makes the rows of weights: with statistics or without, raising for damaged values or not.
+
+    `found` is what was wrong with weights that only reading has shown to be damaged, by their keys.
+    """
+
+    stats: bool
+    salvage: bool = False
+    found: dict[str, str] = field(default_factory=dict)
+
+    def row(self, parent: Path, weight: Weight, path: str | None = None) -> WeightRow:
+        tensor = weight.tensor
+        damage = damage_of(tensor)
+        stats = None
+        if self.stats and (damage is None or not self.salvage):
+            try:
+                stats = statistics(tensor)
+            except DAMAGE as error:
+                if not self.salvage:
+                    raise
+                damage = error
+                self.found[weight.key] = damage_text(error)
+        return WeightRow(
+            path=join_path((*parent, weight.role)) if path is None else path,
+            role=weight.role,
+            shape=tensor.shape,
+            dtype=tensor.dtype.value,
+            parameters=tensor.size,
+            nbytes=tensor.nbytes,
+            trainable=weight.trainable,
+            key=weight.key,
+            stats=stats,
+            damage=None if damage is None else damage_text(damage),
+        )
 
 
 def _totals(weights: list[Weight], layers: int) -> Totals:
@@ -256,7 +287,7 @@ def _totals(weights: list[Weight], layers: int) -> Totals:
     )
 
 
-def _optimizer_row(model: Model) -> OptimizerRow | None:
+def _optimizer_row(model: Model, salvage: bool) -> OptimizerRow | None:
     optimizer = model.optimizer
     if optimizer is None:
         return None
@@ -266,12 +297,21 @@ def _optimizer_row(model: Model) -> OptimizerRow | None:
     tensors = [item.tensor for items in (optimizer.slots, optimizer.counters, optimizer.extras) for item in items]
     return OptimizerRow(
         class_name=optimizer.class_name,
-        counters={counter.role: _scalar(counter.tensor) for counter in optimizer.counters},
+        counters={counter.role: _counter(counter.tensor, salvage) for counter in optimizer.counters},
         slots=slots,
         parameters=sum(tensor.size for tensor in tensors),
         nbytes=sum(tensor.nbytes for tensor in tensors),
         untied=len(optimizer.extras),
     )
+
+
+def _counter(tensor: Tensor, salvage: bool) -> float | int | str:
+    try:
+        return _scalar(tensor)
+    except DAMAGE:
+        if not salvage and damage_of(tensor) is None:
+            raise
+        return "damaged"
 
 
 def _scalar(tensor: Tensor) -> float | int | str:

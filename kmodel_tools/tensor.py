@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import itertools
 import math
 import os
 import struct
@@ -318,7 +319,7 @@ class Tensor:
         Raises:
             FileChangedError: The file was truncated or replaced.
             CorruptFileError: The source delivers more or fewer bytes than the shape needs.
-            UnsupportedFeatureError: The elements are opaque.
+            UnsupportedFeatureError: The elements are opaque, or NumPy has no such shape.
         """
         import numpy as np
 
@@ -326,20 +327,29 @@ class Tensor:
             array = np.empty(self.size, dtype=object)
             array[:] = self.strings()
         else:
+            # What cannot be read says so here, before room is made for as much as it claims to be.
+            blocks = iter(()) if self._is_in_place() else self.blocks()
+            first = next(blocks, b"")
             dtype = self.dtype.numpy()
             raw = np.empty(self.nbytes, dtype=np.uint8)
-            self._fill(raw.data)
+            self._fill(raw.data, itertools.chain((first,), blocks))
             array = raw.view(dtype)
-        array = array.reshape(self.shape)
+        try:
+            array = array.reshape(self.shape)
+        except (ValueError, OverflowError) as error:
+            raise UnsupportedFeatureError(f"NumPy has no array of {len(self.shape)} dimensions of these sizes") from error
         array.flags.writeable = False
         return array
 
-    def _fill(self, target: memoryview) -> None:
-        if isinstance(self.source, ByteRange) and self.source.length == len(target):
+    def _is_in_place(self) -> bool:
+        return isinstance(self.source, ByteRange) and self.source.length == self.nbytes
+
+    def _fill(self, target: memoryview, blocks: Iterator[Buffer]) -> None:
+        if isinstance(self.source, ByteRange) and self._is_in_place():
             self.source.readinto(target)
             return
         done = 0
-        for block in self.blocks():
+        for block in blocks:
             if done + len(block) > len(target):
                 raise CorruptFileError(f"holds more than the {len(target)} bytes of its shape {self.shape}")
             target[done : done + len(block)] = block

@@ -11,11 +11,13 @@ and visits an object once.
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from kmodel_tools.errors import KmtError
+from kmodel_tools.damaged import damage_of
+from kmodel_tools.errors import FormatError, KmtError
 from kmodel_tools.tensor import ByteRange, Tensor
 
 Path = tuple[str, ...]
@@ -258,6 +260,17 @@ class Model:
             if first:
                 seen.add(id(layer))
                 stack.extend((path, child) for child in reversed(layer.layers))
+
+
+def damage_notes(model: Model) -> tuple[Note, ...]:
+    """A note of kind `unread` for every array of the file that was described and cannot be read."""
+    found = [(key, error) for key, tensor in model.inventory or () if (error := damage_of(tensor)) is not None]
+    return tuple(Note("unread", f"{key} is damaged: {damage_text(error)}") for key, error in found)
+
+
+def damage_text(error: FormatError) -> str:
+    """What is wrong with an array, for a sentence that names the array: the problem, and the file's own name."""
+    return f"{error.problem}{f' ({os.path.basename(error.path)})' if error.path else ''}"
 
 
 def make_from_below(

@@ -20,11 +20,15 @@ PARSED_HERE = [path for path in FILES if path.suffix not in (".h5", ".keras")]
 
 
 def attempt(path: Path) -> None:
-    """Read a model and all of its values; only errors of ours may come of it."""
+    """Read a model and all of its values, as it is and what is left of it; only errors of ours may come of it."""
     with contextlib.suppress(kmt.KmtError):
         for _, tensor in kmt.read(path).tensors():
             for _ in tensor.blocks():
                 pass
+    with contextlib.suppress(kmt.KmtError):
+        model = kmt.read(path, salvage=True)
+        kmt.verify(model)
+        kmt.inspect(model, stats=True, salvage=True)
 
 
 def beside(path: Path, folder: Path) -> Path:

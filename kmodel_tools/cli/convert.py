@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kmodel_tools.cli.options import format_option
+from kmodel_tools.cli.options import format_option, salvage_option
 
 if TYPE_CHECKING:
     from kmodel_tools.converter import Progress
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @click.option("--drop", multiple=True, metavar="PATTERN", help="Do not carry weights whose path, or a layer's above it, matches.")
 @click.option("--dtype", metavar="DTYPE", help="Round floating-point weights to this precision: float32, float16, bfloat16 …")
 @click.option("--lossy", is_flag=True, help="Write even if the target cannot hold everything.")
+@salvage_option
 @click.option("--force", is_flag=True, help="Replace the destination if it is there.")
 @click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="An option of the target format; see kmt formats.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on standard output.")
@@ -41,6 +42,7 @@ def command(
     drop: tuple[str, ...],
     dtype: str | None,
     lossy: bool,
+    salvage: bool,
     force: bool,
     options: tuple[str, ...],
     as_json: bool,
@@ -51,6 +53,8 @@ def command(
     What the target cannot hold is listed before anything is written, and refused unless --lossy lets it go. A .h5 is
     whole if the model has an architecture, and holds weights alone with --weights-only or without one.
 
+    With --salvage, every array is read beforehand, and what is damaged is such a loss too.
+
     \b
     kmt convert model.h5 model.keras
     kmt convert model.keras weights.h5 --weights-only
@@ -59,7 +63,7 @@ def command(
     from kmodel_tools import api
 
     report = api.convert(
-        api.read(source, from_format),
+        api.read(source, from_format, salvage),
         destination,
         to=to,
         like=like,
@@ -71,6 +75,7 @@ def command(
         lossy=lossy,
         overwrite=force,
         options=dict(_option(text) for text in options),
+        salvage=salvage,
         progress=None if quiet or not sys.stderr.isatty() else _progress(),
     )
     if as_json:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kmodel_tools.cli.options import write_output
+from kmodel_tools.cli.options import salvage_option, write_output
 
 if TYPE_CHECKING:
     from kmodel_tools.differ.result import Diff
@@ -36,6 +36,7 @@ MAX_WIDTH = 160
 @click.option("--json", "as_json", is_flag=True, help="Short for --output-format json.")
 @click.option("--from-a", metavar="FORMAT", help="The format of A, instead of looking at its content.")
 @click.option("--from-b", metavar="FORMAT", help="The format of B, instead of looking at its content.")
+@salvage_option
 @click.option("-o", "--output", metavar="OUT", help="Write to a file instead of the terminal.")
 @click.option("--force", is_flag=True, help="Let -o replace a file that is there.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing; the exit status tells.")
@@ -57,6 +58,7 @@ def command(
     as_json: bool,
     from_a: str | None,
     from_b: str | None,
+    salvage: bool,
     output: str | None,
     force: bool,
     quiet: bool,
@@ -65,6 +67,8 @@ def command(
 
     Compared are the aspects layers, weights, trainable, config, training_config, optimizer, assets, extras. One that a side
     does not hold is not compared, is said so, and does not change the exit status: 0 the same, 1 different, 2 an error.
+
+    With --salvage, what is damaged in one of them is not compared, and is named; 2 if nothing else differs.
 
     Two floats are the same if |a - b| <= atol + rtol * |b|; of two precisions, both are cast. Integers are the same or not.
 
@@ -75,16 +79,22 @@ def command(
     kmt diff old.keras new.keras --output-format md -o comment.md
     """
     from kmodel_tools import api
+    from kmodel_tools.cli.damage import Aside
+    from kmodel_tools.render.words import printable
 
     if stat and name_only:
         raise click.UsageError("--stat and --name-only are two forms of one answer: choose one")
-    models = api.read(a, from_a), api.read(b, from_b)
+    models = api.read(a, from_a, salvage), api.read(b, from_b, salvage)
     aspects = tuple(name.strip().replace("-", "_") for text in only for name in text.split(",") if name.strip()) or None
+    aside = Aside.of(models, (a, b)) if salvage else Aside()
+    models, aspects, exclude = aside.models or models, aside.aspects(aspects), (*exclude, *aside.patterns)
     result = api.diff(*models, by, rtol, atol, equal_nan, rename, include, exclude, aspects)
     style = "json" if as_json else "stat" if stat else "names" if name_only else output_format
     if not quiet:
         write_output(_rendered(result, models, (a, b), style, top), output, force)
-    return 0 if result.same else 1
+    for line in aside.lines:
+        click.echo(f"kmt: not compared: {printable(line)}", err=True)
+    return 1 if not result.same else 2 if aside.lines else 0
 
 
 def _rendered(result: Diff, models: tuple[Model, Model], files: tuple[str, str], style: str, top: int) -> str:

@@ -10,6 +10,8 @@ OUTPUTS = ("tree", "table", "json", "csv", "md", "html")
 
 format_option = click.option("--from", "from_format", metavar="FORMAT", help="The format of the file, instead of looking at its content.")
 
+salvage_option = click.option("--salvage", is_flag=True, help="Go on where arrays are damaged, and name them.")
+
 
 def write_output(text: str, output: str | None, force: bool) -> None:
     """Print a text, or write it to a file that is not there yet (`force` replaces one that is)."""

@@ -10,10 +10,12 @@ from typing import Any
 from kmodel_tools.architecture.envelope import Era, era_of, era_of_version, iter_configs
 from kmodel_tools.converter.optimizer import CHECKPOINT, carried_state, retied, same_layout
 from kmodel_tools.converter.request import Request
+from kmodel_tools.converter.salvage import without_damaged
 from kmodel_tools.editor import cast, graft, plant, select
 from kmodel_tools.errors import ConversionError
 from kmodel_tools.format import Format, Part
 from kmodel_tools.tree import Model, Weight
+from kmodel_tools.verifier import unread_parts
 
 SAVE_COUNTER = "save_counter"
 METRICS = re.compile(r"(^|/|::)metrics/")
@@ -32,11 +34,12 @@ class Plan:
     left_out: list[str] = field(default_factory=list)
     inferred: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
+    holes: bool = False
 
     @property
     def weights_only(self) -> bool:
         """Whether the result is no whole model: as asked for, or since a part of the weights is none."""
-        return self.request.weights_only or bool(self.request.select or self.request.drop)
+        return self.request.weights_only or bool(self.request.select or self.request.drop) or self.holes
 
     def model(self) -> Model:
         """The model that will be written, the lists being filled on the way."""
@@ -56,6 +59,8 @@ class Plan:
             if self.target.name == "keras-h5":
                 source = replace(source, architecture=whole.architecture)  # says what is frozen, and so the order; it is not written
             self.left_out.append("architecture, training configuration and optimizer: the chosen weights are no whole model")
+        if request.salvage:
+            source = self._salvaged(source)
         if request.dtype is not None:
             count = sum(weight.tensor.dtype.is_float and weight.tensor.dtype is not request.dtype for _, weight in source.weights())
             source = cast(source, request.dtype)
@@ -64,9 +69,39 @@ class Plan:
             source = step(source)
         if self.target.name == "keras-h5" and source.format != "keras-h5" and _order_depends_on_flags(source):
             self.inferred.append("the source does not say which weights are trained: a legacy file lists them as if no layer was frozen")
+        if self.target.name == CHECKPOINT and (request.select or request.drop) and request.options.get("layout") != "names":
+            self.inferred.append("the layers are counted among those that were chosen: only a model of just these finds them")
         if self.target.name == CHECKPOINT and source.architecture is None and any(layer.attr is None for layer in source.layers):
             self.inferred.append("the layers are written as those of a Functional or Sequential model: the source does not say which it is")
         return replace(source, extras=tuple(extra for extra in source.extras if self._carries(extra)))
+
+    def _salvaged(self, source: Model) -> Model:
+        """What can be read; a model of which weights are missing is a file of weights."""
+        optimizer = self.request.optimizer and not self.weights_only
+        kept = without_damaged(source, optimizer, extras=same_layout(source, self.target))
+        self.lost += [*unread_parts(self.source), *kept.losses]
+        if not kept.holes:
+            return kept.model
+        if self.target.name == "keras-archive":
+            raise ConversionError(
+                f"a .keras archive holds whole models, and of this one is lost: {'; '.join(self.lost)}",
+                tuple(self.lost),
+                cure="write the weights that are left: NAME.h5, or NAME.weights.h5",
+            )
+        if self.target.name == CHECKPOINT and self.request.options.get("layout") != "names":
+            raise ConversionError(
+                f"a checkpoint counts the layers that have weights, and some are lost: {'; '.join(self.lost)}",
+                tuple(self.lost),
+                cure="write the weights that are left under their names: NAME.h5, or --option layout=names",
+            )
+        self.holes = True
+        if not any(True for _ in kept.model.weights()):
+            raise ConversionError(f"no weight can be read: {'; '.join(self.lost)}", tuple(self.lost))
+        if self.target.name != "keras-h5":  # where the architecture says what is frozen, and so the order; it is not written
+            kept = replace(kept, model=replace(kept.model, architecture=None))
+        if source.architecture is not None:
+            self.left_out.append("architecture and training configuration: without the weights that are lost, it is no whole model")
+        return replace(kept.model, training_config=None, optimizer=None)
 
     def _extras(self, source: Model) -> None:
         """Arrays that fit nowhere in the tree: carried only into the layout that they came from."""
@@ -97,7 +132,7 @@ class Plan:
         if self.weights_only or Part.ARCHITECTURE not in self.target.holds:
             self._refuse_old_values(era)
             why = "as asked for" if self.weights_only else "a file of weights holds none"
-            self.left_out.append(f"architecture{' and training configuration' if model.training_config else ''}: {why}")
+            self.left_out += [] if self.holes else [f"architecture{' and training configuration' if model.training_config else ''}: {why}"]
             # The layout still needs it: groups go by classes, and the order of weights by what is frozen.
             return model if self.target.name != "keras-archive" else replace(model, architecture=None)
         wanted = self._wanted_generation(era)

@@ -25,6 +25,7 @@ class Request:
         lossy: Whether what the target cannot hold may go.
         overwrite: Whether a file at the destination may be replaced.
         options: Options of the target format, by name.
+        salvage: Whether what cannot be read of the source may go, each as a loss.
     """
 
     to: str | None = None
@@ -37,6 +38,7 @@ class Request:
     lossy: bool = False
     overwrite: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
+    salvage: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import importlib
 import os
+from dataclasses import replace
 
 from kmodel_tools.errors import AmbiguousFormatError, KmtError, UnknownFormatError
 from kmodel_tools.format import Container, Format, Probe
 from kmodel_tools.formats._shared.look_alikes import look_alike
-from kmodel_tools.tree import Model
+from kmodel_tools.tree import Model, Note, damage_notes
 
 FORMAT_MODULES: tuple[tuple[str, str, frozenset[Container]], ...] = (
     ("keras-h5", "keras_h5", frozenset({Container.HDF5})),
@@ -89,23 +90,30 @@ def detect_format(probe: Probe) -> Format:
     raise UnknownFormatError(problem, path=probe.path, cure=cure)
 
 
-def read_model(path: str | os.PathLike[str], format: str | None = None) -> Model:
+def read_model(path: str | os.PathLike[str], format: str | None = None, salvage: bool = False) -> Model:
     """Describe the model at a path; its tensors are not read.
 
     Args:
         path: A file, a directory, or a checkpoint's prefix.
         format: The name of its format, to be used instead of looking.
+        salvage: Describe arrays that cannot be read as damaged ones, with a note for each, so that the others stay readable.
 
     Raises:
         KmtError: There is nothing at the path, or no format of that name.
         FormatError: The file is of no known format, damaged, or uses what is not supported.
     """
-    probe = Probe(path)
+    probe = Probe(path, salvage)
     record = load_format(format) if format else detect_format(probe)
     if probe.container not in record.containers:
         kinds = " or ".join(sorted(kind.value for kind in record.containers))
         raise UnknownFormatError(f"is a {probe.container.value}, and {record.name} comes as a {kinds}", path=probe.path)
-    return record.read(probe)
+    model = record.read(probe)
+    if not salvage:
+        return model
+    notes = damage_notes(model)
+    if not record.salvages:
+        notes = (*notes, Note("odd", f"of a damaged {record.title} nothing can be salvaged: it is read as a whole or not at all"))
+    return replace(model, notes=(*notes, *model.notes))
 
 
 def _record(module: str) -> Format:

@@ -29,7 +29,7 @@ from kmodel_tools.formats._shared.optimizer_state import OptimizerSpec, describe
 from kmodel_tools.formats._shared.store_writer import store_objects
 from kmodel_tools.storage.atomic import new_file
 from kmodel_tools.storage.hdf5_writer import Hdf5Image
-from kmodel_tools.storage.zip import member_range, write_archive
+from kmodel_tools.storage.zip import is_intact, member_range, write_archive
 from kmodel_tools.tensor import Buffer, ByteRange, Tensor
 from kmodel_tools.tree import Asset, Model, Note, Optimizer
 
@@ -57,7 +57,7 @@ def read(probe: Probe) -> Model:
         CorruptFileError: A part is missing or damaged.
         UnsupportedFeatureError: The weights are pickled, or a member is unsafe.
     """
-    parts = _parts(probe)
+    parts, damage = _parts(probe)
     if CONFIG not in parts or WEIGHTS not in parts:
         _refuse(probe.path, parts)
     config = _json(parts[CONFIG], probe.path, CONFIG)
@@ -65,7 +65,7 @@ def read(probe: Probe) -> Model:
     version = str(metadata.get("keras_version", ""))
     spec, notes = _spec(config, version)
     store = Store()
-    inventory = _add_weights(store, parts[WEIGHTS], probe.path)
+    inventory = _add_weights(store, parts[WEIGHTS], probe)
     contents = interpret(store, spec, version)
     model = Model(layers=contents.layers, own_weights=contents.own_weights)
     training_config = config.get("compile_config") or None
@@ -81,15 +81,19 @@ def read(probe: Probe) -> Model:
         assets=tuple(Asset(name.removeprefix(ASSETS), data) for name, data in parts.items() if name.startswith(ASSETS)),
         extras=contents.extras,
         metadata={key: str(value) for key, value in metadata.items()} | ({"dialect": "directory"} if os.path.isdir(probe.path) else {}),
-        notes=(*notes, *contents.notes, *more),
+        notes=(*damage, *notes, *contents.notes, *more),
         inventory=tuple(inventory),
     )
 
 
-def _parts(probe: Probe) -> dict[str, ByteRange]:
-    """The bytes of each part, by its name in the archive; only what is needed of a compressed one is inflated."""
+def _parts(probe: Probe) -> tuple[dict[str, ByteRange], list[Note]]:
+    """The bytes of each part, by its name in the archive; only what is needed of a compressed one is inflated.
+
+    To salvage, the checksum of each is compared, which reads all of it: a file of a layer that is damaged is left out, and of
+    damaged weights nobody knows which they are. The notes say so.
+    """
     if probe.container is Container.ZIP:
-        return {name: member_range(probe.range, member) for name, member in probe.members.items() if name != PICKLED}
+        return _members(probe)
     parts: dict[str, ByteRange] = {}
     for folder, _, files in os.walk(probe.path):
         for name in sorted(files):
@@ -97,7 +101,30 @@ def _parts(probe: Probe) -> dict[str, ByteRange]:
             relative = os.path.relpath(path, probe.path).replace(os.sep, "/")
             if relative in (CONFIG, METADATA, WEIGHTS) or relative.startswith(ASSETS):
                 parts[relative] = ByteRange.of_file(path)
-    return parts
+    return parts, []
+
+
+def _members(probe: Probe) -> tuple[dict[str, ByteRange], list[Note]]:
+    parts: dict[str, ByteRange] = {}
+    notes: list[Note] = []
+    for name, member in probe.members.items():
+        if name == PICKLED:
+            continue
+        intact, why = True, "its checksum is wrong"
+        try:
+            parts[name] = member_range(probe.range, member)
+            intact = not probe.salvage or not member.stored or is_intact(probe.range, member)
+        except CorruptFileError as error:
+            if not probe.salvage or not name.startswith(ASSETS):
+                raise
+            intact, why = False, error.problem
+        if not intact and name.startswith(ASSETS):
+            parts.pop(name, None)
+            notes.append(Note("unread", f"{name} is damaged, and is left out: {why}"))
+        elif not intact:
+            which = "; a part of the values is wrong, and nothing tells which" if name == WEIGHTS else ""
+            notes.append(Note("unread", f"{name} is damaged: {why}{which}"))
+    return parts, notes
 
 
 def _refuse(path: str, parts: Mapping[str, ByteRange]) -> None:
@@ -111,12 +138,12 @@ def _refuse(path: str, parts: Mapping[str, ByteRange]) -> None:
     raise CorruptFileError("an archive without config.json", path=path, cure="save the model again")
 
 
-def _add_weights(store: Store, part: ByteRange, path: str) -> list[tuple[str, Tensor]]:
+def _add_weights(store: Store, part: ByteRange, probe: Probe) -> list[tuple[str, Tensor]]:
     try:
-        return store.add(part, key_prefix=f"{WEIGHTS}::")
+        return store.add(part, f"{WEIGHTS}::", probe.salvage)
     except CorruptFileError as error:  # of a member, perhaps of the temporary file that it was inflated to
         where = f"{WEIGHTS}::{error.where}" if error.where else WEIGHTS
-        raise CorruptFileError(error.problem, path=path, where=where, cure=error.cure) from error
+        raise CorruptFileError(error.problem, path=probe.path, where=where, cure=error.cure) from error
 
 
 def _json(data: ByteRange, path: str, where: str) -> Mapping[str, Any]:
@@ -181,4 +208,5 @@ FORMAT = Format(
     detect=detect,
     read=read,
     write=write,
+    salvages=True,
 )

@@ -27,6 +27,7 @@ from kmodel_tools.architecture.envelope import ConfigError, Era, era_of_version,
 from kmodel_tools.architecture.legacy_weights import place_weights
 from kmodel_tools.architecture.names import is_index, plain_name, split_keras_1
 from kmodel_tools.architecture.spec import LayerSpec, ModelSpec, model_spec
+from kmodel_tools.damaged import damaged_tensor, offering_salvage
 from kmodel_tools.errors import CorruptFileError, KmtError
 from kmodel_tools.format import Container, Format, Option, Part, Probe, parse_json
 from kmodel_tools.formats._shared.assembly import assembled
@@ -35,7 +36,7 @@ from kmodel_tools.formats._shared.optimizer_state import OptimizerSpec, describe
 from kmodel_tools.storage.atomic import new_file
 from kmodel_tools.storage.hdf5 import Hdf5File, Hdf5Listing, open_hdf5
 from kmodel_tools.storage.hdf5_writer import Hdf5Image
-from kmodel_tools.tensor import Tensor
+from kmodel_tools.tensor import DType, Tensor
 from kmodel_tools.tree import Layer, Model, Note, Optimizer, Weight
 
 MODEL_WEIGHTS = "model_weights"
@@ -67,7 +68,7 @@ def read(probe: Probe) -> Model:
         UnsupportedFeatureError: It links or stores outside of itself.
     """
     dialect = detect(probe) or ""
-    with open_hdf5(probe.range) as file:
+    with open_hdf5(probe.range, probe.salvage) as file:
         reader = _Reader(probe.path, file, file.listing(), dialect)
         return reader.keras_0() if dialect.startswith("Keras 0") else reader.model()
 
@@ -85,6 +86,7 @@ class _Reader:
     variables: dict[str, Weight | None] = field(default_factory=dict)
     listed_as: dict[int, str] = field(default_factory=dict)
     unwritten: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
     by_names: int = 0
 
     def model(self) -> Model:
@@ -179,7 +181,11 @@ class _Reader:
     def _weight_names(self, group: str) -> list[str]:
         """The names of a layer's weights; a layer that is listed and has no group was never written."""
         if group in self.listing.groups:
-            return self._names(group, "weight_names")
+            try:
+                return self._names(group, "weight_names")
+            except CorruptFileError:
+                if not self.file.salvage:
+                    raise
         self.unwritten.append(group.rpartition("/")[2])
         return []
 
@@ -230,7 +236,11 @@ class _Reader:
     def _weight(self, key: str, role: str, trainable: bool | None) -> Weight:
         tensor = self.listing.datasets.get(key)
         if tensor is None:
-            raise CorruptFileError("a weight is listed and not there", path=self.path, where=key)
+            error = CorruptFileError("a weight is listed and not there", path=self.path, where=key)
+            if not self.file.salvage:
+                raise offering_salvage(error)
+            tensor = self.listing.datasets[key] = damaged_tensor(DType.OPAQUE, (0,), error)
+            self.missing.append(key)
         self.used[id(tensor)] = None
         return Weight(role, tensor, key, trainable)
 
@@ -293,13 +303,15 @@ class _Reader:
     def _inventory(self) -> tuple[tuple[str, Tensor], ...]:
         """Every array: those that the file lists in the order of its lists, then the others."""
         place = {number: index for index, number in enumerate(self.used)}
-        keys = sorted(self.listing.objects, key=lambda key: place.get(id(self.listing.datasets[key]), len(place)))
+        keys = sorted((*self.listing.objects, *self.missing), key=lambda key: place.get(id(self.listing.datasets[key]), len(place)))
         return tuple((key, self.listing.datasets[key]) for key in keys)
 
     def _note_inferred(self, whole: bool, layers: Sequence[Layer]) -> None:
         if self.unwritten:
             listed = ", ".join(self.unwritten[:5]) + (" …" if len(self.unwritten) > 5 else "")
-            text = f"saving broke off: {len(self.unwritten)} layers or weights are listed and were never written ({listed})"
+            why = "were never written" if not self.file.salvage else "are not there, or cannot be read"
+            start = "" if self.file.salvage else "saving broke off: "
+            text = f"{start}{len(self.unwritten)} layers or weights are listed and {why} ({listed})"
             self.notes.append(Note("unread", text))
         if not whole:
             self.notes.append(
@@ -370,6 +382,7 @@ FORMAT = Format(
     detect=detect,
     read=read,
     write=write,
+    salvages=True,
     options=(
         Option("content", WHOLE, "whole, or weights alone, which --weights-only asks for"),
         Option("layout", "", "keras2 or keras3: how variables are called; by default as the source's Keras does"),

@@ -15,6 +15,7 @@ from typing import Any
 
 from kmodel_tools.architecture.optimizers import kind_of
 from kmodel_tools.architecture.store_layout import LAYERS
+from kmodel_tools.damaged import offering_salvage
 from kmodel_tools.errors import CorruptFileError, KmtError
 from kmodel_tools.format import Container, FileSet, Format, Option, Part, Probe
 from kmodel_tools.formats._shared.keras_objects import interpret
@@ -71,10 +72,10 @@ def read(probe: Probe) -> Model:
     store = Store()
     notes: list[Note] = []
     if probe.container is Container.HDF5:
-        inventory = store.add(probe.range)
+        inventory = store.add(probe.range, salvage=probe.salvage)
         notes += _shard_note(probe.path)
     else:
-        inventory = _add_shards(store, probe)
+        inventory = _add_shards(store, probe, notes)
     contents = interpret(store, None)
     named = any(group.name for group in store.groups.values())
     model = Model(name=contents.name, layers=contents.layers, own_weights=contents.own_weights)
@@ -103,7 +104,7 @@ def _dialect(dialect: str, named: bool) -> str:
     return "Keras 3.6 or later" if named and not dialect.startswith("sharded") else dialect
 
 
-def _add_shards(store: Store, probe: Probe) -> list[tuple[str, Tensor]]:
+def _add_shards(store: Store, probe: Probe, notes: list[Note]) -> list[tuple[str, Tensor]]:
     folder = os.path.dirname(probe.path)
     listed: dict[str, set[str]] = {}
     for group, files in probe.json[WEIGHT_MAP].items():
@@ -113,17 +114,29 @@ def _add_shards(store: Store, probe: Probe) -> list[tuple[str, Tensor]]:
             listed.setdefault(file, set()).add(group.strip("/"))
     inventory: list[tuple[str, Tensor]] = []
     for file in sorted(listed):
-        path = os.path.join(folder, file)
-        if not os.path.isfile(path):
-            raise CorruptFileError(
-                "a shard is missing", path=path, where=f"listed in {probe.path}", cure="copy all shards beside the index"
-            )
-        found = store.add(ByteRange.of_file(path), key_prefix=f"{file}::")
-        held = {key.partition("::")[2].rpartition("/")[0] for key, _ in found}
-        for group in listed[file] - held:
-            raise CorruptFileError("a shard lacks a group that the index places in it", path=path, where=group)
-        inventory.extend(found)
+        found, problem = _add_shard(store, os.path.join(folder, file), listed[file], probe)
+        inventory += found
+        if problem:
+            notes.append(Note("unread", f"{file}: {problem}; it is to hold {', '.join(sorted(listed[file]))}"))
     return inventory
+
+
+def _add_shard(store: Store, path: str, groups: set[str], probe: Probe) -> tuple[list[tuple[str, Tensor]], str]:
+    """The arrays of a shard; and, to salvage, why some are not there."""
+    try:
+        if not os.path.isfile(path):
+            cure = "copy all shards beside the index"
+            raise CorruptFileError("a shard is missing", path=path, where=f"listed in {probe.path}", cure=cure)
+        found = store.add(ByteRange.of_file(path), f"{os.path.basename(path)}::", probe.salvage)
+        held = {key.partition("::")[2].rpartition("/")[0] for key, _ in found}
+        lacking = sorted(groups - held)
+        if lacking and not probe.salvage:
+            raise CorruptFileError("a shard lacks a group that the index places in it", path=path, where=lacking[0])
+    except CorruptFileError as error:
+        if not probe.salvage:
+            raise offering_salvage(error) from error
+        return [], error.problem
+    return found, f"it lacks {', '.join(lacking)}" if lacking else ""
 
 
 def write(model: Model, path: str, overwrite: bool, options: Mapping[str, str]) -> None:
@@ -209,5 +222,6 @@ FORMAT = Format(
     read=read,
     write=write,
     files=files,
+    salvages=True,
     options=(Option("shard-size", SHARD_SIZE, "most bytes of weights in one shard, for an index NAME.weights.json: 500MB, 5GB"),),
 )

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from glob import escape as pattern
 
 from kmodel_tools.architecture.checkpoint_layout import GraphLayout
+from kmodel_tools.damaged import offering_salvage
 from kmodel_tools.errors import CorruptFileError, KmtError
 from kmodel_tools.format import STATE_KEY, Container, FileSet, Format, Option, Part, Probe
 from kmodel_tools.formats._shared.options import chosen, size_in_bytes
@@ -26,11 +27,11 @@ from kmodel_tools.formats._shared.tensorflow.objects import SAVE_COUNTER, read_o
 from kmodel_tools.formats._shared.tensorflow.variables import read_variables
 from kmodel_tools.storage.atomic import new_file
 from kmodel_tools.storage.bundle_writer import write_bundle
-from kmodel_tools.storage.checkpoint_v1 import is_v1, read_v1
+from kmodel_tools.storage.checkpoint_v1 import is_v1, missing_shards, read_v1
 from kmodel_tools.storage.object_graph import KEY, lay_out, parse_graph
 from kmodel_tools.storage.tensor_bundle import read_bundle
 from kmodel_tools.tensor import DType, InMemory, Tensor, canonical_strings
-from kmodel_tools.tree import Model, Note
+from kmodel_tools.tree import Model, Note, damage_text
 
 INDEX = ".index"
 STATE = "checkpoint"
@@ -62,17 +63,25 @@ def read(probe: Probe) -> Model:
     Raises:
         KmtError: The path names no checkpoint, or several.
         CorruptFileError: A file of it is damaged, missing or too short.
-        UnsupportedFeatureError: Big-endian data, or element types that are not known.
+        UnsupportedFeatureError: Element types that are not known.
     """
     notes: list[Note] = []
     if probe.container is Container.TABLE and is_v1(probe.range):
-        tensors, dialect = read_v1(probe.path), "TensorFlow V1, name-based"
+        tensors, dialect = read_v1(probe.path, probe.salvage), "TensorFlow V1, name-based"
+        missing = [os.path.basename(name) for name in missing_shards(probe.path)]
+        notes += [Note("unread", f"{name} is missing, with the tensors that it alone lists") for name in missing]
         return _model(read_variables(tensors), tensors, dialect, notes)
     prefix = locate(probe, notes)
-    tensors = read_bundle(prefix)
+    tensors = read_bundle(prefix, probe.salvage)
     if KEY in tensors:
-        graph = parse_graph(_text(tensors[KEY], prefix), prefix + INDEX)
-        return _model(read_objects(graph, tensors), tensors, "TensorFlow V2, object-based", notes)
+        try:
+            graph = parse_graph(_text(tensors[KEY], prefix), prefix + INDEX)
+        except CorruptFileError as error:
+            if not probe.salvage:
+                raise offering_salvage(error) from error
+            notes.append(Note("unread", f"the object graph is damaged, so weights are called by their keys: {damage_text(error)}"))
+        else:
+            return _model(read_objects(graph, tensors), tensors, "TensorFlow V2, object-based", notes)
     return _model(read_variables(tensors), tensors, "TensorFlow V2, name-based", notes)
 
 
@@ -208,4 +217,5 @@ FORMAT = Format(
         Option("shard-size", SHARD_SIZE, "most bytes of tensors in one shard: 500MB, 5GB"),
     ),
     files=files,
+    salvages=True,
 )

@@ -12,6 +12,7 @@ from kmodel_tools.render.words import byte_size, compiled_text, counted, number,
 
 COLUMNS = ("weight", "class", "shape", "dtype", "parameters", "trainable")
 STATISTICS = ("min", "max", "mean", "std", "zeros", "nans", "infinities")
+DAMAGE = ("damage",)
 CSV_COLUMNS = ("path", "class", "role", "shape", "dtype", "parameters", "bytes", "trainable", "key")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -54,12 +55,14 @@ def csv_text(summary: Summary) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     with_statistics = any(row.stats for _, row in _weights(summary))
-    writer.writerow([*CSV_COLUMNS, *(STATISTICS if with_statistics else ())])
+    with_damage = any(row.damage for _, row in _weights(summary))
+    writer.writerow([*CSV_COLUMNS, *(STATISTICS if with_statistics else ()), *(DAMAGE if with_damage else ())])
     for class_name, row in _weights(summary):
         flag = trainable_text(row.trainable)
         cells = [row.path, class_name, row.role, shape_text(row.shape), row.dtype, row.parameters, row.nbytes, flag, row.key]
         if with_statistics:
             cells += [getattr(row.stats, name) if row.stats else None for name in STATISTICS]
+        cells += [row.damage] if with_damage else []
         writer.writerow([_harmless(cell) if isinstance(cell, str) else "" if cell is None else cell for cell in cells])
     return out.getvalue()
 
@@ -80,7 +83,8 @@ def _weights(summary: Summary) -> Iterator[tuple[str, WeightRow]]:
 
 def _table(summary: Summary) -> tuple[list[str], list[list[str]]]:
     with_statistics = any(row.stats for _, row in _weights(summary))
-    headers = [*COLUMNS, *(STATISTICS if with_statistics else ())]
+    with_damage = any(row.damage for _, row in _weights(summary))
+    headers = [*COLUMNS, *(STATISTICS if with_statistics else ()), *(DAMAGE if with_damage else ())]
     rows = []
     for class_name, row in _weights(summary):
         flag = trainable_text(row.trainable)
@@ -89,6 +93,7 @@ def _table(summary: Summary) -> tuple[list[str], list[list[str]]]:
             stats = row.stats
             cells += [number(getattr(stats, name)) for name in STATISTICS[:4]] if stats else [""] * 4
             cells += [f"{getattr(stats, name):,}" for name in STATISTICS[4:]] if stats else [""] * 3
+        cells += [printable(row.damage or "")] if with_damage else []
         rows.append(cells)
     return headers, rows
 

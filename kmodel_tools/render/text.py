@@ -14,6 +14,8 @@ LABEL = 12
 MANY = 60
 """A tree of more rows than this shows its beginning and its end, unless all of it is asked for."""
 HEAD, TAIL = 30, 10
+NOTES = 30
+"""Notes that are shown unless all are asked for; a missing shard gives one for every tensor in it."""
 NAME_COLUMN = 34
 CLASS_COLUMN = 24
 
@@ -36,7 +38,7 @@ def summary_text(summary: Summary, title: str, path: str, width: int = WIDTH, ev
     blocks = ["\n".join(_heading(summary, title, path, width)), "\n".join(_tree(summary, width, everything))]
     if any(row.stats for row in _weights(summary)):
         blocks.append("\n".join(_statistics(summary)))
-    blocks.append("\n".join(_notes(summary, width)))
+    blocks.append("\n".join(_notes(summary, width, everything)))
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
@@ -174,6 +176,9 @@ def _tree(summary: Summary, width: int, everything: bool) -> Iterator[str]:
     if any("*" in piece for *_, cells in shown for cell in cells for piece in cell):
         yield ""
         yield "* not trained"
+    if any(weight.damage for weight in _weights(summary)):
+        yield ""
+        yield "! damaged: cannot be read"
 
 
 def _row_lines(row: Row, columns: tuple[int, int | None, int], width: int) -> Iterator[str]:
@@ -256,7 +261,7 @@ def _cells(weights: Sequence[WeightRow], usual: str, prefix: str = "") -> list[C
     """Weights as cells; neighbours of one shape share it: `gamma, beta (32,)`."""
     cells: list[Cell] = []
     for (shape, dtype), rows in itertools.groupby(weights, key=lambda row: (row.shape, row.dtype)):
-        names = [printable(prefix + row.role) + ("*" if row.trainable is False else "") for row in rows]
+        names = [printable(prefix + row.role) + ("*" if row.trainable is False else "") + ("!" if row.damage else "") for row in rows]
         suffix = f" {shape_text(shape)}" + ("" if dtype == usual else f" {dtype}")
         cells.append((*(f"{name}," for name in names[:-1]), names[-1] + suffix))
     return cells
@@ -292,10 +297,13 @@ def _statistics(summary: Summary) -> Iterator[str]:
         yield f"{path:<{names}} {values}  {stats.zeros:,}{odd}"
 
 
-def _notes(summary: Summary, width: int) -> Iterator[str]:
-    for kind, text in summary.notes:
-        lines = textwrap.wrap(printable(f"{kind}: {text}"), width, subsequent_indent="  ", break_long_words=False)
+def _notes(summary: Summary, width: int, everything: bool) -> Iterator[str]:
+    shown = summary.notes if everything else summary.notes[:NOTES]
+    for kind, text in shown:
+        lines = textwrap.wrap(printable(f"{kind}: {text}"), width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
         yield from lines
+    if len(shown) < len(summary.notes):
+        yield f"… {counted(len(summary.notes) - len(shown), 'note')} not shown: --all shows them"
 
 
 # One weight.

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from kmodel_tools.errors import ConversionError, CorruptFileError
 from kmodel_tools.storage import protobuf
 from kmodel_tools.storage.atomic import new_files
+from kmodel_tools.storage.bundle_sources import CHECK
 from kmodel_tools.storage.checksum import crc32c, mask
 from kmodel_tools.storage.sstable import write_table
-from kmodel_tools.storage.tensor_bundle import DTYPES, UINT32
-from kmodel_tools.tensor import BLOCK, LENGTH, Buffer, DType, Tensor
+from kmodel_tools.storage.tensor_bundle import DTYPES
+from kmodel_tools.tensor import BLOCK, Buffer, DType, Tensor
 
 QUANTISED = frozenset({11, 12, 13, 15, 16})
 NUMBERS: dict[DType, int] = {dtype: number for number, dtype in DTYPES.items() if dtype is not DType.OPAQUE and number not in QUANTISED}
@@ -45,8 +46,8 @@ class _Part:
                 raise CorruptFileError(f"an array delivers {delivered} bytes instead of {self.size}", where=self.key)
         else:
             for text in self.strings:
-                value = crc32c((UINT32 if len(text) < 1 << 32 else LENGTH).pack(len(text)), value)
-            lengths = UINT32.pack(mask(value))
+                value = crc32c(len(text).to_bytes(4 if len(text) < 1 << 32 else 8, "little"), value)
+            lengths = mask(value).to_bytes(CHECK, "little")
             yield b"".join(protobuf.varint(len(text)) for text in self.strings) + lengths
             value = crc32c(lengths, value)
             for text in self.strings:
@@ -101,7 +102,7 @@ def _part(key: str, tensor: Tensor) -> _Part:
     if tensor.dtype is not DType.STRING:
         return _Part(key, tensor, None, tensor.nbytes)
     strings = tensor.strings()
-    size = sum(len(protobuf.varint(len(text))) + len(text) for text in strings) + UINT32.size
+    size = sum(len(protobuf.varint(len(text))) + len(text) for text in strings) + CHECK
     return _Part(key, tensor, strings, size)
 
 

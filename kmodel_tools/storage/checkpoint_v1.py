@@ -8,15 +8,18 @@ Its key "" holds the list of tensors, every other key one slice (TensorFlow `cor
 from __future__ import annotations
 
 import glob
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
+from kmodel_tools.damaged import DAMAGE, OFFER, damaged_tensor, offering_salvage
 from kmodel_tools.errors import CorruptFileError, UnsupportedFeatureError
 from kmodel_tools.storage import protobuf
 from kmodel_tools.storage.protobuf import WireError
 from kmodel_tools.storage.sliced import Piece, Sliced, check_tiling
-from kmodel_tools.storage.sstable import open_table
+from kmodel_tools.storage.sstable import SNAPPY_RATIO, open_table
 from kmodel_tools.storage.tensor_bundle import DTYPES, Extent, parse_shape, parse_slice, slice_key
 from kmodel_tools.storage.tensor_proto import canonical_bytes
 from kmodel_tools.tensor import Buffer, ByteRange, DType, InMemory, Shape, Source, Tensor
@@ -34,23 +37,39 @@ class SavedSlice:
     name: str
     dtype: DType
     shape: Shape
+    checksummed: ClassVar[bool] = True  # by the block of the table that it lies in
 
     def blocks(self, limit: int) -> Iterator[Buffer]:
         """Yield the canonical bytes.
 
         Raises:
-            CorruptFileError: The slice is not in the table, or does not hold what its shape needs.
+            CorruptFileError: The slice is not in the table, or does not hold what its shape needs, or its block is damaged.
         """
+        damage = CorruptFileError("a tensor is listed and not there", path=self.files[0].path, where=self.name, cure=OFFER)
         for file in self.files:
-            record = open_table(file).get(self.key)
+            try:
+                record = self._record(file)
+            except CorruptFileError as error:
+                damage = error
+                continue
             if record is not None:
                 break
         else:
-            raise CorruptFileError("a tensor is listed and not there", path=self.files[0].path, where=self.name)
+            raise damage
         try:
-            yield from InMemory(canonical_bytes(_tensor_proto(record), self.dtype, self.shape)).blocks(limit)
+            # TensorFlow writes every value here (`core/util/tensor_slice_writer.cc`), so that nothing grows beyond the file.
+            data = canonical_bytes(_tensor_proto(record), self.dtype, self.shape, repeats=False)
         except WireError as error:
-            raise CorruptFileError(f"a tensor is damaged: {error}", path=file.path, where=self.name) from error
+            raise CorruptFileError(f"a tensor is damaged: {error}", path=file.path, where=self.name, cure=OFFER) from error
+        yield from InMemory(data).blocks(limit)
+
+    def _record(self, file: ByteRange) -> memoryview | None:
+        try:
+            return open_table(file).get(self.key)
+        except CorruptFileError as error:
+            where = f"{self.name}, {error.where}" if error.where else self.name
+            cure = f"{error.cure}, or {OFFER}" if error.cure else OFFER
+            raise CorruptFileError(error.problem, path=error.path, where=where, cure=cure) from error
 
 
 def is_v1(file: ByteRange) -> bool:
@@ -68,13 +87,31 @@ def shards_of(path: str) -> tuple[str, ...]:
     return tuple(sorted(glob.glob(glob.escape(stem) + f"-?????-of-{count}")))
 
 
-def read_v1(path: str) -> dict[str, Tensor]:
+def missing_shards(path: str) -> tuple[str, ...]:
+    """The files of a V1 checkpoint in several that are not there; each lists its own tensors, so nobody knows what they held."""
+    found = SHARD.search(path)
+    if found is None:
+        return ()
+    there, count = set(shards_of(path)), int(path[-5:])
+    wanted = (f"{path[: found.start()]}-{number:05d}-of-{count:05d}" for number in range(count))
+    return tuple(name for name in wanted if name not in there)
+
+
+def read_v1(path: str, salvage: bool = False) -> dict[str, Tensor]:
     """Describe every tensor of a V1 checkpoint, in the order of its own list.
 
+    Args:
+        path: The file, or one of several.
+        salvage: Describe a tensor that cannot be read as a damaged one, and pass over files that are missing, instead of raising.
+
     Raises:
-        CorruptFileError: The table or its list of tensors is damaged, or slices do not tile a tensor.
-        UnsupportedFeatureError: An element type that is not known.
+        CorruptFileError: The table or its list of tensors is damaged; or, unless `salvage`, a file is missing, or slices do not
+            tile a tensor.
+        UnsupportedFeatureError: An element type that is not known, unless `salvage`.
     """
+    missing = missing_shards(path)
+    if missing and not salvage:
+        raise CorruptFileError("a file of the checkpoint is missing", path=missing[0], cure=f"copy all files of the checkpoint, or {OFFER}")
     files = tuple(ByteRange.of_file(part) for part in shards_of(path))
     tensors: dict[str, Tensor] = {}
     for file in files:
@@ -83,8 +120,14 @@ def read_v1(path: str) -> dict[str, Tensor]:
             raise CorruptFileError("has no list of its tensors", path=file.path)
         try:
             for name, shape, kind, slices in _metadata(header):
-                if name not in tensors:
+                if name in tensors:
+                    continue
+                try:
                     tensors[name] = _tensor(files, name, shape, kind, slices)
+                except DAMAGE as error:
+                    if not salvage:
+                        raise offering_salvage(error) from error
+                    tensors[name] = damaged_tensor(DTYPES.get(kind, DType.OPAQUE), shape, error)
         except WireError as error:
             raise CorruptFileError(f"its list of tensors is damaged: {error}", path=file.path) from error
     return tensors
@@ -120,6 +163,10 @@ def _tensor(files: tuple[ByteRange, ...], name: str, shape: Shape, kind: int, sl
     dtype = DTYPES.get(kind)
     if dtype is None:
         raise UnsupportedFeatureError(f"a tensor has TensorFlow's element type {kind}, which is not known here", path=path, where=name)
+    if any(size < 0 for size in shape):
+        raise CorruptFileError(f"a tensor has the shape {shape}", path=path, where=name)
+    if math.prod(shape) > SNAPPY_RATIO * sum(file.length for file in files):
+        raise CorruptFileError(f"{math.prod(shape)} elements cannot lie in the file", path=path, where=name)
     pieces = []
     for extents in slices:
         full = extents or ((0, -1),) * len(shape)

@@ -10,19 +10,21 @@ has no need of them, and following them would let a file read its neighbours.
 from __future__ import annotations
 
 import contextlib
-import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import h5py
 import numpy as np
 from h5py import h5d, h5g, h5l, h5o
 
-from kmodel_tools.errors import CorruptFileError, UnsupportedFeatureError
+from kmodel_tools.damaged import DAMAGE, OFFER, damaged_tensor, offering_salvage
+from kmodel_tools.errors import CorruptFileError, FormatError, UnsupportedFeatureError
+from kmodel_tools.storage.hdf5_remains import RangeFile, reachable, stated_length
 from kmodel_tools.storage.hdf5_types import H5PY_ERRORS, decoded, dtype_of, text_of
-from kmodel_tools.tensor import Buffer, ByteRange, DType, InMemory, Shape, Tensor, canonical_strings, pread
+from kmodel_tools.tensor import Buffer, ByteRange, DType, InMemory, Shape, Tensor, canonical_strings
 
 # And what it adds for values and attributes of a type that NumPy has no equivalent for.
 VALUE_ERRORS = (*H5PY_ERRORS, TypeError)
@@ -30,6 +32,8 @@ VALUE_ERRORS = (*H5PY_ERRORS, TypeError)
 EXPANSION_LIMIT = 1100
 """A dataset may not be larger than its stored bytes by more than this, once it is over `EXPANSION_FLOOR` bytes; deflate reaches 1032."""
 EXPANSION_FLOOR = 256 << 20
+
+NOTHING: Mapping[bytes, FormatError] = MappingProxyType({})
 
 HEAD_GROUPS = 64
 """How many groups of the root are looked into for telling formats apart."""
@@ -67,13 +71,13 @@ class Hdf5Head:
     groups_within: dict[str, frozenset[str]]
 
 
-def hdf5_head(container: ByteRange) -> Hdf5Head:
-    """Look at the root of an HDF5 file.
+def hdf5_head(container: ByteRange, salvage: bool = False) -> Hdf5Head:
+    """Look at the root of an HDF5 file; with `salvage`, of one that may be damaged.
 
     Raises:
         CorruptFileError: libhdf5 cannot open it.
     """
-    with open_hdf5(container) as file:
+    with open_hdf5(container, salvage) as file:
         members = file.kinds()
         within = {
             name: frozenset(inner for inner, kind in file.kinds(name).items() if kind == "group")
@@ -86,10 +90,11 @@ def hdf5_head(container: ByteRange) -> Hdf5Head:
 class Hdf5File:
     """An open HDF5 file, inside a `with open_hdf5(...)` block."""
 
-    def __init__(self, file: h5py.File, container: ByteRange) -> None:
-        """Wrap an open file; `container` is where its bytes lie on disk."""
+    def __init__(self, file: h5py.File, container: ByteRange, salvage: bool = False) -> None:
+        """Wrap an open file; `container` is where its bytes lie on disk; with `salvage`, what is damaged is passed over."""
         self._file = file
         self.container = container
+        self.salvage = salvage
 
     def kinds(self, group: str = "/") -> dict[str, str]:
         """The members of a group and what they are: "group", "dataset" or "other"; nothing for a group that is not there."""
@@ -104,11 +109,21 @@ class Hdf5File:
                 if opened.links.get_info(name).type != h5l.TYPE_HARD:
                     found[text_of(name)] = "other"
                 else:
-                    kind = h5o.get_info(opened, name).type
-                    found[text_of(name)] = {h5o.TYPE_GROUP: "group", h5o.TYPE_DATASET: "dataset"}.get(kind, "other")
+                    found[text_of(name)] = self._kind(opened, name)
             return found
         except H5PY_ERRORS as error:
+            if self.salvage and group != "/":
+                return {}
             raise self._corrupt(error, group) from error
+
+    def _kind(self, group: h5g.GroupID, name: bytes) -> str:
+        try:
+            kind = h5o.get_info(group, name).type
+        except H5PY_ERRORS:
+            if not self.salvage:
+                raise
+            return "other"
+        return {h5o.TYPE_GROUP: "group", h5o.TYPE_DATASET: "dataset"}.get(kind, "other")
 
     def attributes(self, path: str = "/") -> dict[str, Any]:
         """The attributes of an object; strings decoded, arrays as numpy arrays."""
@@ -160,10 +175,18 @@ class Hdf5File:
     def listing(self) -> Hdf5Listing:
         """Walk the whole file once; describe every dataset, read none.
 
+        To salvage, what libhdf5 cannot open is listed as a damaged dataset, be it one or a group, and so is one whose values
+        do not lie in the file.
+
         Raises:
-            UnsupportedFeatureError: The file links or stores outside of itself.
-            CorruptFileError: libhdf5 cannot follow its structure.
+            UnsupportedFeatureError: The file links outside of itself; or, unless it is salvaged, stores there.
+            CorruptFileError: libhdf5 cannot follow its structure, unless it is salvaged.
         """
+        if self.salvage:
+            found, broken = reachable(self._file.id)
+            if b"" in broken:
+                raise self._corrupt(broken[b""], None)
+            return self._described(found, {path: self._corrupt(error, text_of(path)) for path, error in broken.items()})
         links: list[tuple[bytes, int, int]] = []
         try:
             root = h5g.open(self._file.id, b"/")
@@ -172,7 +195,7 @@ class Hdf5File:
         except H5PY_ERRORS as error:
             raise self._corrupt(error, None) from error
 
-    def _described(self, links: list[tuple[bytes, int, int]]) -> Hdf5Listing:
+    def _described(self, links: list[tuple[bytes, int, int]], broken: Mapping[bytes, FormatError] = NOTHING) -> Hdf5Listing:
         parents = {name.rpartition(b"/")[0] for name, _, _ in links}
         groups: dict[str, int] = {}
         datasets: dict[str, Tensor] = {}
@@ -193,6 +216,10 @@ class Hdf5File:
             if address in by_address:
                 datasets[path] = by_address[address]
                 continue
+            if name in broken:
+                datasets[path] = by_address[address] = damaged_tensor(DType.OPAQUE, (0,), broken[name])
+                objects.append(path)
+                continue
             opened = h5o.open(self._file.id, name)
             if isinstance(opened, h5d.DatasetID):
                 datasets[path] = by_address[address] = self._tensor(opened, path)
@@ -209,13 +236,21 @@ class Hdf5File:
         datatype = dataset.get_type()
         shape = dataset.shape if dataset.shape is not None else (0,)
         dtype, native = dtype_of(datatype, dataset)
+        try:
+            return self._placed(dataset, path, dtype, shape, native)
+        except DAMAGE as error:
+            if not self.salvage:
+                raise offering_salvage(error) from error
+            return damaged_tensor(dtype, shape, error)
+
+    def _placed(self, dataset: h5d.DatasetID, path: str, dtype: DType, shape: Shape, native: bool) -> Tensor:
         offset = dataset.get_offset()
         if offset is not None and native and dtype.itemsize:
             return Tensor(dtype, shape, self.container.slice(offset, math.prod(shape) * dtype.itemsize, where=path))
         if offset is None:
             self._refuse_outside(dataset, path)
             self._refuse_bomb(dataset, path, math.prod(shape) * (dtype.itemsize or 1))
-        return Tensor(dtype, shape, Hdf5Values(self.container, path, dtype, shape))
+        return Tensor(dtype, shape, Hdf5Values(self.container, path, dtype, shape, self.salvage))
 
     def _refuse_outside(self, dataset: h5d.DatasetID, path: str) -> None:
         created = dataset.get_create_plist()
@@ -238,62 +273,32 @@ class Hdf5File:
 
 
 @contextlib.contextmanager
-def open_hdf5(container: ByteRange) -> Iterator[Hdf5File]:
+def open_hdf5(container: ByteRange, salvage: bool = False) -> Iterator[Hdf5File]:
     """Open the HDF5 file that lies in `container`: a whole file, or a stored member of an archive.
+
+    With `salvage`, a file that was cut short is opened too, as long as its root can be read.
 
     Raises:
         CorruptFileError: libhdf5 cannot open it.
         FileChangedError: It is not the file any more that `container` was made for.
     """
-    whole = container.offset == 0 and container.length == container.stamp.size
+    length = stated_length(container) if salvage else container.length
+    whole = container.offset == 0 and container.length == container.stamp.size and length == container.length
     with container.opened():
-        raw = None if whole else _RangeFile(container)
+        raw = None if whole else RangeFile(container, length)
         try:
             # No lock: we only read, and locks fail on read-only and on network file systems.
             file = h5py.File(container.path if raw is None else raw, "r", locking=False)
         except H5PY_ERRORS as error:
             raise CorruptFileError(
-                f"is not a whole HDF5 file: {str(error).splitlines()[0]}", path=container.path, cure="fetch or save it again"
+                f"is not a whole HDF5 file: {str(error).splitlines()[0]}",
+                path=container.path,
+                cure="fetch or save it again" if salvage else f"fetch or save it again, or {OFFER}",
             ) from error
         try:
-            yield Hdf5File(file, container)
+            yield Hdf5File(file, container, salvage)
         finally:
             file.close()
-
-
-class _RangeFile(io.RawIOBase):
-    """A byte range as the file object that h5py can open."""
-
-    def __init__(self, container: ByteRange) -> None:
-        self._container = container
-        self._stack = contextlib.ExitStack()
-        self._descriptor = self._stack.enter_context(container.opened())
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._container.length}[whence]
-        self._at = base + offset
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer).cast("B")
-        view = view[: max(0, self._container.length - self._at)]
-        count = pread(self._descriptor, view, self._container.offset + self._at)
-        self._at += count
-        return count
-
-    def close(self) -> None:
-        self._stack.close()
-        super().close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +309,7 @@ class Hdf5Values:
     path: str
     dtype: DType
     shape: Shape
+    salvage: bool = False
     byte_range: None = field(default=None, init=False)
 
     def blocks(self, limit: int) -> Iterator[Buffer]:
@@ -312,7 +318,7 @@ class Hdf5Values:
         Raises:
             CorruptFileError: libhdf5 cannot decode them.
         """
-        with open_hdf5(self.container) as file:
+        with open_hdf5(self.container, self.salvage) as file:
             dataset = file._file[self.path]
             for rows in _row_bands(self.shape, dataset.chunks, dataset.dtype.itemsize, limit):
                 try:

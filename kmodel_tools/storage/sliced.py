@@ -6,10 +6,14 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kmodel_tools.errors import CorruptFileError
+from kmodel_tools.errors import CorruptFileError, UnsupportedFeatureError
 from kmodel_tools.tensor import Buffer, InMemory, Shape, Source
 
 MAX_SLICES = 4096
+MAX_RANK = 8
+"""Dimensions of a partitioned tensor that TensorFlow can restore (`core/util/tensor_slice_util.h`, `kTensorSliceMaxRank`)."""
+NEIGHBOURS = 64
+"""Slices that may cover the rows of one slice, on average: TensorFlow's partitioners cut along one axis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,7 @@ class Sliced:
     """A tensor stored as several slices that tile it (TensorFlow's partitioned variables).
 
     Raises at reading:
-        CorruptFileError: A slice does not deliver as many bytes as its shape says.
+        CorruptFileError: A slice does not deliver as many bytes as its shape says, or its checksum is wrong.
     """
 
     shape: Shape
@@ -52,6 +56,8 @@ class Sliced:
             for cursor in cursors:
                 self._fill(band, first, count, cursor)
             yield from InMemory(bytes(band)).blocks(limit)
+        for cursor in cursors:
+            cursor.finish(self)
 
     def _fill(self, band: bytearray, first: int, count: int, cursor: _Cursor) -> None:
         start, shape = cursor.piece.start, cursor.piece.shape
@@ -102,23 +108,47 @@ class _Cursor:
             out += part
         return bytes(out)
 
+    def finish(self, owner: Sliced) -> None:
+        """Read on to the end, which is where a source compares its checksum."""
+        if self.rest or any(len(block) for block in self.blocks):
+            raise CorruptFileError("a slice is longer than its shape", path=owner.path, where=owner.name)
+
 
 def check_tiling(shape: Shape, pieces: list[Piece], path: str, name: str) -> None:
     """Make sure that slices lie inside of `shape`, do not overlap and leave nothing out.
 
     Raises:
         CorruptFileError: They do not tile it.
+        UnsupportedFeatureError: It has more dimensions, or is cut up more, than any partitioner does.
     """
     if len(pieces) > MAX_SLICES:
         raise CorruptFileError(f"a variable has {len(pieces)} slices", path=path, where=name)
+    if len(shape) > MAX_RANK:
+        raise UnsupportedFeatureError(f"a partitioned tensor of {len(shape)} dimensions", path=path, where=name)
     inside = all(
         first >= 0 and first + size <= whole for piece in pieces for first, size, whole in zip(piece.start, piece.shape, shape, strict=True)
     )
-    apart = all(
-        any(a.start[d] + a.shape[d] <= b.start[d] or b.start[d] + b.shape[d] <= a.start[d] for d in range(len(shape)))
-        for index, a in enumerate(pieces)
-        for b in pieces[:index]
-        if math.prod(a.shape) and math.prod(b.shape)
-    )
-    if not inside or not apart or sum(math.prod(piece.shape) for piece in pieces) != math.prod(shape):
+    if not inside or not _apart(pieces, path, name) or sum(math.prod(piece.shape) for piece in pieces) != math.prod(shape):
         raise CorruptFileError("the slices of a partitioned variable do not tile it", path=path, where=name)
+
+
+def _apart(pieces: list[Piece], path: str, name: str) -> bool:
+    """Whether no two slices overlap: in the order of their first rows, each against those whose rows it shares."""
+    compared = 0
+    open_: list[Piece] = []
+    for piece in sorted((piece for piece in pieces if math.prod(piece.shape)), key=lambda piece: piece.start):
+        open_ = [other for other in open_ if not piece.start or other.start[0] + other.shape[0] > piece.start[0]]
+        compared += len(open_)
+        if compared > NEIGHBOURS * (len(pieces) + NEIGHBOURS):
+            raise UnsupportedFeatureError("a tensor that is partitioned along several axes at once", path=path, where=name)
+        if any(_overlap(piece, other) for other in open_):
+            return False
+        open_.append(piece)
+    return True
+
+
+def _overlap(a: Piece, b: Piece) -> bool:
+    return all(
+        first < other + length and other < first + size
+        for first, size, other, length in zip(a.start, a.shape, b.start, b.shape, strict=True)
+    )

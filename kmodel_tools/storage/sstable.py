@@ -35,6 +35,10 @@ BLOCK_SIZE = 1 << 18
 RESTART = 16
 """What TensorFlow writes: blocks of about 256 KiB, a key that shares nothing at every sixteenth entry (`table_options.h`)."""
 
+KEY_RATIO = 64
+"""Keys of a block may together be longer than the block by this much: TensorFlow writes a whole one after 15 shortened ones."""
+KEY_FLOOR = 1 << 16
+
 Handle = tuple[int, int]
 """Offset and size in bytes of a block's contents."""
 
@@ -86,6 +90,11 @@ def open_table(file: ByteRange) -> Table:
         handles = tuple((key, _handle(value, 0)[0]) for key, value in _entries(_block(file, index), file.path, index[0]))
     except WireError as error:
         raise CorruptFileError(f"its table index is damaged: {error}", path=file.path) from error
+    end = 0
+    for _, (offset, size) in handles:  # in the order of the file, so that reading all of them reads it once
+        if offset < end:
+            raise CorruptFileError("blocks of its table overlap", path=file.path, where=f"table block at byte {offset}")
+        end = offset + size + TRAILER.size
     return Table(file, handles)
 
 
@@ -130,7 +139,7 @@ def _entries(block: memoryview, path: str, offset: int) -> Iterator[tuple[bytes,
     if end < 0:
         raise CorruptFileError("a block's restart list is longer than the block", path=path, where=where)
     key = b""
-    at = 0
+    at = expanded = 0
     try:
         while at < end:
             shared, at = read_varint(block, at)
@@ -140,6 +149,9 @@ def _entries(block: memoryview, path: str, offset: int) -> Iterator[tuple[bytes,
                 raise WireError("an entry runs out of the block")
             key = key[:shared] + bytes(block[at : at + unshared])
             at += unshared
+            expanded += len(key)
+            if expanded > KEY_FLOOR + KEY_RATIO * len(block):
+                raise WireError("its keys repeat too much of each other")
             yield key, block[at : at + length]
             at += length
     except WireError as error:

@@ -24,16 +24,17 @@ _FIXED = {5: 4, 6: 8, 9: 4, 12: 8}
 _VARINTS = frozenset({7, 10, 11, 13, 16, 17})
 
 
-def canonical_bytes(message: memoryview, dtype: DType, shape: Shape) -> bytes:
+def canonical_bytes(message: memoryview, dtype: DType, shape: Shape, repeats: bool = True) -> bytes:
     """The canonical bytes of the values in a TensorProto.
 
     Args:
         message: The serialised TensorProto; its own dtype and shape are not looked at, since V1 files leave them out.
         dtype: The element type.
         shape: The shape.
+        repeats: Whether the last value may stand for all that follow.
 
     Raises:
-        WireError: The message is damaged, or holds more than the shape has room for.
+        WireError: The message is damaged, or holds more than the shape has room for, or fewer although nothing repeats.
     """
     count = math.prod(shape)
     strings: list[bytes] = []
@@ -51,8 +52,10 @@ def canonical_bytes(message: memoryview, dtype: DType, shape: Shape) -> bytes:
     if dtype is DType.STRING:
         if len(strings) > count:
             raise WireError(f"holds {len(strings)} strings for {count} elements")
+        if len(strings) < count and not repeats:
+            raise WireError(f"holds {len(strings)} strings for {count} elements")
         return canonical_strings(strings + [strings[-1] if strings else b""] * (count - len(strings)))
-    return _filled(data, dtype, count)
+    return _filled(data, dtype, count, repeats)
 
 
 def _packed(view: memoryview) -> list[int]:
@@ -70,11 +73,11 @@ def _integers(numbers: list[int], dtype: DType) -> bytes:
     return b"".join((number & mask).to_bytes(size, "little") for number in numbers)
 
 
-def _filled(data: bytearray, dtype: DType, count: int) -> bytes:
+def _filled(data: bytearray, dtype: DType, count: int, repeats: bool) -> bytes:
     size = dtype.itemsize
     if size is None:
         raise WireError(f"holds elements of type {dtype.value}")
-    if len(data) > count * size or len(data) % size:
+    if len(data) > count * size or len(data) % size or (len(data) < count * size and not repeats):
         raise WireError(f"holds {len(data)} bytes for {count} elements of {size} bytes")
     if not data:
         return bytes(count * size)

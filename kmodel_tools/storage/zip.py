@@ -138,6 +138,18 @@ def member_range(archive: ByteRange, member: Member) -> ByteRange:
     return ByteRange.of_file(temporary.path, owner=temporary)
 
 
+def is_intact(archive: ByteRange, member: Member) -> bool:
+    """Whether the bytes of a stored member have the CRC-32 that the archive's directory says; reads all of them.
+
+    Raises:
+        CorruptFileError: Its header is damaged.
+    """
+    value = 0
+    for block in _stored_range(archive, member).blocks():
+        value = zlib.crc32(block, value)
+    return value == member.info.CRC
+
+
 def _stored_range(archive: ByteRange, member: Member) -> ByteRange:
     header = archive.slice(member.info.header_offset, LOCAL_HEADER.size, where=member.name).read()
     magic, name_length, extra_length = LOCAL_HEADER.unpack(header)

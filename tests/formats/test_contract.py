@@ -72,7 +72,7 @@ def test_reading_describes_and_reads_no_values(path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(ByteRange, "read", small)
     monkeypatch.setattr(ByteRange, "blocks", refuse)
     monkeypatch.setattr("kmodel_tools.storage.hdf5.Hdf5Values.blocks", refuse)
-    monkeypatch.setattr("kmodel_tools.storage.tensor_bundle.Checked.blocks", refuse)
+    monkeypatch.setattr("kmodel_tools.storage.bundle_sources.Checked.blocks", refuse)
     model = kmt.read(path)
     assert list(model.weights())
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
 
 import cramjam
 
@@ -82,3 +85,20 @@ def entry(dtype: int, sizes: tuple[int, ...], data: bytes, offset: int = 0, shar
 
 
 HEADER = (b"", message((1, 1), (3, message((1, 1)))))
+
+
+def bundle(prefix: str, entries: list[tuple[bytes, bytes]], data: bytes, header: bytes = HEADER[1]) -> str:
+    """Write a bundle of one shard; the entries need not be sorted."""
+    Path(f"{prefix}.index").write_bytes(table(sorted([(b"", header), *entries])))
+    Path(f"{prefix}.data-00000-of-00001").write_bytes(data)
+    return prefix
+
+
+def strings(values: Sequence[bytes], order: Literal["little", "big"] = "little") -> tuple[bytes, int]:
+    """The bytes of a string tensor, and its masked checksum."""
+    lengths = b"".join(varint(len(value)) for value in values)
+    crc = 0
+    for value in values:
+        crc = crc32c(len(value).to_bytes(4, order), crc)
+    check = mask(crc).to_bytes(4, order)
+    return lengths + check + b"".join(values), mask(crc32c(b"".join(values), crc32c(check, crc)))

@@ -17,7 +17,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from kmodel_tools.architecture.store_layout import LAYERS
-from kmodel_tools.storage.hdf5 import open_hdf5
+from kmodel_tools.errors import CorruptFileError
+from kmodel_tools.storage.hdf5 import Hdf5File, open_hdf5
 from kmodel_tools.tensor import ByteRange, Tensor
 from kmodel_tools.tree import Weight
 
@@ -54,12 +55,13 @@ class Store:
     strays: list[Weight] = field(default_factory=list)
     files: int = 0
 
-    def add(self, container: ByteRange, key_prefix: str = "") -> list[tuple[str, Tensor]]:
+    def add(self, container: ByteRange, key_prefix: str = "", salvage: bool = False) -> list[tuple[str, Tensor]]:
         """Add the content of one HDF5 file.
 
         Args:
             container: Where the file lies.
             key_prefix: What goes before a dataset's path to make its key.
+            salvage: Whether to describe what libhdf5 cannot read as damaged, instead of raising.
 
         Returns:
             The file's inventory: every array with its key.
@@ -68,7 +70,7 @@ class Store:
             CorruptFileError: libhdf5 cannot read it.
             UnsupportedFeatureError: It links or stores outside of itself.
         """
-        with open_hdf5(container) as file:
+        with open_hdf5(container, salvage) as file:
             listing = file.listing()
             for path, address in listing.groups.items():
                 owner, _, last = _slashed(path).rpartition("/")
@@ -76,7 +78,7 @@ class Store:
                 group.written = max(group.written, (self.files, address))
                 if last == VARS:
                     group.is_object = True
-                    name = file.attribute(path, "name")
+                    name = _name_of(file, path)
                     group.name = name if isinstance(name, str) and name else group.name
         self.files += 1
         for path, group in self.groups.items():
@@ -106,6 +108,15 @@ class Store:
             found.children.append(below.rpartition("/")[2])
             found = self.groups[below] = StoredGroup()
         return found
+
+
+def _name_of(file: Hdf5File, path: str) -> object:
+    try:
+        return file.attribute(path, "name")
+    except CorruptFileError:
+        if not file.salvage:
+            raise
+        return None
 
 
 def _slashed(path: str) -> str:
