@@ -13,7 +13,7 @@ import pytest
 import kmodel_tools as kmt
 from kmodel_tools.tensor import Tensor
 from tests.conftest import CORPUS
-from tests.trees import keys_in_tree
+from tests.trees import keys_in_tree, keys_of_the_file
 
 pytestmark = [pytest.mark.corpus, pytest.mark.skipif(not CORPUS.is_dir(), reason="../shared/corpus is not here")]
 
@@ -62,7 +62,7 @@ def test_every_array_is_as_in_the_truth(entry: dict[str, Any]) -> None:
 @pytest.mark.parametrize("entry", _entries(*READ))
 def test_every_array_is_in_the_tree_once(entry: dict[str, Any]) -> None:
     model = kmt.read(_path(entry))
-    assert sorted(keys_in_tree(model)) == sorted(key for key, _ in model.tensors() if key != GRAPH)
+    assert sorted(keys_in_tree(model)) == keys_of_the_file(model)
     paths = [path for path, _ in model.weights()]
     assert len(set(paths)) == len(paths)
 

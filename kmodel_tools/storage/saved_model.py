@@ -102,13 +102,15 @@ class MetaGraph:
 
     def variables(self, collection: str) -> tuple[str, ...]:
         """The names of the variables in a collection of TensorFlow 1, without ":0", in its order; what is damaged is left out."""
-        found: dict[str, None] = {}
-        for value in self.collections.get(collection, ()):
-            try:
-                found |= {protobuf.text(part).removesuffix(":0"): None for number, _, part in protobuf.fields(value) if number == 1}
-            except WireError:
-                continue
-        return tuple(found)
+        return tuple(dict.fromkeys(name for value in self.collections.get(collection, ()) for name in _variable_name(value)))
+
+
+def _variable_name(data: bytes) -> list[str]:
+    """The name in a VariableDef, or nothing where it is damaged."""
+    try:
+        return [protobuf.text(value).removesuffix(":0") for number, _, value in protobuf.fields(data) if number == 1][:1]
+    except WireError:
+        return []
 
 
 def read_meta_graphs(file: MessageFile) -> list[MetaGraph]:

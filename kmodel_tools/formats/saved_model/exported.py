@@ -60,30 +60,32 @@ def read_exported(graph: Sequence[Node], tensors: Mapping[str, Tensor], scope: s
         if scope is not None and name.startswith(f"{scope}/") and name.count("/") > 1:
             name = name[len(scope) + 1 :]
         weights.append((name, Weight(name.rpartition("/")[2], tensors[key], key, child in trained)))
-    first = {node.full_name: tensors[node.key] for node in (graph[child] for child in listed) if node.key is not None}
-    copies = _copies(graph, root.get(AGAIN), tensors, first)
+    copies = _copies(graph, root.get(AGAIN), tensors, [graph[child] for child in listed])
     used = {weight.key for _, weight in weights} | {extra.key for extra in extras} | copies | {KEY}
     extras += [Weight(key, tensor, key) for key, tensor in tensors.items() if key not in used]
     layers, own = _layers(weights)
     notes = [Note("inferred", "an export holds a list of variables: layers and roles are taken from their names")]
+    repeated = len(weights) - len({name for name, _ in weights})
+    if repeated:
+        notes.append(Note("odd", f"{repeated} variables have the name of another one: which layers they belong to is not in the file"))
     if copies:
         notes.append(Note("odd", f"{len(copies)} arrays are stored a second time under {AGAIN}, with the same checksums"))
     return Model(name=scope or "", layers=layers, own_weights=own, extras=tuple(extras), notes=tuple(notes))
 
 
-def _copies(graph: Sequence[Node], again: int | None, tensors: Mapping[str, Tensor], first: Mapping[str, Tensor]) -> set[str]:
+def _copies(graph: Sequence[Node], again: int | None, tensors: Mapping[str, Tensor], listed: Sequence[Node]) -> set[str]:
     """Keys of arrays that repeat a variable of the same name: same type, shape and checksum."""
+    keys = {node.key for node in listed}
+    known = {_identity(node.full_name, tensors[node.key]) for node in listed if node.key is not None} - {None}
     found: set[str] = set()
-    known = {tensor_identity(name, tensor) for name, tensor in first.items()} - {None}
     for _, child in graph[again].children if again is not None else ():
-        key, name = graph[child].key, graph[child].full_name
-        if key in tensors and key is not None and not any(tensors[key] is tensor for tensor in first.values()):
-            if tensor_identity(name, tensors[key]) in known:
-                found.add(key)
+        key = graph[child].key
+        if key is not None and key in tensors and key not in keys and _identity(graph[child].full_name, tensors[key]) in known:
+            found.add(key)
     return found
 
 
-def tensor_identity(name: str, tensor: Tensor) -> tuple[object, ...] | None:
+def _identity(name: str, tensor: Tensor) -> tuple[object, ...] | None:
     """What two copies of one variable have in common, or None where the file has no checksum of it."""
     source = tensor.source
     return (name, tensor.dtype, tensor.shape, source.checksum) if isinstance(source, Checked) else None
@@ -112,8 +114,10 @@ def _layers(weights: Sequence[tuple[str, Weight]]) -> tuple[tuple[Layer, ...], t
 def model_scope(operations: Iterable[Operation]) -> str | None:
     """The model's name: the scope that all operations lie in which read a variable for a layer, without the graph's number.
 
-    A layer's operations are called MODEL_1/LAYER_1/…/ReadVariableOp; those that save and restore have no layer.
+    A layer's operations are called MODEL_1/LAYER_1/…/ReadVariableOp, in functions; those that save and restore have no layer.
     """
-    found = {node.name.partition("/")[0] for node in operations if node.op == "ReadVariableOp" and node.name.count("/") >= 2}
+    found = {
+        node.name.partition("/")[0] for node in operations if node.function and node.op == "ReadVariableOp" and node.name.count("/") >= 2
+    }
     names = {_NUMBER.sub("", name, count=1) for name in found}
     return names.pop() if len(names) == 1 else None

@@ -11,7 +11,7 @@ from kmodel_tools.format import Container, Probe
 from kmodel_tools.storage.graph_def import count_operations
 from kmodel_tools.storage.messages import MessageFile, Span
 from kmodel_tools.storage.protobuf import WireError
-from kmodel_tools.storage.saved_model import SERVE, MetadataNode, MetaGraph, SignatureDef, read_metadata, read_meta_graphs
+from kmodel_tools.storage.saved_model import SERVE, MetadataNode, MetaGraph, SignatureDef, read_meta_graphs, read_metadata
 from kmodel_tools.storage.text_proto import to_wire
 from kmodel_tools.tensor import ByteRange
 from kmodel_tools.tree import Argument, Asset, Graph, Note, Operations, Signature

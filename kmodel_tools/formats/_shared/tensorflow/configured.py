@@ -63,15 +63,16 @@ def described_by(graph: Sequence[Node], spec: LayerSpec) -> dict[int, Described]
     while stack:
         number, item = stack.pop()
         if item.is_model:
-            for child, inner in _numbered(graph[number], item):
-                found[child] = Described(inner.name, inner.class_name)
-                stack.append((child, inner))
+            for below, inner in _numbered(graph[number], item):
+                found[below] = Described(inner.name, inner.class_name)
+                stack.append((below, inner))
             continue
         held: Mapping[str, int] = {name.lstrip("_"): child for name, child in graph[number].children}
         for inner in item.children:
-            if inner.attr in held:
-                found[held[inner.attr]] = Described(inner.name, inner.class_name)
-                stack.append((held[inner.attr], inner))
+            child = held.get(inner.attr or "")
+            if child is not None:
+                found[child] = Described(inner.name, inner.class_name)
+                stack.append((child, inner))
     return found
 
 
