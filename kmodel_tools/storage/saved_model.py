@@ -9,7 +9,7 @@ Fields (TensorFlow `core/protobuf/saved_model.proto`, `meta_graph.proto`, `saved
     SignatureDef       1 input {1 key, 2 TensorInfo} …   2 output …   3 method name
     TensorInfo         1 name   2 dtype   3 shape {2 dim {1 size} …, 3 unknown rank}
     CollectionDef      1 node list {1 value …}   2 bytes list {1 value …}   5 any list
-    VariableDef        1 variable name ("dense/kernel:0")      in the collections of TensorFlow 1
+    VariableDef        1 variable name ("dense/kernel:0")   4 slice {1 name of the whole}      in TensorFlow 1's collections
     SavedObjectGraph   1 object …                              absent from TensorFlow 1's
     SavedObject        1 child {1 node id, 2 local name} …   4 user object   7 variable   5 6 8 9 10 12 others
     user object        1 identifier ("_tf_keras_layer")   3 metadata (JSON, before Keras 2.5)
@@ -106,11 +106,17 @@ class MetaGraph:
 
 
 def _variable_name(data: bytes) -> list[str]:
-    """The name in a VariableDef, or nothing where it is damaged."""
+    """The name in a VariableDef, of a partition that of the whole variable; nothing where it is damaged."""
+    name = whole = ""
     try:
-        return [protobuf.text(value).removesuffix(":0") for number, _, value in protobuf.fields(data) if number == 1][:1]
+        for number, _, value in protobuf.fields(data):
+            if number == 1:
+                name = protobuf.text(value).removesuffix(":0")
+            elif number == 4:
+                whole = next((protobuf.text(part) for inner, _, part in protobuf.fields(protobuf.view(value)) if inner == 1), "")
     except WireError:
         return []
+    return [whole or name]
 
 
 def read_meta_graphs(file: MessageFile) -> list[MetaGraph]:

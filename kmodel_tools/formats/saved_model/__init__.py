@@ -216,8 +216,8 @@ def _configured(parts: Parts, document: Mapping[str, Any], graph: tuple[Node, ..
     metadata = {key: str(document[key]) for key in ("keras_version", "backend") if key in document}
     architecture = {key: document[key] for key in ("class_name", "config") if key in document}
     spec, notes = _spec(architecture, version if isinstance(version, str) else None)
-    described = described_by(graph, spec.root) if spec is not None else {}
-    model = read_objects(graph, tensors, described)
+    described, trainable = described_by(graph, spec.root) if spec is not None else ({}, {})
+    model = read_objects(graph, tensors, described, trainable)
     layers = in_configured_order(model.layers, spec.root) if spec is not None else model.layers
     return replace(
         model,

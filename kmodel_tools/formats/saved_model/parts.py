@@ -92,6 +92,8 @@ def open_parts(probe: Probe) -> Parts:
     stored = ByteRange.of_file(file)
     parts.is_text = _is_text(stored)
     try:
+        if stored.length < 3:
+            raise WireError(f"it holds {stored.length} bytes")
         parts.messages = open_messages(stored, parts.is_text)
         graphs = read_meta_graphs(parts.messages)
         parts.meta = _chosen(graphs, parts.notes)

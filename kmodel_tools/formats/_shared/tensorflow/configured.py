@@ -52,15 +52,19 @@ class _Order:
         return known
 
 
-def described_by(graph: Sequence[Node], spec: LayerSpec) -> dict[int, Described]:
-    """Names and classes of the nodes that a configuration describes, by the numbers of layers: `layer-2` is its third.
+def described_by(graph: Sequence[Node], spec: LayerSpec) -> tuple[dict[int, Described], dict[int, bool]]:
+    """What a configuration says of the nodes, by the numbers of layers: `layer-2` is its third.
 
     A Sequential of TensorFlow 1.15 counts its InputLayer, one of 2.2 and later does not; where the numbers fit neither the
     layers of the configuration nor those of them that are no inputs, nothing is concluded.
+
+    Returns:
+        Names and classes of the nodes that are layers, and whether the variables at others are trained.
     """
     found: dict[int, Described] = {0: Described(spec.name, spec.class_name)}
+    trained: dict[int, bool] = {}
     stack: list[tuple[int, LayerSpec]] = [(0, spec)]
-    while stack:
+    while stack:  # ends with the configuration, which has no cycles
         number, item = stack.pop()
         if item.is_model:
             for below, inner in _numbered(graph[number], item):
@@ -68,12 +72,15 @@ def described_by(graph: Sequence[Node], spec: LayerSpec) -> dict[int, Described]
                 stack.append((below, inner))
             continue
         held: Mapping[str, int] = {name.lstrip("_"): child for name, child in graph[number].children}
+        for variable in item.variables or ():
+            if variable.role in held:
+                trained[held[variable.role]] = variable.trained and item.trainable
         for inner in item.children:
             child = held.get(inner.attr or "")
             if child is not None:
                 found[child] = Described(inner.name, inner.class_name)
                 stack.append((child, inner))
-    return found
+    return found, trained
 
 
 def _numbered(node: Node, spec: LayerSpec) -> list[tuple[int, LayerSpec]]:

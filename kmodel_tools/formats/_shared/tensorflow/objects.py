@@ -33,6 +33,8 @@ ATTRIBUTE = "/.ATTRIBUTES/VARIABLE_VALUE"
 _KERAS_2_LAYER = re.compile(r"layer(_with_weights)?-([0-9]{1,9})$")
 _OPERATIONS = "_operations"
 _FUNCTIONAL = "_functional"
+_LAYERS = "_layers"
+"""A list in which TensorFlow 1.15 to 2.2 repeats the sub-layers that are attributes, too."""
 _OTHER_NAMES = {"adapt_mean": "mean", "adapt_variance": "variance"}
 """Attributes of Keras 3's Normalization that are called otherwise than their variables."""
 _RANDOM_STATE = frozenset({"_random_generator", "seed_generator", "_seed_generator", "_generator"})
@@ -232,7 +234,13 @@ class _GraphReader:
         for component, child in listed:
             if child in self.holding and self.graph[child].key is None:
                 yield None, component, child
-        seen = {child for _, child in listed}
+        named = {child for name, child in self.edges[number] if name != _LAYERS}
+        repeats = {
+            child
+            for name, child in self.edges[number]
+            if name == _LAYERS and {inner for _, inner in self.edges[child] if inner in self.holding} <= named
+        }
+        seen = {child for _, child in listed} | repeats
         for name, child in self.edges[number]:
             if child in seen or (listed and name in (_OPERATIONS, _FUNCTIONAL)):
                 continue
