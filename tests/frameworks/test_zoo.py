@@ -153,6 +153,8 @@ WRITTEN: dict[str, tuple[tuple[str, str, dict[str, Any]], ...]] = {
     "tf_keras": (
         ("h5", "h.h5", {}),
         ("h5", "h-weights-only.h5", {"weights_only": True}),
+        ("SavedModel", "s.h5", {}),
+        ("SavedModel", "s-weights-only.h5", {"weights_only": True}),
         ("archive", "a-weights-only.h5", {"weights_only": True}),
         ("h5 weights", "w-weights-only.h5", {}),
         ("checkpoint", "c-weights-only.h5", {"like": "h5", "weights_only": True}),
