@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from kmodel_tools.errors import UnknownFormatError as UnknownFormatError
     from kmodel_tools.errors import UnsupportedFeatureError as UnsupportedFeatureError
     from kmodel_tools.format import Format as Format
-    from kmodel_tools.inspector import Summary as Summary
+    from kmodel_tools.inspector.summary import Summary as Summary
     from kmodel_tools.tensor import ByteRange as ByteRange
     from kmodel_tools.tensor import DType as DType
     from kmodel_tools.tensor import Tensor as Tensor
@@ -66,7 +66,7 @@ _HOMES = {
         "UnsupportedFeatureError",
     ),
     "kmodel_tools.format": ("Format",),
-    "kmodel_tools.inspector": ("Summary",),
+    "kmodel_tools.inspector.summary": ("Summary",),
     "kmodel_tools.tensor": ("ByteRange", "DType", "Tensor"),
     "kmodel_tools.tree": ("Layer", "Model", "Optimizer", "Slot", "Weight"),
     "kmodel_tools.verifier": ("Damage", "Verification"),

@@ -11,7 +11,7 @@ from kmodel_tools.digester import Digest
 from kmodel_tools.errors import KmtError
 from kmodel_tools.format import Container, Format, Probe
 from kmodel_tools.formats import all_formats, detect_format, load_format, read_model
-from kmodel_tools.inspector import Summary
+from kmodel_tools.inspector.summary import Summary
 from kmodel_tools.tensor import DType
 from kmodel_tools.tree import Model
 

@@ -224,15 +224,21 @@ class Probe:
             raise KmtError(f"cannot be listed: {error.strerror}", path=self.path) from error
 
 
-def parse_json(data: bytes | str, path: str, where: str | None = None) -> Any:
+def parse_json(data: bytes | str, path: str, where: str | None = None, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
     """Parse a JSON text (Python's `NaN` and `Infinity` included).
+
+    Args:
+        data: The text.
+        path: The file that it stands in, for errors.
+        where: Its place there.
+        object_hook: What an object becomes, innermost first; None leaves it.
 
     Raises:
         CorruptFileError: It is not JSON, not UTF-8, or nested deeper than the parser can follow.
     """
     try:
         text = data if isinstance(data, str) else data.decode("utf-8-sig")
-        return json.loads(text)
+        return json.loads(text, object_hook=object_hook)
     except (ValueError, RecursionError) as error:
         raise CorruptFileError(f"is not a JSON document: {error}", path=path, where=where) from error
 

@@ -14,11 +14,11 @@ import difflib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from kmodel_tools.damaged import damage_of
 from kmodel_tools.errors import FormatError, KmtError
-from kmodel_tools.tensor import ByteRange, Tensor
+from kmodel_tools.tensor import ByteRange, Shape, Tensor
 
 Path = tuple[str, ...]
 Node = TypeVar("Node")
@@ -136,6 +136,56 @@ class Asset:
 
 
 @dataclass(frozen=True, slots=True)
+class Argument:
+    """An input or output of a signature: name, element type, shape with -1 for any size (None: of any rank)."""
+
+    name: str
+    dtype: str
+    shape: Shape | None
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A function that a file offers to callers: its name, what it is for, what it takes and gives."""
+
+    name: str
+    method: str
+    inputs: tuple[Argument, ...]
+    outputs: tuple[Argument, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """What a graph consists of: how often each operation occurs in it and in its functions, and the number of functions."""
+
+    counts: Mapping[str, int]
+    functions: int
+
+
+class GraphSource(Protocol):
+    """Where a graph is."""
+
+    def operations(self) -> Operations:
+        """Count the operations of the graph; reads all of it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Graph:
+    """A computation that a file holds beside its weights: described, never run.
+
+    Attributes:
+        signatures: What it offers to callers.
+        tags: What it is for ("serve").
+        source: Where it is; read when somebody asks for its operations.
+    """
+
+    signatures: tuple[Signature, ...]
+    tags: tuple[str, ...]
+    source: GraphSource
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """Something about a file that a careful reader should know.
 
@@ -163,6 +213,7 @@ class Model:
         assets: Files that belong to layers.
         extras: Arrays that fit nowhere else; kept and counted.
         metadata: Who wrote the file: `keras_version`, `backend`, `dialect` and the like.
+        graph: The TensorFlow graph beside the weights, or None.
         notes: What was inferred, is odd, or could not be read.
         inventory: `(key, tensor)` for every array of the file, or None for a model that is no file's image.
     """
@@ -177,6 +228,7 @@ class Model:
     assets: tuple[Asset, ...] = ()
     extras: tuple[Weight, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
+    graph: Graph | None = None
     notes: tuple[Note, ...] = ()
     inventory: tuple[tuple[str, Tensor], ...] | None = None
 

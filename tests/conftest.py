@@ -23,5 +23,7 @@ def sample_files() -> list[Path]:
         *(path for path in (SAMPLES / "keras_archive").iterdir() if path.suffix == ".keras" or path.is_dir()),
         *(path.with_suffix("") for path in (SAMPLES / "tf_checkpoint").glob("*.index")),
         *(SAMPLES / "tf_checkpoint").glob("*.ckpt"),
+        *(path for path in (SAMPLES / "saved_model").iterdir() if path.is_dir()),
+        *(path for path in (SAMPLES / "graph_def").iterdir() if path.suffix in (".pb", ".pbtxt")),
     ]
     return sorted(found)

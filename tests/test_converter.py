@@ -31,6 +31,7 @@ REFUSALS = (
     "the architecture is of Keras",
     "cannot hold: the optimizer's state",
     "vocabulary.txt",
+    "words.txt",
     "arrays that belong to no layer",
     "a legacy file goes by the order of weights",
     "the architecture in a Keras 2 archive",

@@ -13,12 +13,11 @@ import pytest
 import kmodel_tools as kmt
 from kmodel_tools.tensor import Tensor
 from tests.conftest import CORPUS
-from tests.trees import keys_in_tree
+from tests.trees import keys_in_tree, keys_of_the_file
 
 pytestmark = [pytest.mark.corpus, pytest.mark.skipif(not CORPUS.is_dir(), reason="../shared/corpus is not here")]
 
-READ = ("hdf5", ".keras archive", "TF checkpoint")
-GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+READ = ("hdf5", ".keras archive", "TF checkpoint", "SavedModel")
 
 
 @cache
@@ -34,8 +33,10 @@ def _entries(*kinds: str) -> list[Any]:
 
 
 def _path(entry: dict[str, Any]) -> Path:
-    """The file, or for a checkpoint the index, that a user would name."""
+    """The file, for a checkpoint the index, or for a SavedModel the directory, that a user would name."""
     files: list[Path] = [CORPUS / item["local"] for item in entry["paths"]]
+    if entry["format"].startswith("SavedModel"):
+        return next(file.parent for file in files if file.name.startswith("saved_model.pb"))
     models = [file for file in files if file.suffix not in (".json", ".meta") and ".data-" not in file.name and file.name != "checkpoint"]
     return next((file for file in models if file.suffix == ".index"), (models or files)[0])
 
@@ -62,7 +63,7 @@ def test_every_array_is_as_in_the_truth(entry: dict[str, Any]) -> None:
 @pytest.mark.parametrize("entry", _entries(*READ))
 def test_every_array_is_in_the_tree_once(entry: dict[str, Any]) -> None:
     model = kmt.read(_path(entry))
-    assert sorted(keys_in_tree(model)) == sorted(key for key, _ in model.tensors() if key != GRAPH)
+    assert sorted(keys_in_tree(model)) == keys_of_the_file(model)
     paths = [path for path, _ in model.weights()]
     assert len(set(paths)) == len(paths)
 

@@ -103,8 +103,13 @@ def test_what_is_no_model_is_called_by_its_name(tmp_path: Path, data: bytes) -> 
 def test_directories_that_are_no_models(tmp_path: Path) -> None:
     with pytest.raises(UnknownFormatError, match="empty directory"):
         kmt.read(tmp_path)
-    write(tmp_path / "saved_model.pb", b"")
-    with pytest.raises(UnknownFormatError, match=r"is a SavedModel.*variables/variables"):
+    write(tmp_path / "fingerprint.pb", b"")
+    with pytest.raises(UnknownFormatError, match=r"is a SavedModel without its saved_model\.pb; .*variables/variables"):
+        kmt.read(tmp_path)
+    path = write(tmp_path / "saved_model.pb", b"nothing of the kind")
+    with pytest.raises(UnknownFormatError, match=r"is damaged: it does not start as a SavedModel does; name its directory"):
+        kmt.read(path)
+    with pytest.raises(CorruptFileError, match="the graph is damaged"):
         kmt.read(tmp_path)
 
 

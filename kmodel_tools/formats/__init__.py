@@ -31,6 +31,8 @@ FORMAT_MODULES: tuple[tuple[str, str, frozenset[Container]], ...] = (
             }
         ),
     ),
+    ("saved-model", "saved_model", frozenset({Container.DIRECTORY, Container.OTHER})),
+    ("graph-def", "graph_def", frozenset({Container.OTHER})),
 )
 """Name, module and kinds of path of every format; a module is imported when a path of one of its kinds comes along."""
 

@@ -7,7 +7,7 @@ import html
 import io
 from collections.abc import Iterator
 
-from kmodel_tools.inspector import Summary, WeightRow
+from kmodel_tools.inspector.summary import Summary, WeightRow
 from kmodel_tools.render.words import byte_size, compiled_text, counted, number, printable, shape_text, trainable_text
 
 COLUMNS = ("weight", "class", "shape", "dtype", "parameters", "trainable")

@@ -7,7 +7,8 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from kmodel_tools.inspector import LayerRow, Summary, WeightRow
+from kmodel_tools.inspector.summary import LayerRow, Summary, WeightRow
+from kmodel_tools.render.graph import graph_facts
 from kmodel_tools.render.words import WIDTH, byte_size, compiled_text, counted, number, plain_class, printable, settings_text, shape_text
 
 LABEL = 12
@@ -35,7 +36,7 @@ def summary_text(summary: Summary, title: str, path: str, width: int = WIDTH, ev
         width: Columns to fill.
         everything: Show every row, however many there are.
     """
-    blocks = ["\n".join(_heading(summary, title, path, width)), "\n".join(_tree(summary, width, everything))]
+    blocks = ["\n".join(_heading(summary, title, path, width, everything)), "\n".join(_tree(summary, width, everything))]
     if any(row.stats for row in _weights(summary)):
         blocks.append("\n".join(_statistics(summary)))
     blocks.append("\n".join(_notes(summary, width, everything)))
@@ -74,11 +75,13 @@ def _weights(summary: Summary) -> Iterator[WeightRow]:
 # What it is.
 
 
-def _heading(summary: Summary, title: str, path: str, width: int) -> Iterator[str]:
+def _heading(summary: Summary, title: str, path: str, width: int, everything: bool) -> Iterator[str]:
     yield printable(path)
     dialect = summary.metadata.get("dialect")
     yield from _labelled("format", title + (f", {dialect}" if dialect else ""), width)
     yield from _all_labelled(_facts(summary), width)
+    if summary.graph is not None:
+        yield from _all_labelled(graph_facts(summary.graph, everything), width)
 
 
 def _facts(summary: Summary) -> Iterator[tuple[str, str]]:
@@ -108,6 +111,8 @@ def _producer(summary: Summary) -> str:
     parts = [f"Keras {known['keras_version']}"] if "keras_version" in known else [known["producer"]] if "producer" in known else []
     if "backend" in known:
         parts.append(f"{known['backend']} backend")
+    if "tensorflow_version" in known:
+        parts.append(f"TensorFlow {known['tensorflow_version']}")
     if "date_saved" in known:
         parts.append(f"on {known['date_saved'].replace('@', ' ')}")
     return ", ".join(parts)

@@ -69,11 +69,12 @@ def saved(model: Any, name: str, folder: str, whole_h5: bool = True) -> dict[str
         largest = max(variable.numpy().nbytes for variable in (*model.variables, *model.optimizer.variables))
         model.save_weights(path("s.weights.json", "sharded weights", exceptions.WEIGHTS), max_shard_size=(largest + 2048) / 1024**3)
         model.save(path("folder", "directory", exceptions.ARCHIVE), zipped=False)
+        model.export(path("exported", "export", exceptions.EXPORT), verbose=False)
         checkpoint = exceptions.CHECKPOINT_3
     else:
         model.save_weights(path("w.h5", "h5 weights", exceptions.H5_WEIGHTS))
         model.save_weights(path("bare", "saved weights", exceptions.CHECKPOINT_2))
-        model.save(os.path.join(folder, "saved"), save_format="tf")
+        model.save(path("saved", "SavedModel", exceptions.SAVED_MODEL), save_format="tf")
         path("saved/variables/variables.index", "variables of a SavedModel", exceptions.CHECKPOINT_2)
         checkpoint = exceptions.CHECKPOINT_2
     tf.train.Checkpoint(model=model).save(os.path.join(folder, "ck"))

@@ -15,7 +15,7 @@ from tests import exceptions
 from tests.frameworks import judge, making, reloading, restoring
 from tests.frameworks.zoo import Case
 from tests.test_converter import REFUSALS
-from tests.trees import keys_in_tree
+from tests.trees import keys_in_tree, keys_of_the_file
 
 pytest.importorskip("tensorflow")
 pytest.importorskip("tf_keras")
@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),
 ]
 
-STATES_TRAINABILITY = {"archive", "directory", "h5"}
+STATES_TRAINABILITY = {"archive", "directory", "h5", "SavedModel", "export"}
 
 
 Files = dict[str, tuple[str, str]]
@@ -82,7 +82,7 @@ def _same_values(label: str, expected: list[judge.Expected], found: list[judge.E
 def _same_slots(label: str, model: Any, tree: kmt.Model, nameless: bool) -> None:
     """The optimizer's state, wherever it is tied; a file that names classes must tie all of it."""
     if tree.optimizer is None:
-        assert label == "h5 weights", f"{label}: no optimizer"
+        assert label in ("h5 weights", "export"), f"{label}: no optimizer"
         return
     expected = judge.expected_slots(model)
     paths = {id(weight): path for path, weight in tree.weights()}
@@ -109,7 +109,7 @@ def _no_slot_of_another_weight(label: str, model: Any, tree: kmt.Model) -> None:
 def test_every_array_is_somewhere_in_the_tree(saved: Saved) -> None:
     for path, _ in saved.files.values():
         tree = kmt.read(path)
-        assert sorted(keys_in_tree(tree)) == sorted(key for key, _ in tree.tensors() if key != "_CHECKPOINTABLE_OBJECT_GRAPH"), path
+        assert sorted(keys_in_tree(tree)) == keys_of_the_file(tree), path
 
 
 def test_containers_of_one_model_have_one_digest(saved: Saved) -> None:
@@ -153,6 +153,8 @@ WRITTEN: dict[str, tuple[tuple[str, str, dict[str, Any]], ...]] = {
     "tf_keras": (
         ("h5", "h.h5", {}),
         ("h5", "h-weights-only.h5", {"weights_only": True}),
+        ("SavedModel", "s.h5", {}),
+        ("SavedModel", "s-weights-only.h5", {"weights_only": True}),
         ("archive", "a-weights-only.h5", {"weights_only": True}),
         ("h5 weights", "w-weights-only.h5", {}),
         ("checkpoint", "c-weights-only.h5", {"like": "h5", "weights_only": True}),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 from kmodel_tools.format import Container, Probe
 
 Verdict = tuple[str, str | None]
 
-SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")
 ORBAX_FILES = ("pytree.orbax-checkpoint", "orbax.checkpoint", "checkpoint_metadata", "_CHECKPOINT_METADATA")
 
 _HEADS: tuple[tuple[bytes, str, str | None], ...] = (
@@ -45,13 +45,12 @@ def look_alike(probe: Probe) -> Verdict:
 
 
 def _directory(probe: Probe) -> Verdict:
-    if any(name in probe.names for name in SAVED_MODEL_FILES):
-        inner = f"{probe.path.rstrip('/')}/variables/variables"
-        return "is a SavedModel, whose graph is not read yet", f"its variables are a checkpoint: {inner}"
     if any(name in probe.names for name in ORBAX_FILES) or any("orbax-checkpoint" in name for name in probe.names):
         return "is an Orbax checkpoint, which is not read", "load it with Keras 3.14 or later, and save it as .keras"
     if not probe.names:
         return "is an empty directory", None
+    if "fingerprint.pb" in probe.names or {"variables", "keras_metadata.pb"} <= probe.names:
+        return "is a SavedModel without its saved_model.pb", f"its variables can be read: {probe.path.rstrip('/')}/variables/variables"
     return "is a directory without config.json, checkpoint or *.index in it", "name the model's file"
 
 
@@ -84,6 +83,8 @@ def _file(probe: Probe) -> Verdict:
     for start, problem, cure in _HEADS:
         if probe.head.startswith(start) or head.startswith(start):
             return problem, cure
+    if os.path.basename(probe.path) in ("saved_model.pb", "saved_model.pbtxt"):
+        return "is damaged: it does not start as a SavedModel does", "name its directory, to see at least the variables"
     if probe.head[4:8] == b"TFL3":
         return "is a TensorFlow Lite model, which is not read", "convert from the model that it was made of"
     if probe.container is Container.CHECKPOINT_SHARD:

@@ -28,6 +28,8 @@ class GraphObject:
         name: Its name, once it is found.
         weights: Its own variables.
         children: Its sub-layers.
+        given: Its name, where the file states it.
+        class_name: Its class, where the file states it.
     """
 
     attr: str | None
@@ -35,6 +37,8 @@ class GraphObject:
     name: str = ""
     weights: list[Weight] = field(default_factory=list)
     children: list[GraphObject] = field(default_factory=list)
+    given: str | None = None
+    class_name: str | None = None
 
 
 def name_layers(top: GraphObject, full_names: Mapping[int, str], keras_3: bool) -> int:
@@ -54,8 +58,9 @@ def name_layers(top: GraphObject, full_names: Mapping[int, str], keras_3: bool) 
         witnesses[id(item)] = own[:WITNESSES]
     unnamed = 0
     for item in order:
-        names = {id(child): _layer_name(witnesses[id(child)], keras_3) for child in item.children}
+        names = {id(child): _layer_name(witnesses[id(child)], keras_3) for child in item.children if child.given is None}
         _strip_scope(names, item)
+        names |= {id(child): child.given for child in item.children if child.given is not None}
         counts = Counter(names[id(child)] for child in item.children if child.attr is None)
         for child in item.children:
             name = names[id(child)]
@@ -88,7 +93,7 @@ def _inside_out(top: GraphObject) -> list[GraphObject]:
 
 def _strip_scope(names: dict[int, str | None], parent: GraphObject) -> None:
     """Take off what all listed layers start with: a Sequential that was built when it was called put its own name there."""
-    listed = [id(child) for child in parent.children if child.attr is None]
+    listed = [id(child) for child in parent.children if child.attr is None and child.given is None]
     found = [name for number in listed if (name := names[number]) is not None]
     if found and len({name.partition("/")[0] for name in found}) == 1 and all("/" in name for name in found):
         for number in listed:

@@ -33,6 +33,8 @@ ATTRIBUTE = "/.ATTRIBUTES/VARIABLE_VALUE"
 _KERAS_2_LAYER = re.compile(r"layer(_with_weights)?-([0-9]{1,9})$")
 _OPERATIONS = "_operations"
 _FUNCTIONAL = "_functional"
+_LAYERS = "_layers"
+"""A list in which TensorFlow 1.15 to 2.2 repeats the sub-layers that are attributes, too."""
 _OTHER_NAMES = {"adapt_mean": "mean", "adapt_variance": "variance"}
 """Attributes of Keras 3's Normalization that are called otherwise than their variables."""
 _RANDOM_STATE = frozenset({"_random_generator", "seed_generator", "_seed_generator", "_generator"})
@@ -41,20 +43,37 @@ _SAVED_MODEL_LISTS = frozenset({"variables", "trainable_variables", "regularizat
 """What a SavedModel of Keras 2 adds to each layer beside `keras_api`: lists of what the layer and its sub-layers hold."""
 
 
-def read_objects(graph: Sequence[Node], tensors: Mapping[str, Tensor]) -> Model:
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What a file states of a node that is a layer: Keras's name of it, and its class."""
+
+    name: str | None
+    class_name: str | None
+
+
+def read_objects(
+    graph: Sequence[Node],
+    tensors: Mapping[str, Tensor],
+    described: Mapping[int, Described] | None = None,
+    trainable: Mapping[int, bool] | None = None,
+) -> Model:
     """Turn an object graph into a model.
 
     Args:
         graph: The nodes; node 0 is the root.
         tensors: Every tensor of the checkpoint by key.
+        described: What else the file states of nodes that are layers.
+        trainable: Whether the variable at a node is trained, where the file says so.
     """
-    return _GraphReader(graph, tensors).model()
+    return _GraphReader(graph, tensors, described or {}, trainable or {}).model()
 
 
 @dataclass(slots=True)
 class _GraphReader:
     graph: Sequence[Node]
     tensors: Mapping[str, Tensor]
+    described: Mapping[int, Described]
+    trainable: Mapping[int, bool]
     notes: list[Note] = field(default_factory=list)
     edges: list[tuple[tuple[str, int], ...]] = field(init=False)
     optimizers: dict[int, str] = field(init=False)
@@ -63,7 +82,7 @@ class _GraphReader:
     variables: dict[int, Weight] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.edges = [_structure(node) for node in self.graph]
+        self.edges = [structure(node) for node in self.graph]
         self.optimizers = optimizer_nodes(self.graph)
         self.holding = self._nodes_with_values()
         names = {name for node in self.graph for name, _ in node.children}
@@ -84,7 +103,10 @@ class _GraphReader:
         extras += [Weight(last_name(key), tensor, key) for key, tensor in self.tensors.items() if key not in used]
         if unnamed:
             self.notes.append(Note("inferred", f"layers without a name in the file go by their place in the graph ({unnamed})"))
-        self.notes.append(Note("inferred", "a checkpoint holds no classes, and its layers' names are taken from those of their variables"))
+        if not self.described:
+            self.notes.append(
+                Note("inferred", "a checkpoint holds no classes, and its layers' names are taken from those of their variables")
+            )
         return Model(
             layers=layers,
             own_weights=tuple(top.weights),
@@ -129,7 +151,7 @@ class _GraphReader:
                 if key in self.tensors:
                     extras.append(Weight(SAVE_COUNTER, self.tensors[key], key))
                 self.holding.discard(child)
-            elif name == "model" and key is None:
+            elif name == "model" and key is None and 0 not in self.described:
                 model = child
             elif child in self.holding:
                 others.append(child)
@@ -167,14 +189,21 @@ class _GraphReader:
                 continue
             known = made.get(child)
             if known is None:
-                made[child] = GraphObject(attr, component)
+                made[child] = self._object(child, attr, component)
                 made[number].children.append(made[child])
                 enter(child)
             elif known.attr == attr:
                 made[number].children.append(known)
             else:
-                made[number].children.append(GraphObject(attr, component, known.name, known.weights, known.children))
+                again = GraphObject(attr, component, known.name, known.weights, known.children, known.given, known.class_name)
+                made[number].children.append(again)
         return top
+
+    def _object(self, number: int, attr: str | None, component: str) -> GraphObject:
+        stated = self.described.get(number)
+        if stated is None:
+            return GraphObject(attr, component)
+        return GraphObject(attr, component, given=stated.name, class_name=stated.class_name)
 
     def _own_variables(self, item: GraphObject, number: int) -> None:
         names: dict[int, list[str]] = {}
@@ -187,7 +216,7 @@ class _GraphReader:
         for child, role in roles.items():
             if child not in self.variables:
                 key = self.graph[child].key or ""
-                trainable = False if never_trained(role, roles.values()) else None
+                trainable = self.trainable.get(child, False if never_trained(role, roles.values()) else None)
                 self.variables[child] = Weight(role, self.tensors[key], key, trainable)
             item.weights.append(self.variables[child])
 
@@ -205,7 +234,13 @@ class _GraphReader:
         for component, child in listed:
             if child in self.holding and self.graph[child].key is None:
                 yield None, component, child
-        seen = {child for _, child in listed}
+        named = {child for name, child in self.edges[number] if name != _LAYERS}
+        repeats = {
+            child
+            for name, child in self.edges[number]
+            if name == _LAYERS and {inner for _, inner in self.edges[child] if inner in self.holding} <= named
+        }
+        seen = {child for _, child in listed} | repeats
         for name, child in self.edges[number]:
             if child in seen or (listed and name in (_OPERATIONS, _FUNCTIONAL)):
                 continue
@@ -239,7 +274,7 @@ class _GraphReader:
         return [(component, child) for child, (_, component) in sorted(found.items(), key=lambda item: item[1][0])]
 
 
-def _structure(node: Node) -> tuple[tuple[str, int], ...]:
+def structure(node: Node) -> tuple[tuple[str, int], ...]:
     """The edges that lead to what a node is made of."""
     left_out = _NOT_STRUCTURE
     if any(name == "keras_api" for name, _ in node.children):
@@ -267,4 +302,4 @@ def _keys(optimizer: Optimizer | None) -> set[str]:
 
 
 def _layer(item: GraphObject, layers: tuple[Layer, ...]) -> Layer:
-    return Layer(item.name or item.component, item.attr, None, tuple(item.weights), layers)
+    return Layer(item.name or item.component, item.attr, item.class_name, tuple(item.weights), layers)

@@ -128,7 +128,7 @@ class OptimizerReader:
             key = self.graph[slot.node].key
             if key is None or key not in self.tensors:
                 continue
-            class_name = self.graph[slot.node].full_name.partition("/")[0] or class_name
+            class_name = _class_in(self.graph[slot.node].full_name) or class_name
             weight = self.variables.get(slot.original)
             if weight is None:
                 extras.append(Weight(slot.name, self.tensors[key], key))
@@ -171,3 +171,8 @@ class OptimizerReader:
             for name in {self.graph[number].full_name, self.graph[number].full_name.replace("/", "_")}:
                 names[name] = None if name in names else weight
         return names
+
+
+def _class_in(full_name: str) -> str:
+    """The optimizer's class in a slot's name: `Adam/dense/kernel/m`, in TensorFlow 1 `training/Adam/dense/kernel/m`."""
+    return full_name.removeprefix("training/").partition("/")[0]

@@ -40,8 +40,14 @@ class _Scope:
     scopes: dict[str, _Scope] = field(default_factory=dict)
 
 
-def read_variables(tensors: Mapping[str, Tensor]) -> Model:
-    """Arrange variables by their scopes, and tie the slots of optimizers to them."""
+def read_variables(tensors: Mapping[str, Tensor], trainable: Mapping[str, bool] | None = None) -> Model:
+    """Arrange variables by their scopes, and tie the slots of optimizers to them.
+
+    Args:
+        tensors: Every tensor by its variable's name.
+        trainable: Whether a variable is trained, where the file says so.
+    """
+    trained = trainable or {}
     owners = {name: owner for name in tensors if (owner := _owner(name, tensors)) is not None}
     weights: dict[str, Weight] = {}
     counters: list[Weight] = []
@@ -55,7 +61,7 @@ def read_variables(tensors: Mapping[str, Tensor]) -> Model:
             scope = root
             for part in scopes:
                 scope = scope.scopes.setdefault(part, _Scope())
-            weights[name] = Weight(role, tensor, name)
+            weights[name] = Weight(role, tensor, name, trained.get(name))
             scope.weights.append(weights[name])
     slots = [
         Slot(SLOTS[name.rpartition("/")[2]], weights[owner], tensors[name], name) for name, owner in owners.items() if owner in weights

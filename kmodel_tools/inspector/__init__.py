@@ -4,124 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from kmodel_tools.architecture.custom_objects import CustomObject, custom_objects
+from kmodel_tools.architecture.custom_objects import custom_objects
 from kmodel_tools.architecture.envelope import ConfigError
+from kmodel_tools.architecture.operations import noteworthy
 from kmodel_tools.architecture.spec import find_layer, model_spec
 from kmodel_tools.damaged import DAMAGE, damage_of
 from kmodel_tools.elements import arrays
-from kmodel_tools.errors import KmtError
-from kmodel_tools.tensor import DType, Shape, Tensor
-from kmodel_tools.tree import Layer, Model, Path, Weight, damage_text, join_path, split_path
+from kmodel_tools.errors import CorruptFileError, KmtError
+from kmodel_tools.inspector.summary import GraphRow, LayerRow, OptimizerRow, SignatureRow, Stats, Summary, Totals, WeightRow
+from kmodel_tools.tensor import DType, Tensor
+from kmodel_tools.tree import Graph, Layer, Model, Path, Weight, damage_text, join_path, split_path
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-
-
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """Numbers about an array's values; `min`, `max`, `mean` and `std` are over the finite ones, and None without any.
-
-    `zeros`, `nans` and `infinities` count elements.
-    """
-
-    min: float | None
-    max: float | None
-    mean: float | None
-    std: float | None
-    zeros: int
-    nans: int
-    infinities: int
-
-
-@dataclass(frozen=True, slots=True)
-class WeightRow:
-    """A weight: path, role, shape, dtype, number of elements, bytes, whether it is trained, its key in the file.
-
-    `damage` is why it cannot be read, as far as that is known: without `stats`, nothing was tried.
-    """
-
-    path: str
-    role: str
-    shape: Shape
-    dtype: str
-    parameters: int
-    nbytes: int
-    trainable: bool | None
-    key: str
-    stats: Stats | None = None
-    damage: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LayerRow:
-    """A layer: path, depth in the tree, name, class, its own weights, and what it and its sub-layers come to.
-
-    `aliases` are the other paths of a layer that is shared.
-    """
-
-    path: str
-    depth: int
-    name: str
-    attr: str | None
-    class_name: str | None
-    parameters: int
-    nbytes: int
-    trainable: bool | None
-    weights: tuple[WeightRow, ...]
-    aliases: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class OptimizerRow:
-    """An optimizer: class, its counters with their values, its slots by name with their number, and its size."""
-
-    class_name: str | None
-    counters: Mapping[str, float | int | str]
-    slots: Mapping[str, int]
-    parameters: int
-    nbytes: int
-    untied: int
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """What a model comes to: numbers of elements by trainability, bytes, counts, and dtypes with their numbers of elements."""
-
-    layers: int
-    weights: int
-    parameters: int
-    trainable: int
-    non_trainable: int
-    unknown: int
-    nbytes: int
-    dtypes: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """Everything that `kmt inspect` shows, as plain data."""
-
-    name: str
-    format: str
-    metadata: Mapping[str, str]
-    class_name: str | None
-    totals: Totals
-    layers: tuple[LayerRow, ...]
-    own_weights: tuple[WeightRow, ...]
-    optimizer: OptimizerRow | None
-    training_config: Mapping[str, Any] | None
-    assets: tuple[tuple[str, int], ...]
-    custom_objects: tuple[CustomObject, ...]
-    extras: tuple[WeightRow, ...]
-    notes: tuple[tuple[str, str], ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain dictionaries and lists, for JSON."""
-        return asdict(self)
 
 
 def inspect(model: Model, stats: bool = False, salvage: bool = False) -> Summary:
@@ -155,6 +54,7 @@ def inspect(model: Model, stats: bool = False, salvage: bool = False) -> Summary
         assets=tuple((asset.name, asset.data.length) for asset in model.assets),
         custom_objects=custom_objects(model.architecture, model.training_config),
         extras=extras,
+        graph=_graph_row(model.graph) if model.graph is not None else None,
         notes=(*found, *((note.kind, note.text) for note in model.notes)),
     )
 
@@ -312,6 +212,24 @@ def _counter(tensor: Tensor, salvage: bool) -> float | int | str:
         if not salvage and damage_of(tensor) is None:
             raise
         return "damaged"
+
+
+def _graph_row(graph: Graph) -> GraphRow:
+    signatures = tuple(
+        SignatureRow(
+            item.name,
+            item.method,
+            tuple((value.name, value.dtype, value.shape) for value in item.inputs),
+            tuple((value.name, value.dtype, value.shape) for value in item.outputs),
+        )
+        for item in graph.signatures
+    )
+    try:
+        found = graph.source.operations()
+    except CorruptFileError as error:
+        return GraphRow(signatures, graph.tags, {}, 0, {}, error.problem)
+    counts = dict(sorted(found.counts.items(), key=lambda item: (-item[1], item[0])))
+    return GraphRow(signatures, graph.tags, counts, found.functions, noteworthy(counts))
 
 
 def _scalar(tensor: Tensor) -> float | int | str:
