@@ -79,7 +79,7 @@ def test_frameworks_and_generations_of_optimizers_agree() -> None:
 
 def test_variables_by_name_have_their_slots_tied() -> None:
     model = kmt.read(FOLDER / "tensorflow-1-1")
-    assert paths(model) == ["conv1/biases", "conv1/weights", "embedding/table"]
+    assert paths(model) == ["conv1/kernel", "conv1/bias", "embedding/table"]
     assert model.optimizer is not None
     assert {(slot.name, slot.weight.key) for slot in model.optimizer.slots} == {
         (slot, key) for slot in ("momentum", "velocity") for key in ("conv1/biases", "conv1/weights", "embedding/table")
