@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kmodel_tools.converter import Conversion, Progress
 
 Readable = str | os.PathLike[str] | Model
+Names = str | os.PathLike[str] | Mapping[str, str | None]
 
 
 def read(path: str | os.PathLike[str], format: str | None = None) -> Model:
@@ -161,6 +162,8 @@ def convert(
     overwrite: bool = False,
     options: Mapping[str, str] | None = None,
     progress: Progress | None = None,
+    mapping: Names | None = None,
+    averages: bool = False,
 ) -> Conversion:
     """Write a model in another format, and say what was carried, concluded and lost.
 
@@ -178,6 +181,9 @@ def convert(
         overwrite: Whether a file that is there may be replaced.
         options: Options of the format, by name.
         progress: Called with the bytes of weights written and the bytes of all.
+        mapping: New paths of layers and weights by their old paths or keys, None for what is left out; or the path of a file
+            that holds such a map.
+        averages: Whether the moving averages of weights take their place.
 
     Raises:
         ConversionError: The format cannot hold the model; `losses` lists what.
@@ -197,8 +203,18 @@ def convert(
         lossy,
         overwrite,
         options or {},
+        _mapping(mapping),
+        averages,
     )
     return _convert(_model(source), destination, request, progress)
+
+
+def _mapping(mapping: Names | None) -> Mapping[str, str | None] | None:
+    if mapping is None or isinstance(mapping, Mapping):
+        return mapping
+    from kmodel_tools.map_file import read_map
+
+    return read_map(mapping)
 
 
 def _like(like: Readable) -> Model:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 @format_option
 @click.option("--to", metavar="FORMAT", help="The format to write, instead of going by the destination's suffix.")
 @click.option("--like", metavar="FILE", help="Take architecture and layout from FILE (a model, or an architecture in JSON).")
+@click.option("--map", "map_file", metavar="FILE", help="Rename layers and weights as FILE says, before anything else (YAML or JSON).")
+@click.option("--averages", is_flag=True, help="Take the moving averages of weights for their values.")
 @click.option("--weights-only", is_flag=True, help="Leave out architecture, training configuration, optimizer and files of layers.")
 @click.option("--no-optimizer", is_flag=True, help="Leave out the optimizer's state.")
 @click.option("--select", multiple=True, metavar="PATTERN", help="Carry only weights whose path, or a layer's above it, matches.")
@@ -35,6 +37,8 @@ def command(
     from_format: str | None,
     to: str | None,
     like: str | None,
+    map_file: str | None,
+    averages: bool,
     weights_only: bool,
     no_optimizer: bool,
     select: tuple[str, ...],
@@ -71,6 +75,8 @@ def command(
         lossy=lossy,
         overwrite=force,
         options=dict(_option(text) for text in options),
+        mapping=map_file,
+        averages=averages,
         progress=None if quiet or not sys.stderr.isatty() else _progress(),
     )
     if as_json:

@@ -9,9 +9,10 @@ from typing import Any
 
 from kmodel_tools.architecture.envelope import Era, era_of, era_of_version, iter_configs
 from kmodel_tools.converter.request import Request
-from kmodel_tools.editor import cast, graft, plant, select
+from kmodel_tools.editor import cast, graft, plant, select, take_averages
 from kmodel_tools.errors import ConversionError
 from kmodel_tools.format import Format, Part
+from kmodel_tools.renaming import rename
 from kmodel_tools.tree import Model, Optimizer
 
 METRICS = re.compile(r"(^|/|::)metrics/")
@@ -41,9 +42,10 @@ class Plan:
         source, request = self.source, self.request
         self.inferred += [note.text for note in source.notes if note.kind == "inferred"]
         self._extras(source)
+        source = self._named(self._averaged(source))
         if request.like is not None:
             if any(True for _ in request.like.weights()) or request.like.architecture is None:
-                source, how = graft(source, request.like)
+                source, how = graft(source, request.like, "auto" if request.mapping is None else "name")
                 self.inferred.append(f"weights are paired {how}")
             else:
                 source = plant(source, request.like.architecture)
@@ -62,6 +64,26 @@ class Plan:
         if self.target.name == "keras-h5" and source.format != "keras-h5" and _order_depends_on_flags(source):
             self.inferred.append("the source does not say which weights are trained: a legacy file lists them as if no layer was frozen")
         return replace(source, extras=source.extras if _same_layout(source, self.target) else ())
+
+    def _averaged(self, source: Model) -> Model:
+        if not self.request.averages:
+            return source
+        averaged, count = take_averages(source)
+        self.carried.append(f"the moving averages of {count} weights in their place, as asked for")
+        return averaged
+
+    def _named(self, source: Model) -> Model:
+        """The model under the names of the map; what the map leaves out is left out as asked for."""
+        if self.request.mapping is None:
+            return source
+        renamed, unnamed = rename(source, self.request.mapping)
+        before, after = (sum(1 for _ in model.weights()) for model in (source, renamed))
+        self.carried.append(f"{before - len(unnamed)} of the weights are named by the map, {len(unnamed)} keep their paths")
+        if after < before:
+            self.left_out.append(f"{before - after} weights: as the map says")
+        if renamed.architecture is None and source.architecture is not None and self.request.like is None:
+            self.left_out.append("architecture and training configuration: they know the names that were, not those of the map")
+        return renamed
 
     def _extras(self, source: Model) -> None:
         """Arrays that fit nowhere in the tree: carried only into the layout that they came from."""

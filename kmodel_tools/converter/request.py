@@ -25,6 +25,8 @@ class Request:
         lossy: Whether what the target cannot hold may go.
         overwrite: Whether a file at the destination may be replaced.
         options: Options of the target format, by name.
+        mapping: New paths of layers and weights by their old ones or keys, None for what is left out; or None for no map.
+        averages: Whether the moving averages of weights take their place.
     """
 
     to: str | None = None
@@ -37,6 +39,8 @@ class Request:
     lossy: bool = False
     overwrite: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
+    mapping: Mapping[str, str | None] | None = None
+    averages: bool = False
 
 
 @dataclass(frozen=True, slots=True)
