@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kmodel_tools.api import formats as formats
     from kmodel_tools.api import inspect as inspect
     from kmodel_tools.api import read as read
+    from kmodel_tools.api import transfer as transfer
     from kmodel_tools.api import write as write
     from kmodel_tools.converter import Conversion as Conversion
     from kmodel_tools.differ.result import Diff as Diff
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from kmodel_tools.errors import UnsupportedFeatureError as UnsupportedFeatureError
     from kmodel_tools.format import Format as Format
     from kmodel_tools.inspector import Summary as Summary
+    from kmodel_tools.matcher import Match as Match
     from kmodel_tools.tensor import ByteRange as ByteRange
     from kmodel_tools.tensor import DType as DType
     from kmodel_tools.tensor import Tensor as Tensor
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "kmodel_tools.api": ("convert", "detect", "diff", "digest", "formats", "inspect", "read", "write"),
+    "kmodel_tools.api": ("convert", "detect", "diff", "digest", "formats", "inspect", "read", "transfer", "write"),
     "kmodel_tools.converter": ("Conversion",),
     "kmodel_tools.differ.result": ("Diff",),
     "kmodel_tools.digester": ("Digest",),
@@ -64,6 +66,7 @@ _HOMES = {
     ),
     "kmodel_tools.format": ("Format",),
     "kmodel_tools.inspector": ("Summary",),
+    "kmodel_tools.matcher": ("Match",),
     "kmodel_tools.tensor": ("ByteRange", "DType", "Tensor"),
     "kmodel_tools.tree": ("Layer", "Model", "Optimizer", "Slot", "Weight"),
 }

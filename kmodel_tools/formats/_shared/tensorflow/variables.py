@@ -112,7 +112,7 @@ def _notes(model: Model, companions: Companions) -> list[Note]:
         (len(weights), "inferred", "layers are the scopes of variables: a checkpoint by names holds no others, and no classes"),
         (renamed, "inferred", f"{_count(renamed, 'array goes', 'arrays go')} by the role in Keras, since no other is possible"),
         (len(own), "odd", f"{_count(len(own), 'array keeps its', 'arrays keep their')} own name, no role of Keras ({_listed(own)})"),
-        (len(joined), "odd", f"{_count(len(joined), 'array is', 'arrays are')} {_JOINED} ({_listed(joined)})"),
+        (len(joined), "inferred", f"{_count(len(joined), 'array is', 'arrays are')} {_JOINED} ({_listed(joined)})"),
         (len(parts), "odd", f"{_count(len(parts), 'variable is', 'variables are')} {_IN_PARTS} ({_listed(parts)})"),
         (averages, "odd", f"there are moving averages of {_count(averages, 'array', 'arrays')} too: convert them by --averages"),
         (len(unknown), "inferred", f"arrays called {unknown} are taken for slots: each lies under a variable of its own shape"),
