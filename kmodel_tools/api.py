@@ -18,6 +18,7 @@ from kmodel_tools.tree import Model
 if TYPE_CHECKING:
     from kmodel_tools.converter import Conversion, Progress
     from kmodel_tools.matcher import Match
+    from kmodel_tools.proposer import Proposal
 
 Readable = str | os.PathLike[str] | Model
 Names = str | os.PathLike[str] | Mapping[str, str | None]
@@ -248,6 +249,21 @@ def transfer(
     if strict and over:
         raise MatchError(f"{over} weights of the two models have no partner, or none that fits", match)
     return model, match
+
+
+def propose_map(source: Readable, like: Readable) -> Proposal:
+    """Propose which weight of one model is which of another, by names and shapes: a map for people to look through.
+
+    Args:
+        source: A model, or the path of one, whose names are to be translated.
+        like: A model, or the path of one, whose names are wanted.
+
+    Raises:
+        KmtError: As `read`.
+    """
+    from kmodel_tools.proposer import propose
+
+    return propose(_model(source), _model(like))
 
 
 def format_for(path: str | os.PathLike[str], default: str) -> str:

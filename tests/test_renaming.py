@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -198,7 +199,7 @@ def test_a_tag_makes_no_object(tmp_path: Path) -> None:
 
 
 def test_yaml_asks_for_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "yaml", None)
+    monkeypatch.setitem(sys.modules, "yaml", None)
     with pytest.raises(MissingDependencyError, match=r"a map in YAML needs the package pyyaml; pip install 'kmodel_tools\[yaml\]'"):
         read_map(written(tmp_path, "m.yaml", "a: b\n"))
     assert read_map(written(tmp_path, "m.json", '{"a": "b"}')) == {"a": "b"}

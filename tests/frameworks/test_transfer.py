@@ -90,3 +90,62 @@ def test_a_hand_made_checkpoint_is_shown_renamed_and_converted(tmp_path: Path) -
     model.load_weights(out)
     expected = [first.kernel, first.bias, last.kernel, last.bias]
     assert all(judge.same_value(np.array(one), np.array(other)) for one, other in zip(model.weights, expected, strict=True))
+
+
+def slim_network() -> dict[str, Any]:
+    """Variables of a small network, in scopes as slim's resnet_v1 has them, and their values."""
+    v1 = tf.compat.v1
+    shapes: dict[str, tuple[int, ...]] = {"net/conv1/weights": (3, 3, 3, 8)}
+    for unit in (1, 2):
+        shapes |= {f"net/block1/unit_{unit}/conv{number}/weights": (3, 3, 8, 8) for number in (1, 2)}
+    for name in list(shapes):
+        scope = name.removesuffix("weights")
+        shapes |= {f"{scope}BatchNorm/{role}": (8,) for role in ("beta", "gamma", "moving_mean", "moving_variance")}
+    shapes |= {"net/logits/weights": (8, 4), "net/logits/biases": (4,)}
+    made = {}
+    for index, (name, shape) in enumerate(shapes.items()):
+        values = np.random.default_rng(index).random(shape).astype("float32") + 0.5
+        made[name] = (v1.get_variable(name, initializer=values), values)
+    v1.train.MomentumOptimizer(0.1, 0.9).minimize(tf.add_n([tf.reduce_sum(variable) for variable, _ in made.values()]))
+    return {name: values for name, (_, values) in made.items()}
+
+
+def keras_network(framework: Any) -> Any:
+    layers = framework.layers
+    inputs = x = framework.Input((12, 12, 3))
+    for name in ("stem", "stage2_unit1_1", "stage2_unit1_2", "stage2_unit2_1", "stage2_unit2_2"):
+        x = layers.Conv2D(8, 3, padding="same", use_bias=False, name=f"{name}_conv")(x)
+        x = layers.BatchNormalization(name=f"{name}_bn")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    return framework.Model(inputs, layers.Dense(4, name="predictions")(x))
+
+
+@pytest.mark.parametrize(("name", "suffix"), [("keras", ".keras"), ("keras", ".weights.h5"), ("tf_keras", ".h5")])
+def test_a_proposed_map_takes_a_network_of_tensorflow_1_to_keras(name: str, suffix: str, tmp_path: Path) -> None:
+    v1 = tf.compat.v1
+    with tf.Graph().as_default():
+        values = slim_network()
+        with v1.Session() as session:
+            session.run(v1.global_variables_initializer())
+            prefix = v1.train.Saver().save(session, str(tmp_path / "slim"), write_meta_graph=False)
+    framework = making.framework(name)
+    model = keras_network(framework)
+    like, out, names = str(tmp_path / f"like{suffix}"), str(tmp_path / f"out{suffix}"), str(tmp_path / "names.yaml")
+    model.save_weights(like) if suffix == ".weights.h5" else model.save(like)
+    assert main(["convert", prefix, "--like", like, "--propose-map", names]) == 0
+    assert "???" not in Path(names).read_text(encoding="utf-8").split("then: kmt", 1)[1]
+    assert main(["convert", prefix, out, "--like", like, "--map", names, "--no-optimizer"]) == 0
+    if suffix == ".weights.h5":
+        model.load_weights(out)
+    else:
+        model = framework.models.load_model(out)
+    scopes = {"stem": "net/conv1", **{f"stage2_unit{unit}_{n}": f"net/block1/unit_{unit}/conv{n}" for unit in (1, 2) for n in (1, 2)}}
+    for layer, scope in scopes.items():
+        found = [*model.get_layer(f"{layer}_conv").get_weights(), *model.get_layer(f"{layer}_bn").get_weights()]
+        expected = [
+            values[f"{scope}/weights"],
+            *(values[f"{scope}/BatchNorm/{r}"] for r in ("gamma", "beta", "moving_mean", "moving_variance")),
+        ]
+        assert all(judge.same_value(one, other) for one, other in zip(found, expected, strict=True)), layer
+    found = model.get_layer("predictions").get_weights()
+    assert all(judge.same_value(one, values[f"net/logits/{role}"]) for one, role in zip(found, ("weights", "biases"), strict=True))
