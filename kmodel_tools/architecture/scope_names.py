@@ -28,6 +28,8 @@ _MATRIX, _LARGEST = 2, 5
 _CELL = re.compile(
     r"(?:^|_)(?:rnn|lstm|gru|ugrnn|nas)(?:_[a-z]+)*_cell(?:_v2)?(?:_\d+)?$|^(?:Basic|Layer\w*|Coupled\w*)?(?:RNN|LSTM|GRU)Cell$"
 )
+_LONGEST_NAME = 200
+"""Characters of a scope that is looked at; a forged one may be of any length."""
 _JOINED = frozenset({"kernel", "bias", "weights", "biases", "Matrix", "Bias"})
 
 ROLE_ORDER = (
@@ -83,7 +85,7 @@ def _fits(bias: Shape, name: str, kernel: Shape) -> bool:
 
 def is_cell(scope: str) -> bool:
     """Whether a scope is called as a recurrent cell of TensorFlow 1 is; one of Keras may be too."""
-    return _CELL.search(scope) is not None
+    return len(scope) <= _LONGEST_NAME and _CELL.search(scope) is not None
 
 
 def joined_cell(path: Path, siblings: Mapping[Path, object]) -> bool:
@@ -99,5 +101,5 @@ def joined_cell(path: Path, siblings: Mapping[Path, object]) -> bool:
     """
     if path[-1] not in _JOINED:
         return False
-    cells = [path[: end + 1] for end in range(len(path) - 1) if is_cell(path[end])]
-    return bool(cells) and (*cells[-1], "recurrent_kernel") not in siblings
+    end = next((end for end in range(len(path) - 1, 0, -1) if is_cell(path[end - 1])), 0)
+    return end > 0 and (*path[:end], "recurrent_kernel") not in siblings

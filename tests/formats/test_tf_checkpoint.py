@@ -129,6 +129,13 @@ def test_a_hand_made_checkpoint_keeps_its_names() -> None:
     assert [extra.key for extra in model.extras] == ["save_counter"]
 
 
+def test_variables_of_one_object_that_would_be_called_alike_keep_their_own_names() -> None:
+    model = objects(node({"m": 1}), node({"_w": 2, "w": 3, "_b": 4}), node(key="a"), node(key="b"), node(key="c"))
+    assert paths(model) == ["m/_w", "m/w", "m/b"]
+    kernels = objects(node({"m": 1}), node({"kernel": 2, "depthwise_kernel": 3}), node(key="a"), node(key="b"))
+    assert paths(kernels) == ["m/kernel", "m/depthwise_kernel"]
+
+
 def test_what_a_checkpoint_calls_the_model_is_no_level() -> None:
     assert paths(objects(node({"model": 1}), node({"d": 2}), node({"kernel": 3}), node(key="k"))) == ["d/kernel"]
     two = objects(node({"model": 1, "other": 4}), node({"d": 2}), node({"kernel": 3}), node(key="k"), node({"kernel": 5}), node(key="o"))

@@ -158,3 +158,36 @@ def test_partitioned_variables_are_whole(tmp_path: Path) -> None:
     assert judge.same_value(table.tensor.read(), np.concatenate(parts))
     assert model.optimizer is not None
     assert [(slot.name, slot.weight is table) for slot in model.optimizer.slots] == [("momentum", True), ("velocity", True)]
+
+
+def test_slots_of_an_optimizer_of_tensorflow_1_in_an_object_graph(tmp_path: Path) -> None:
+    """The graph ties them; their names begin with the variable's, which is no optimizer's class."""
+    variable, optimizer = tf.Variable([1.0, 2.0], name="mine"), tf.compat.v1.train.AdamOptimizer()
+    optimizer.apply_gradients([(tf.ones(2), variable)])
+    found = kmt.read(tf.train.Checkpoint(v=variable, opt=optimizer).write(str(tmp_path / "ckpt"))).optimizer
+    assert found is not None
+    assert found.class_name is None
+    assert [(slot.name, slot.weight.role) for slot in found.slots] == [("momentum", "v"), ("velocity", "v")]
+
+
+def test_paths_of_objects_made_by_hand(tmp_path: Path) -> None:
+    dense = tf_keras.layers.Dense(2)
+    dense.build((None, 3))
+
+    part = tf.Module()
+    part._w, part.w = tf.Variable([1.0]), tf.Variable([2.0])
+    part.layers = [dense, tf.Variable([3.0])]
+    held = {"a/b.c": tf.Variable([4.0]), "list": [tf.Variable([5.0])]}
+    model = kmt.read(tf.train.Checkpoint(part=part, held=held).write(str(tmp_path / "ckpt")))
+    found = {path: weight.tensor.read() for path, weight in model.weights()}
+    expected = {
+        ("part", "_w"): part._w,
+        ("part", "w"): part.w,
+        ("part", "layers", "0", "kernel"): dense.kernel,
+        ("part", "layers", "0", "bias"): dense.bias,
+        ("part", "layers", "1"): part.layers[1],
+        ("held", "a/b.c"): held["a/b.c"],
+        ("held", "list", "0"): held["list"][0],
+    }
+    assert found.keys() == expected.keys()
+    assert all(judge.same_value(found[path], np.array(value)) for path, value in expected.items())

@@ -124,7 +124,9 @@ class OptimizerReader:
             key = self.graph[slot.node].key
             if key is None or key not in self.tensors:
                 continue
-            class_name = self.graph[slot.node].full_name.partition("/")[0] or class_name
+            scope, _, last = self.graph[slot.node].full_name.rpartition("/")
+            if last == slot.name:  # `Adam/dense/kernel/m`; an optimizer of TensorFlow 1 writes `dense/kernel/Adam`
+                class_name = scope.partition("/")[0] or class_name
             weight = self.variables.get(slot.original)
             if weight is None:
                 extras.append(Weight(slot.name, self.tensors[key], key))
