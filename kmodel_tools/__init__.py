@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from kmodel_tools.api import digest as digest
     from kmodel_tools.api import formats as formats
     from kmodel_tools.api import inspect as inspect
+    from kmodel_tools.api import propose_map as propose_map
     from kmodel_tools.api import read as read
+    from kmodel_tools.api import transfer as transfer
     from kmodel_tools.api import verify as verify
     from kmodel_tools.api import write as write
     from kmodel_tools.converter import Conversion as Conversion
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from kmodel_tools.errors import UnsupportedFeatureError as UnsupportedFeatureError
     from kmodel_tools.format import Format as Format
     from kmodel_tools.inspector.summary import Summary as Summary
+    from kmodel_tools.matcher import Match as Match
+    from kmodel_tools.proposer import Proposal as Proposal
     from kmodel_tools.tensor import ByteRange as ByteRange
     from kmodel_tools.tensor import DType as DType
     from kmodel_tools.tensor import Tensor as Tensor
@@ -49,7 +53,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "kmodel_tools.api": ("convert", "detect", "diff", "digest", "formats", "inspect", "read", "verify", "write"),
+    "kmodel_tools.api": ("convert", "detect", "diff", "digest", "formats", "inspect", "propose_map", "read", "transfer", "verify", "write"),
     "kmodel_tools.converter": ("Conversion",),
     "kmodel_tools.differ.result": ("Diff",),
     "kmodel_tools.digester": ("Digest",),
@@ -67,6 +71,8 @@ _HOMES = {
     ),
     "kmodel_tools.format": ("Format",),
     "kmodel_tools.inspector.summary": ("Summary",),
+    "kmodel_tools.matcher": ("Match",),
+    "kmodel_tools.proposer": ("Proposal",),
     "kmodel_tools.tensor": ("ByteRange", "DType", "Tensor"),
     "kmodel_tools.tree": ("Layer", "Model", "Optimizer", "Slot", "Weight"),
     "kmodel_tools.verifier": ("Damage", "Verification"),

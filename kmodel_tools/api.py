@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING
 
 from kmodel_tools.differ.result import ASPECTS, Diff
 from kmodel_tools.digester import Digest
-from kmodel_tools.errors import KmtError
+from kmodel_tools.errors import KmtError, MatchError
 from kmodel_tools.format import Container, Format, Probe
-from kmodel_tools.formats import all_formats, detect_format, load_format, read_model
+from kmodel_tools.formats import all_formats, detect_format, load_format, read_model, writable_format
 from kmodel_tools.inspector.summary import Summary
 from kmodel_tools.tensor import DType
 from kmodel_tools.tree import Model
 
 if TYPE_CHECKING:
     from kmodel_tools.converter import Conversion, Progress
+    from kmodel_tools.matcher import Match
+    from kmodel_tools.proposer import Proposal
     from kmodel_tools.verifier import Verification
 
 Readable = str | os.PathLike[str] | Model
+Names = str | os.PathLike[str] | Mapping[str, str | None]
 
 
 def read(path: str | os.PathLike[str], format: str | None = None, salvage: bool = False) -> Model:
@@ -180,6 +183,8 @@ def convert(
     options: Mapping[str, str] | None = None,
     progress: Progress | None = None,
     salvage: bool = False,
+    mapping: Names | None = None,
+    averages: bool = False,
 ) -> Conversion:
     """Write a model in another format, and say what was carried, concluded and lost.
 
@@ -198,6 +203,8 @@ def convert(
         options: Options of the format, by name.
         progress: Called with the bytes of weights written and the bytes of all.
         salvage: Leave out what cannot be read, each as a loss, so that `lossy` lets it go; every array is read once beforehand.
+        mapping: New paths of layers and weights by their old paths or keys, None to leave out; or the path of such a map.
+        averages: Whether the moving averages of weights take their place.
 
     Raises:
         ConversionError: The format cannot hold the model; `losses` lists what.
@@ -218,8 +225,80 @@ def convert(
         overwrite,
         options or {},
         salvage,
+        _mapping(mapping),
+        averages,
     )
     return _convert(_model(source, salvage), destination, request, progress)
+
+
+def transfer(
+    source: Readable,
+    into: Readable,
+    mapping: Names | None = None,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    averages: bool = False,
+    strict: bool = False,
+) -> tuple[Model, Match]:
+    """Load what fits of one model into another, by name: a model that `write` can write, and what was matched.
+
+    Args:
+        source: A model, or the path of one, that values are taken from.
+        into: A model, or the path of one, that everything else is taken from; the file stays as it is.
+        mapping: New paths of layers and weights of `source` by their old paths or keys, None for what is left out; or the path
+            of a file that holds such a map.
+        include: Patterns (globs, or `re:` and a regular expression) of layers and weights to load.
+        exclude: Patterns of layers and weights not to load.
+        averages: Whether the moving averages of weights take their place.
+        strict: Whether every weight of both must have a partner.
+
+    Returns:
+        The model, and a match of `source` (a) and `into` (b): `pairs` were loaded, `mismatched` and `only_a` were not, and what
+        is `only_b` is as it was.
+
+    Raises:
+        MatchError: With `strict`, something is left over; it holds the match.
+        KmtError: As `read`; the map does not fit the source, or a pattern is none.
+    """
+    from kmodel_tools.editor import take_averages
+    from kmodel_tools.transferrer import transfer as _transfer
+
+    origin = take_averages(_model(source))[0] if averages else _model(source)
+    model, match = _transfer(origin, _model(into), _mapping(mapping), include, exclude)
+    over = len(match.only_a) + len(match.only_b) + 2 * len(match.mismatched)
+    if strict and over:
+        raise MatchError(f"{over} weights of the two models have no partner, or none that fits", match)
+    return model, match
+
+
+def propose_map(source: Readable, like: Readable) -> Proposal:
+    """Propose which weight of one model is which of another, by names and shapes: a map for people to look through.
+
+    Args:
+        source: A model, or the path of one, whose names are to be translated.
+        like: A model, or the path of one, whose names are wanted.
+
+    Raises:
+        KmtError: As `read`.
+    """
+    from kmodel_tools.proposer import propose
+
+    return propose(_model(source), _model(like))
+
+
+def format_for(path: str | os.PathLike[str], default: str) -> str:
+    """The name of the format that a path's suffix names, or `default` where it names none that is written."""
+    text = os.fspath(path)
+    written = any(record.write and text.endswith(suffix) for record in all_formats() for suffix in record.suffixes)
+    return writable_format(path).name if written else default
+
+
+def _mapping(mapping: Names | None) -> Mapping[str, str | None] | None:
+    if mapping is None or isinstance(mapping, Mapping):
+        return mapping
+    from kmodel_tools.map_file import read_map
+
+    return read_map(mapping)
 
 
 def _like(like: Readable) -> Model:

@@ -16,6 +16,7 @@ from kmodel_tools.tree import Layer, Model, Optimizer, Path, Slot, Weight, join_
 
 MODEL = "model"
 """What a checkpoint usually calls its model: `tf.train.Checkpoint(model=…, optimizer=…, step=…)`."""
+AVERAGE = "average"
 Change = Callable[[Path, Weight], Weight | None]
 
 
@@ -67,12 +68,39 @@ def cast(model: Model, dtype: DType) -> Model:
     return replace(rounded, inventory=model.inventory)  # for the order of the source; its values are not taken from there
 
 
-def graft(source: Model, onto: Model) -> tuple[Model, str]:
+def take_averages(model: Model) -> tuple[Model, int]:
+    """A model whose weights have the values of their moving averages, where they have one, and how many do.
+
+    Averages are an optimizer's slots: of `ExponentialMovingAverage` in TensorFlow 1, of `use_ema` in Keras 3.
+
+    Raises:
+        ConversionError: No weight has an average, or one has several.
+    """
+    slots = [slot for slot in (model.optimizer.slots if model.optimizer else ()) if slot.name == AVERAGE]
+    if not slots:
+        raise ConversionError("the model holds no moving averages")
+    if len({id(slot.weight) for slot in slots}) < len(slots):
+        keys = [slot.key for slot in slots if sum(other.weight is slot.weight for other in slots) > 1]
+        raise ConversionError(f"a weight has several moving averages: {_listed(keys)}", cure="there is no way yet to choose one")
+    by_weight = {id(slot.weight): slot for slot in slots}
+
+    def averaged(_: Path, weight: Weight) -> Weight:
+        slot = by_weight.get(id(weight))
+        return weight if slot is None else replace(weight, tensor=slot.tensor, key=slot.key)
+
+    taken = replace_weights(model, averaged)
+    assert taken.optimizer is not None
+    left = tuple(slot for slot in taken.optimizer.slots if slot.name != AVERAGE)
+    return replace(taken, optimizer=replace(taken.optimizer, slots=left)), len(slots)
+
+
+def graft(source: Model, onto: Model, by: str = "auto") -> tuple[Model, str]:
     """The weights of one model in the tree, layout and architecture of another.
 
     Args:
         source: Where the values come from.
         onto: Where everything else comes from; all of its weights must be found in `source`, with their shapes.
+        by: How to pair the weights, as `matcher.match` has it.
 
     Returns:
         The model, and how the weights were paired.
@@ -81,7 +109,7 @@ def graft(source: Model, onto: Model) -> tuple[Model, str]:
         ConversionError: The weights do not pair one to one.
     """
     source, beside = _model_in(source, onto)
-    pairing = match(source, onto)
+    pairing = match(source, onto, by)
     if pairing.only_a or pairing.only_b:
         lacks = [f"{join_path(path)} is not in the source" for path, _ in pairing.only_b]
         lacks += [f"{join_path(path)} has no place" for path, _ in pairing.only_a]

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from fnmatch import fnmatchcase
+from typing import Any
 
 from kmodel_tools.errors import KmtError
 from kmodel_tools.tree import Model, Path, Weight, join_path, split_path
 
 WAYS = ("auto", "name", "position")
 REGEX = "re:"
+MAX_END = 16
+"""Components of a path that its end is looked for in: real models are not nested deeper."""
 
 Named = tuple[Path, Weight]
 Renamer = Callable[[Path], Path]
@@ -44,6 +47,8 @@ class Match:
         by: `name` or `position`: how they were paired.
         why: Why so, as the end of a sentence.
         left_out: Number of weights of both sides that `include` and `exclude` left out; a pair counts once.
+        mismatched: Weights of one name that do not fit each other, where a caller wants pairs that do.
+        reasons: Why a weight of `a` is without a partner, where more is to say than that `b` has none of its name.
     """
 
     pairs: tuple[Pair, ...]
@@ -52,6 +57,28 @@ class Match:
     by: str
     why: str
     left_out: int = 0
+    mismatched: tuple[Pair, ...] = ()
+    reasons: Mapping[Path, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain dictionaries and lists, for JSON: paths, shapes and reasons."""
+        return {
+            "by": self.by,
+            "why": self.why,
+            "pairs": [[join_path(pair.path_a), join_path(pair.path_b)] for pair in self.pairs],
+            "mismatched": [
+                {
+                    "a": join_path(pair.path_a),
+                    "b": join_path(pair.path_b),
+                    "shapes": [list(pair.a.tensor.shape), list(pair.b.tensor.shape)],
+                    "dtypes": [pair.a.tensor.dtype.value, pair.b.tensor.dtype.value],
+                }
+                for pair in self.mismatched
+            ],
+            "only_a": [{"path": join_path(path), "reason": self.reasons.get(path, "")} for path, _ in self.only_a],
+            "only_b": [join_path(path) for path, _ in self.only_b],
+            "left_out": self.left_out,
+        }
 
 
 def match(
@@ -91,6 +118,72 @@ def match(
         found, aligned = _by_position([weight.tensor.shape for _, weight in of_a], [weight.tensor.shape for _, weight in of_b])
         why = f"{why}; {aligned}" if aligned else why
     return _selected(found, of_a, of_b, how, why, selector(include, exclude))
+
+
+def match_names(a: Model, b: Model, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Match:
+    """Pair weights by names alone: equal paths; then layers of which one's path is the end of the other's, if only one can be meant.
+
+    A layer that was nested since goes by a longer path: `dense_1` became `pretrained/dense_1`.
+
+    Args:
+        a: One model.
+        b: The other.
+        include: As in `match`.
+        exclude: As in `match`.
+
+    Raises:
+        KmtError: A pattern is none.
+    """
+    of_a, of_b = list(a.weights()), list(b.weights())
+    found = _by_name([path for path, _ in of_a], [path for path, _ in of_b])
+    partners, doubts = _by_end({path[:-1] for path, _ in of_a}, {path[:-1] for path, _ in of_b})
+    places = {path: index for index, (path, _) in enumerate(of_b)}
+    ends = [
+        (index, places[(*partners[path[:-1]], path[-1])])
+        for index, (path, _) in enumerate(of_a)
+        if path[:-1] in partners and (*partners[path[:-1]], path[-1]) in places
+    ]
+    matched = _selected(sorted(found + ends), of_a, of_b, "name", "names alone are asked", selector(include, exclude))
+    return replace(matched, reasons={path: doubts[path[:-1]] for path, _ in matched.only_a if path[:-1] in doubts})
+
+
+def _by_end(layers_a: Collection[Path], layers_b: Collection[Path]) -> tuple[dict[Path, Path], dict[Path, str]]:
+    """Layers of `b` for layers of `a` that are not in both, by the ends of their paths; and why others have none."""
+    near_a, near_b = _same_end(layers_a, layers_b), _same_end(layers_b, layers_a)
+    partners: dict[Path, Path] = {}
+    doubts: dict[Path, str] = {}
+    for path in layers_a:
+        near = near_a[path]
+        if path in layers_b or not near:
+            continue
+        back = near_b[near[0]]
+        if len(near) > 1:
+            doubts[path] = f"may be {_either(near)}"
+        elif near[0] in layers_a:
+            doubts[path] = f"{join_path(near[0])} has a partner of its own name"
+        elif len(back) > 1:
+            doubts[path] = f"{join_path(near[0])} may as well be {_either([other for other in back if other != path])}"
+        else:
+            partners[path] = near[0]
+    return partners, doubts
+
+
+def _same_end(layers: Collection[Path], others: Collection[Path]) -> dict[Path, list[Path]]:
+    """For each layer, the other ones of which either path is the end of the other."""
+    by_end: dict[Path, list[Path]] = {}
+    for other in others:
+        for length in range(1, min(len(other), MAX_END + 1)):
+            by_end.setdefault(other[-length:], []).append(other)
+    known = set(others)
+    found: dict[Path, list[Path]] = {}
+    for path in layers:
+        shorter = (path[-length:] for length in range(1, min(len(path), MAX_END + 1)))
+        found[path] = sorted([*by_end.get(path, ()), *(end for end in shorter if end in known)])
+    return found
+
+
+def _either(paths: Sequence[Path]) -> str:
+    return " or ".join(join_path(path) for path in paths[:3]) + (" or others" if len(paths) > 3 else "")
 
 
 def _choose(renamed: Sequence[Path], of_a: Sequence[Named], of_b: Sequence[Named], names_are_sure: bool) -> tuple[str, str]:

@@ -212,7 +212,8 @@ class Model:
         training_config: What was compiled (loss, metrics, optimizer), as the file has it, or None.
         assets: Files that belong to layers.
         extras: Arrays that fit nowhere else; kept and counted.
-        metadata: Who wrote the file: `keras_version`, `backend`, `dialect` and the like.
+        metadata: Who wrote the file: `keras_version`, `backend`, `dialect` and the like; `names` is `groups` if layers are
+            called as the container's groups are, for the file holds no names.
         graph: The TensorFlow graph beside the weights, or None.
         notes: What was inferred, is odd, or could not be read.
         inventory: `(key, tensor)` for every array of the file, or None for a model that is no file's image.

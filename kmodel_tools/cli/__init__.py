@@ -18,6 +18,7 @@ COMMANDS = {
     "inspect": "Show what is in a model: layers, weights, optimizer, who wrote it.",
     "diff": "Show what differs between two models, layer by layer.",
     "convert": "Write a model in another format.",
+    "transfer": "Load what fits of one model into another, by name.",
     "hash": "Print digests of models that do not depend on the container.",
     "formats": "List the formats that are read and written.",
 }
@@ -65,6 +66,7 @@ def kmt() -> None:
     kmt inspect model.keras conv1/kernel  one weight with its values
     kmt diff before.h5 after.keras        what changed?
     kmt convert model.h5 model.keras      the same model in another format
+    kmt transfer old.h5 new.h5 -o out.h5  load what fits, by name
     kmt hash model.h5 model.keras         are the weights the same?
     """
 

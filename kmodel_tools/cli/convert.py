@@ -7,18 +7,23 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kmodel_tools.cli.options import format_option, salvage_option
+from kmodel_tools.cli.options import format_option, salvage_option, write_output
 
 if TYPE_CHECKING:
-    from kmodel_tools.converter import Progress
+    from kmodel_tools.converter import Conversion, Progress
 
 
 @click.command("convert", short_help="Write a model in another format.")
 @click.argument("source")
-@click.argument("destination")
+@click.argument("destination", required=False)
 @format_option
 @click.option("--to", metavar="FORMAT", help="The format to write, instead of going by the destination's suffix.")
 @click.option("--like", metavar="FILE", help="Take architecture and layout from FILE (a model, or an architecture in JSON).")
+@click.option("--map", "map_file", metavar="FILE", help="Rename layers and weights as FILE says, before anything else (YAML or JSON).")
+@click.option(
+    "--propose-map", "proposed", metavar="OUT", help="Write the likely map of SOURCE onto --like as OUT (YAML, or .json), no model."
+)
+@click.option("--averages", is_flag=True, help="Take the moving averages of weights for their values.")
 @click.option("--weights-only", is_flag=True, help="Leave out architecture, training configuration, optimizer and files of layers.")
 @click.option("--no-optimizer", is_flag=True, help="Leave out the optimizer's state.")
 @click.option("--select", multiple=True, metavar="PATTERN", help="Carry only weights whose path, or a layer's above it, matches.")
@@ -32,10 +37,13 @@ if TYPE_CHECKING:
 @click.option("-q", "--quiet", is_flag=True, help="No report and no progress.")
 def command(
     source: str,
-    destination: str,
+    destination: str | None,
     from_format: str | None,
     to: str | None,
     like: str | None,
+    map_file: str | None,
+    proposed: str | None,
+    averages: bool,
     weights_only: bool,
     no_optimizer: bool,
     select: tuple[str, ...],
@@ -53,15 +61,20 @@ def command(
     What the target cannot hold is listed before anything is written, and refused unless --lossy lets it go. A .h5 is
     whole if the model has an architecture, and holds weights alone with --weights-only or without one.
 
-    With --salvage, every array is read beforehand, and what is damaged is such a loss too.
-
     \b
     kmt convert model.h5 model.keras
     kmt convert model.keras weights.h5 --weights-only
     kmt convert ckpt-7 model.weights.h5 --like model.keras
+    kmt convert resnet_v1_50.ckpt --like resnet.keras --propose-map names.yaml
+    kmt convert resnet_v1_50.ckpt model.h5 --like resnet.keras --map names.yaml
     """
     from kmodel_tools import api
 
+    if (destination is None) is (proposed is None):
+        raise click.UsageError("name a DESTINATION, or --propose-map OUT")
+    if proposed is not None or destination is None:
+        _propose(source, from_format, like, map_file, proposed or "", force, quiet)
+        return
     report = api.convert(
         api.read(source, from_format, salvage),
         destination,
@@ -76,16 +89,37 @@ def command(
         overwrite=force,
         options=dict(_option(text) for text in options),
         salvage=salvage,
+        mapping=map_file,
+        averages=averages,
         progress=None if quiet or not sys.stderr.isatty() else _progress(),
     )
+    if not quiet or as_json:
+        _show(report, source, as_json)
+
+
+def _show(report: Conversion, source: str, as_json: bool) -> None:
     if as_json:
         from kmodel_tools.render.json import json_text
 
         click.echo(json_text(report.to_dict()), nl=False)
-    elif not quiet:
+    else:
         from kmodel_tools.render.conversion import conversion_text
 
         click.echo(conversion_text(report, source), nl=False, err=True)
+
+
+def _propose(
+    source: str, from_format: str | None, like: str | None, map_file: str | None, output: str, force: bool, quiet: bool
+) -> None:
+    if like is None or map_file is not None:
+        raise click.UsageError("--propose-map goes with --like FILE, and with no --map")
+    from kmodel_tools import api
+    from kmodel_tools.render.map_text import map_json, map_yaml, proposal_text
+
+    proposal = api.propose_map(api.read(source, from_format), like)
+    write_output(map_json(proposal) if output.endswith(".json") else map_yaml(proposal, source, like), output, force)
+    if not quiet:
+        click.echo(f"{output}: {proposal_text(proposal)}", err=True)
 
 
 def _option(text: str) -> tuple[str, str]:

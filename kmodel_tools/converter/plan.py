@@ -11,9 +11,10 @@ from kmodel_tools.architecture.envelope import Era, era_of, era_of_version, iter
 from kmodel_tools.converter.optimizer import CHECKPOINT, carried_state, retied, same_layout
 from kmodel_tools.converter.request import Request
 from kmodel_tools.converter.salvage import without_damaged
-from kmodel_tools.editor import cast, graft, plant, select
+from kmodel_tools.editor import cast, graft, plant, select, take_averages
 from kmodel_tools.errors import ConversionError
 from kmodel_tools.format import Format, Part
+from kmodel_tools.renaming import rename
 from kmodel_tools.tree import Model, Weight
 from kmodel_tools.verifier import unread_parts
 
@@ -46,9 +47,10 @@ class Plan:
         source, request = self.source, self.request
         self.inferred += [note.text for note in source.notes if note.kind == "inferred"]
         self._extras(source)
+        source = self._named(self._averaged(source))
         if request.like is not None:
             if any(True for _ in request.like.weights()) or request.like.architecture is None:
-                source, how = graft(source, request.like)
+                source, how = graft(source, request.like, "auto" if request.mapping is None else "name")
                 source = retied(source, self.source)
                 self.inferred.append(f"weights are paired {how}")
             else:
@@ -102,6 +104,26 @@ class Plan:
         if source.architecture is not None:
             self.left_out.append("architecture and training configuration: without the weights that are lost, it is no whole model")
         return replace(kept.model, training_config=None, optimizer=None)
+
+    def _averaged(self, source: Model) -> Model:
+        if not self.request.averages:
+            return source
+        averaged, count = take_averages(source)
+        self.carried.append(f"the moving averages of {count} weights in their place, as asked for")
+        return averaged
+
+    def _named(self, source: Model) -> Model:
+        """The model under the names of the map; what the map leaves out is left out as asked for."""
+        if self.request.mapping is None:
+            return source
+        renamed, unnamed = rename(source, self.request.mapping)
+        before, after = (sum(1 for _ in model.weights()) for model in (source, renamed))
+        self.carried.append(f"{before - len(unnamed)} of the weights are named by the map, {len(unnamed)} keep their paths")
+        if after < before:
+            self.left_out.append(f"{before - after} weights: as the map says")
+        if renamed.architecture is None and source.architecture is not None and self.request.like is None:
+            self.left_out.append("architecture and training configuration: they know the names that were, not those of the map")
+        return renamed
 
     def _extras(self, source: Model) -> None:
         """Arrays that fit nowhere in the tree: carried only into the layout that they came from."""

@@ -26,6 +26,8 @@ class Request:
         overwrite: Whether a file at the destination may be replaced.
         options: Options of the target format, by name.
         salvage: Whether what cannot be read of the source may go, each as a loss.
+        mapping: New paths of layers and weights by their old ones or keys, None for what is left out; or None for no map.
+        averages: Whether the moving averages of weights take their place.
     """
 
     to: str | None = None
@@ -39,6 +41,8 @@ class Request:
     overwrite: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
     salvage: bool = False
+    mapping: Mapping[str, str | None] | None = None
+    averages: bool = False
 
 
 @dataclass(frozen=True, slots=True)

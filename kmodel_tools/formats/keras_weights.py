@@ -94,7 +94,7 @@ def read(probe: Probe) -> Model:
         own_weights=contents.own_weights,
         optimizer=optimizer,
         extras=contents.extras,
-        metadata={"dialect": _dialect(detect(probe) or "", named)},
+        metadata={"dialect": _dialect(detect(probe) or "", named)} | ({} if named else {"names": "groups"}),
         notes=(*contents.notes, *notes),
         inventory=tuple(inventory),
     )

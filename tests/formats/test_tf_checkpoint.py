@@ -79,7 +79,7 @@ def test_frameworks_and_generations_of_optimizers_agree() -> None:
 
 def test_variables_by_name_have_their_slots_tied() -> None:
     model = kmt.read(FOLDER / "tensorflow-1-1")
-    assert paths(model) == ["conv1/biases", "conv1/weights", "embedding/table"]
+    assert paths(model) == ["conv1/kernel", "conv1/bias", "embedding/table"]
     assert model.optimizer is not None
     assert {(slot.name, slot.weight.key) for slot in model.optimizer.slots} == {
         (slot, key) for slot in ("momentum", "velocity") for key in ("conv1/biases", "conv1/weights", "embedding/table")
@@ -127,6 +127,13 @@ def test_a_hand_made_checkpoint_keeps_its_names() -> None:
     )
     assert paths(model) == ["w", "dense/kernel"]
     assert [extra.key for extra in model.extras] == ["save_counter"]
+
+
+def test_variables_of_one_object_that_would_be_called_alike_keep_their_own_names() -> None:
+    model = objects(node({"m": 1}), node({"_w": 2, "w": 3, "_b": 4}), node(key="a"), node(key="b"), node(key="c"))
+    assert paths(model) == ["m/_w", "m/w", "m/b"]
+    kernels = objects(node({"m": 1}), node({"kernel": 2, "depthwise_kernel": 3}), node(key="a"), node(key="b"))
+    assert paths(kernels) == ["m/kernel", "m/depthwise_kernel"]
 
 
 def test_what_a_checkpoint_calls_the_model_is_no_level() -> None:

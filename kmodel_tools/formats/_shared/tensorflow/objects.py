@@ -16,6 +16,7 @@ The graph knows no layer names; those of variables do (`dense_1/kernel`).
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -213,6 +214,9 @@ class _GraphReader:
                 names.setdefault(child, []).append(name)
         taken = {name for spellings in names.values() for name in spellings}
         roles = {child: _role(spellings, taken) for child, spellings in names.items()}
+        counts = Counter(roles.values())
+        # `_w` and `w` of one object would be called alike: then each goes by its own name.
+        roles = {child: role if counts[role] == 1 else names[child][-1] for child, role in roles.items()}
         for child, role in roles.items():
             if child not in self.variables:
                 key = self.graph[child].key or ""

@@ -128,7 +128,9 @@ class OptimizerReader:
             key = self.graph[slot.node].key
             if key is None or key not in self.tensors:
                 continue
-            class_name = _class_in(self.graph[slot.node].full_name) or class_name
+            if self.graph[slot.node].full_name.endswith(f"/{slot.name}"):
+                # `Adam/dense/kernel/m`; an optimizer of TensorFlow 1 writes `dense/kernel/Adam`
+                class_name = _class_in(self.graph[slot.node].full_name) or class_name
             weight = self.variables.get(slot.original)
             if weight is None:
                 extras.append(Weight(slot.name, self.tensors[key], key))

@@ -1,0 +1,76 @@
+"""`kmt transfer`."""
+
+from __future__ import annotations
+
+import click
+
+from kmodel_tools.cli.options import format_option
+
+
+@click.command("transfer", short_help="Load what fits of one model into another, by name.")
+@click.argument("source")
+@click.argument("into")
+@click.option("-o", "--output", metavar="OUT", help="The file to write, in the format of its suffix, else in that of INTO.")
+@click.option("--map", "map_file", metavar="FILE", help="Rename layers and weights of SOURCE as FILE says, beforehand (YAML or JSON).")
+@click.option("--averages", is_flag=True, help="Take the moving averages of SOURCE's weights for their values.")
+@click.option("--include", metavar="GLOB", multiple=True, help="Load these layers and weights alone; re:REGEX too; repeatable.")
+@click.option("--exclude", metavar="GLOB", multiple=True, help="Do not load these layers and weights; re:REGEX too; repeatable.")
+@click.option("--strict", is_flag=True, help="Write only if every weight of both has a partner.")
+@click.option("--dry-run", is_flag=True, help="Report, and write nothing.")
+@format_option
+@click.option("--to", metavar="FORMAT", help="The format to write, instead of going by the suffix of OUT.")
+@click.option("--lossy", is_flag=True, help="Write even if the format of OUT cannot hold everything.")
+@click.option("--force", is_flag=True, help="Replace OUT if it is there.")
+@click.option("--top", type=click.IntRange(min=0), default=20, show_default=True, help="Lines of each kind to show; 0 for all.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on standard output.")
+@click.option("-q", "--quiet", is_flag=True, help="No report; the exit status tells.")
+def command(
+    source: str,
+    into: str,
+    output: str | None,
+    map_file: str | None,
+    averages: bool,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    strict: bool,
+    dry_run: bool,
+    from_format: str | None,
+    to: str | None,
+    lossy: bool,
+    force: bool,
+    top: int,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Load the weights of SOURCE into those of the same name in the model INTO, and write that as OUT; INTO stays as it is.
+
+    A weight is loaded if its path is in both, or if one layer's path is the end of the other's and no other's, and if it has the
+    same shape there. The report says what was loaded, what was skipped and why, and what is as it was. Exit status: 0 something was
+    loaded; 1 nothing was or, with --strict, something was left over, and OUT is not written; 2 an error.
+
+    \b
+    kmt transfer pretrained_ckpt new_head.keras -o model.keras
+    kmt transfer old.h5 new.h5 -o new_loaded.h5 --exclude 'predictions*'
+    kmt transfer ckpt-7 model.keras -o out.keras --map names.yaml --dry-run
+    """
+    from kmodel_tools import api
+
+    if output is None and not dry_run:
+        raise click.UsageError("-o OUT is missing; --dry-run reports without it")
+    target = api.read(into)
+    model, match = api.transfer(api.read(source, from_format), target, map_file, include, exclude, averages)
+    good = bool(match.pairs) and not (strict and (match.only_a or match.only_b or match.mismatched))
+    written = output if good and not dry_run else None
+    report = None
+    if written is not None:
+        report = api.convert(model, written, to=to or api.format_for(written, target.format), lossy=lossy, overwrite=force)
+    if as_json:
+        from kmodel_tools.render.json import json_text
+
+        written_as = None if report is None else report.to_dict()
+        click.echo(json_text({"source": source, "into": into, **match.to_dict(), "written": written_as}), nl=False)
+    elif not quiet:
+        from kmodel_tools.render.transfer import transfer_text
+
+        click.echo(transfer_text(match, source, into, report, top), nl=False, err=True)
+    return 0 if good else 1

@@ -1,0 +1,78 @@
+"""The report of a transfer as text: what was loaded, what was skipped and why, what is as it was."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+
+from kmodel_tools.converter import Conversion
+from kmodel_tools.matcher import Match, Pair
+from kmodel_tools.render.words import WIDTH, byte_size, counted, printable, shape_text
+from kmodel_tools.tree import Path, join_path
+
+LABEL = 14
+
+
+def transfer_text(match: Match, source: str, into: str, report: Conversion | None, top: int) -> str:
+    """The report.
+
+    Args:
+        match: What `transferrer.transfer` matched.
+        source: What the file is called that values were taken from.
+        into: And the one they went into.
+        report: What the writing of the result came to, or None if nothing was written.
+        top: Lines of each kind to show; 0 for all.
+    """
+    pairs = match.pairs
+    size = byte_size(sum(pair.a.tensor.nbytes for pair in pairs))
+    lines = [printable(f"{source} → {into} → {report.destination if report else 'nothing written'}")]
+    lines += _paragraph("loaded", [f"{counted(len(pairs), 'weight')} ({size}){_how(pairs)}", *_by_layer(pairs)], top)
+    rounded = sum(pair.a.tensor.dtype is not pair.b.tensor.dtype for pair in pairs)
+    if rounded:
+        lines += _paragraph("rounded", [f"{counted(rounded, 'weight')} to the precision of the target"], top)
+    skipped = [f"{join_path(pair.path_a)}: {_why(pair)}" for pair in match.mismatched]
+    skipped += [f"{join_path(path)}: {match.reasons.get(path, 'not in the target')}" for path, _ in match.only_a]
+    lines += _paragraph("skipped", skipped, top)
+    kept = [f"{join_path(path)}: not in the source" for path, _ in match.only_b]
+    kept += [f"{join_path(pair.path_b)}: {_why(pair)}" for pair in match.mismatched]
+    lines += _paragraph("as it was", kept, top)
+    if match.left_out:
+        lines += _paragraph("left out", [f"{counted(match.left_out, 'weight')}: as asked for by --include and --exclude"], top)
+    if report is not None:
+        lines += _paragraph("not written", report.left_out, top)
+        lines += _paragraph("lost", report.lost, top)
+    return "\n".join(lines) + "\n"
+
+
+def _by_layer(pairs: Iterable[Pair]) -> list[str]:
+    """A line for each layer, with the other's path where it differs."""
+    layers: dict[tuple[Path, Path], list[str]] = {}
+    for pair in pairs:
+        layers.setdefault((pair.path_a[:-1], pair.path_b[:-1]), []).append(pair.path_b[-1])
+    lines = []
+    for (layer_a, layer_b), roles in layers.items():
+        name = join_path(layer_b) or "(the model itself)"
+        lines.append(f"{name}: {', '.join(roles)}" + (f"  from {join_path(layer_a)}" if layer_a != layer_b else ""))
+    return lines
+
+
+def _how(pairs: Sequence[Pair]) -> str:
+    """By what they were found, if it was not by their paths alone."""
+    ends = sum(pair.path_a != pair.path_b for pair in pairs)
+    return f": {len(pairs) - ends:,} by their paths, {ends:,} by the ends of them" if ends else ""
+
+
+def _why(pair: Pair) -> str:
+    a, b = pair.a.tensor, pair.b.tensor
+    if a.shape != b.shape:
+        return f"{shape_text(a.shape)} in the source, {shape_text(b.shape)} in the target"
+    return f"{a.dtype.value} in the source, {b.dtype.value} in the target"
+
+
+def _paragraph(label: str, items: Sequence[str], top: int) -> list[str]:
+    shown = list(items if not top or len(items) <= top + 1 else [*items[:top], f"… and {len(items) - top:,} more (--top 0)"])
+    lines: list[str] = []
+    for number, item in enumerate(shown):
+        head = f"  {label}" if not number else ""
+        lines += textwrap.wrap(printable(item), WIDTH, initial_indent=head.ljust(LABEL), subsequent_indent=" " * (LABEL + 2))
+    return lines

@@ -1,0 +1,184 @@
+"""Loading what fits by name: what is loaded, what is not and why; from Python and from the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+
+import kmodel_tools as kmt
+from kmodel_tools.cli import kmt as command
+from kmodel_tools.matcher import Match, match_names
+from kmodel_tools.transferrer import transfer
+from kmodel_tools.tree import Layer, Model, Weight, join_path, split_path
+from tests.conftest import SAMPLES
+from tests.strategies import models
+
+Shape = tuple[int, ...]
+
+
+def model(weights: Mapping[str, Shape], value: float = 0.0, dtype: str = "float32") -> Model:
+    """A model in which a path is a chain of layers."""
+    root: list[Layer] = []
+    for text, shape in weights.items():
+        *names, role = split_path(text)
+        layer = Layer(names[-1], weights=(Weight(role, kmt.Tensor.of(np.full(shape, value, dtype)), text),))
+        for name in reversed(names[:-1]):
+            layer = Layer(name, layers=(layer,))
+        root.append(layer)
+    return Model(layers=tuple(root))
+
+
+def values(one: Model) -> dict[str, float]:
+    return {join_path(path): float(weight.tensor.read().ravel()[0]) for path, weight in one.weights()}
+
+
+def loaded(match: Match) -> list[tuple[str, str]]:
+    return [(join_path(pair.path_a), join_path(pair.path_b)) for pair in match.pairs]
+
+
+def test_what_has_a_partner_is_loaded_and_the_rest_is_as_it_was() -> None:
+    source = model({"d1/kernel": (2,), "d2/kernel": (3,), "old/kernel": (2,)}, 1)
+    into = model({"d1/kernel": (2,), "d2/kernel": (4,), "new/kernel": (2,)}, 7)
+    result, match = transfer(source, into)
+    assert values(result) == {"d1/kernel": 1, "d2/kernel": 7, "new/kernel": 7}
+    assert loaded(match) == [("d1/kernel", "d1/kernel")]
+    assert [join_path(pair.path_b) for pair in match.mismatched] == ["d2/kernel"]
+    assert [join_path(path) for path, _ in match.only_a] == ["old/kernel"]
+    assert [join_path(path) for path, _ in match.only_b] == ["new/kernel"]
+    assert [weight.key for _, weight in result.weights()] == [weight.key for _, weight in into.weights()]
+
+
+def test_a_layer_that_is_nested_on_one_side_is_found_by_the_end_of_its_path() -> None:
+    flat, nested = {"d1/kernel": (2,), "d1/bias": (3,)}, {"net/d1/kernel": (2,), "net/d1/bias": (3,), "head/kernel": (2,)}
+    pairs = [("d1/kernel", "net/d1/kernel"), ("d1/bias", "net/d1/bias")]
+    match = match_names(model(flat), model(nested))
+    assert loaded(match) == pairs
+    assert loaded(match_names(model(nested), model(flat))) == [(b, a) for a, b in pairs]
+
+
+@pytest.mark.parametrize(
+    ("source", "into", "reason"),
+    [
+        ("d/k", "a/d/k b/d/k", "may be a/d or b/d"),
+        ("a/d/k", "b/d/k", ""),
+        ("x/a/d/k", "d/k a/d/k", "may be a/d or d"),
+    ],
+)
+def test_what_may_be_several_is_none(source: str, into: str, reason: str) -> None:
+    match = match_names(model({source: (2,)}), model(dict.fromkeys(into.split(), (2,))))
+    assert not match.pairs
+    assert match.reasons.get(match.only_a[0][0], "") == reason
+
+
+def test_what_several_may_be_is_none() -> None:
+    match = match_names(model({"a/d/k": (2,), "b/d/k": (2,)}), model({"d/k": (2,)}))
+    assert not match.pairs
+    assert sorted(match.reasons.values()) == ["d may as well be a/d", "d may as well be b/d"]
+    taken = match_names(model({"a/d/k": (2,), "d/k": (2,)}), model({"d/k": (2,)}))
+    assert loaded(taken) == [("d/k", "d/k")]
+    assert list(taken.reasons.values()) == ["d has a partner of its own name"]
+
+
+def test_a_single_name_is_no_end() -> None:
+    assert not match_names(model({"a/kernel": (2,)}), Model(own_weights=(Weight("kernel", kmt.Tensor.of(np.zeros(2)), "k"),))).pairs
+
+
+def test_elements_of_another_kind_do_not_fit_and_floats_are_rounded() -> None:
+    _, match = transfer(model({"d/k": (2,)}, dtype="int8"), model({"d/k": (2,)}))
+    assert len(match.mismatched) == 1
+    result, _ = transfer(model({"d/k": (2,)}, 0.1, "float64"), model({"d/k": (2,)}, dtype="float16"))
+    found = next(result.weights())[1].tensor.read()
+    assert found.dtype == np.float16
+    assert (found == np.full(2, 0.1, np.float16)).all()
+
+
+def test_a_map_and_patterns() -> None:
+    source, into = model({"x/w": (2,), "y/w": (2,)}, 1), model({"d/kernel": (2,), "y/w": (2,)}, 7)
+    result, match = transfer(source, into, {"x/w": "d/kernel"}, exclude=["y"])
+    assert values(result) == {"d/kernel": 1, "y/w": 7}
+    assert match.left_out == 1
+    assert values(transfer(source, into, include=["y"])[0]) == {"d/kernel": 7, "y/w": 1}
+
+
+def test_numbers_of_groups_are_not_taken_for_names(tmp_path: Path) -> None:
+    nameless = SAMPLES / "keras_weights" / "keras-3.0.5.weights.h5"
+    for source, into, which in ((H5, nameless, "target"), (nameless, H5, "source")):
+        status, text = run(source, into, "-o", tmp_path / "out")
+        assert status == 2
+        assert f"the {which} holds no names of layers" in text
+    assert run(nameless, nameless, "--dry-run")[0] == 0
+    assert kmt.transfer(H5, nameless, {"my_d1": "dense"})[1].by == "name"
+
+
+@given(models())
+def test_a_model_transferred_into_itself_is_the_same(one: Model) -> None:
+    result, match = transfer(one, one)
+    assert len(match.pairs) == len(list(one.weights()))
+    assert [*match.only_a, *match.only_b, *match.mismatched] == []
+    assert kmt.digest(result) == kmt.digest(one)
+
+
+H5 = SAMPLES / "keras_h5" / "keras-3.15.1.h5"
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    result = CliRunner().invoke(command, ["transfer", *map(str, arguments)], standalone_mode=False)
+    assert result.exception is None or isinstance(result.exception, kmt.KmtError), result.exception
+    return (2 if result.exception else result.return_value), result.output + str(result.exception or "")
+
+
+def test_the_command_reports_and_writes_in_the_format_of_into(tmp_path: Path) -> None:
+    status, text = run(H5, H5, "-o", tmp_path / "out")
+    assert status == 0
+    assert "  loaded      10 weights (188 bytes)\n              my_d1: kernel, bias\n" in text
+    assert kmt.detect(tmp_path / "out").name == "keras-h5"
+    assert kmt.diff(H5, tmp_path / "out").same
+    assert kmt.digest(H5, everything=True) == kmt.digest(tmp_path / "out", everything=True)
+    assert run(H5, H5, "-o", tmp_path / "out.keras", "--exclude", "bn")[0] == 0
+    assert kmt.detect(tmp_path / "out.keras").name == "keras-archive"
+
+
+def test_nothing_is_written_where_nothing_matches(tmp_path: Path) -> None:
+    out = tmp_path / "out.h5"
+    status, text = run(H5, H5, "-o", out, "--include", "nothing")
+    assert (status, out.exists()) == (1, False)
+    assert "nothing written" in text
+    assert "  left out    10 weights: as asked for" in text
+    assert (run(H5, H5, "-o", out, "--exclude", "bn", "--strict")[0], out.exists()) == (0, True)
+
+
+def test_strict_wants_a_partner_for_every_weight(tmp_path: Path) -> None:
+    out = tmp_path / "out.h5"
+    names = tmp_path / "names.json"
+    names.write_text('{"my_d1": "other"}', encoding="utf-8")
+    status, text = run(H5, H5, "-o", out, "--map", names, "--strict")
+    assert (status, out.exists()) == (1, False)
+    assert "other/kernel: not in the target" in text
+    assert "my_d1/kernel: not in the source" in text
+    assert run(H5, H5, "-o", out, "--map", names)[0] == 0
+    with pytest.raises(kmt.MatchError, match="4 weights of the two models have no partner") as caught:
+        kmt.transfer(H5, H5, names, strict=True)
+    assert isinstance(caught.value.match, kmt.Match)
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
+    assert run(H5, H5, "-o", tmp_path / "out.h5", "--dry-run")[0] == 0
+    assert run(H5, H5, "--dry-run", "-q") == (0, "")
+    assert not list(tmp_path.iterdir())
+    status, text = run(H5, H5, "--dry-run", "--json")
+    assert status == 0
+    assert len(json.loads(text)["pairs"]) == 10
+
+
+def test_what_is_there_is_not_replaced(tmp_path: Path) -> None:
+    out = tmp_path / "out.h5"
+    out.write_bytes(b"mine")
+    assert run(H5, H5, "-o", out)[0] == 2
+    assert out.read_bytes() == b"mine"
+    assert run(H5, H5, "-o", out, "--force")[0] == 0
