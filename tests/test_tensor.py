@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import ml_dtypes
@@ -137,3 +138,18 @@ def test_every_dtype_says_its_size() -> None:
     for dtype in DType:
         if dtype not in (DType.STRING, DType.OPAQUE):
             assert dtype.numpy().itemsize == dtype.itemsize, dtype
+
+
+class _Broken:
+    """A source that finds out at its first block that it has nothing."""
+
+    def blocks(self, limit: int) -> Iterator[bytes]:
+        yield from ()
+        raise CorruptFileError("there is nothing")
+
+
+def test_no_room_is_made_for_what_cannot_be_read() -> None:
+    with pytest.raises(CorruptFileError, match="there is nothing"):
+        Tensor(DType.FLOAT32, (1 << 60,), _Broken()).read()
+    with pytest.raises(CorruptFileError, match="there is nothing"):
+        Tensor(DType.OPAQUE, (3,), _Broken()).read()
