@@ -94,7 +94,7 @@ def take_averages(model: Model) -> tuple[Model, int]:
     return replace(taken, optimizer=replace(taken.optimizer, slots=left)), len(slots)
 
 
-def graft(source: Model, onto: Model, by: str = "auto") -> tuple[Model, str]:
+def graft(source: Model, onto: Model, by: str = "auto") -> tuple[Model, str, tuple[str, ...]]:
     """The weights of one model in the tree, layout and architecture of another.
 
     Args:
@@ -103,7 +103,7 @@ def graft(source: Model, onto: Model, by: str = "auto") -> tuple[Model, str]:
         by: How to pair the weights, as `matcher.match` has it.
 
     Returns:
-        The model, and how the weights were paired.
+        The model, how the weights were paired, and the paths of weights that a checkpoint has beside its model.
 
     Raises:
         ConversionError: The weights do not pair one to one.
@@ -125,18 +125,19 @@ def graft(source: Model, onto: Model, by: str = "auto") -> tuple[Model, str]:
     grafted = replace_weights(onto, lambda _, weight: new[id(weight)])
     optimizer = _optimizer(source.optimizer, {id(pair.a): new[id(pair.b)] for pair in pairing.pairs})
     # The inventory of the other file stays for the order that it has; its values are not taken from there.
-    return replace(grafted, optimizer=optimizer, extras=(), inventory=onto.inventory), f"by {pairing.by}: {pairing.why}{beside}"
+    grafted = replace(grafted, optimizer=optimizer, extras=(), inventory=onto.inventory)
+    return grafted, f"by {pairing.by}: {pairing.why}", beside
 
 
-def _model_in(source: Model, onto: Model) -> tuple[Model, str]:
-    """What a checkpoint holds as `model`, where it holds other things beside it, and a clause that says what is left out."""
+def _model_in(source: Model, onto: Model) -> tuple[Model, tuple[str, ...]]:
+    """What a checkpoint holds as `model`, where it holds other things beside it, and the paths of those."""
     held = next((layer for layer in source.layers if layer.attr == MODEL), None)
     if held is None or any(layer.components[0] == MODEL for layer in onto.layers):
-        return source, ""
+        return source, ()
     inner = replace(source, layers=held.layers, own_weights=held.weights)
     kept = {id(weight) for _, weight in inner.weights()}
     left = [join_path(path) for path, weight in source.weights() if id(weight) not in kept]
-    return inner, f"; what stands beside the model is left out ({', '.join(left[:5])})" if left else ""
+    return inner, tuple(left)
 
 
 def plant(source: Model, architecture: Config) -> Model:

@@ -326,3 +326,25 @@ def test_a_file_that_would_not_read_back_replaces_nothing(tmp_path: Path, monkey
         kmt.convert(CHECKPOINT, destination, overwrite=True, optimizer=False)
     assert destination.read_bytes() == b"old"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("name", ["tf.keras-2.2.0", "tf.keras-1.15.5", "tf_keras-2.21.0"])
+def test_the_variables_of_a_saved_model_become_the_checkpoint_of_that_release(name: str, tmp_path: Path) -> None:
+    """Each kind of optimizer keeps its own keys, those that the release itself gave to the variables."""
+    source = SAMPLES / "saved_model" / name
+    kmt.convert(source, tmp_path / "ck", to="tf-checkpoint")
+    wanted = {key: tensor for key, tensor in kmt.read(source).tensors() if "keras_api" not in key}
+    found = dict(kmt.read(tmp_path / "ck").tensors())
+    assert found.keys() == wanted.keys()
+    for key in found.keys() - {"_CHECKPOINTABLE_OBJECT_GRAPH"}:
+        assert found[key].read().tobytes() == wanted[key].read().tobytes(), key
+
+
+def test_settings_of_an_old_optimizer_come_from_the_configuration(tmp_path: Path) -> None:
+    """TensorFlow 2.2 restores such a checkpoint with assert_consumed; it asks for these variables."""
+    kmt.convert(SAMPLES / "saved_model" / "tf.keras-2.2.0", tmp_path / "m.h5")
+    report = kmt.convert(tmp_path / "m.h5", tmp_path / "ck", to="tf-checkpoint")
+    assert any("beta_1, beta_2" in line for line in report.inferred)
+    keys = {key for key, _ in kmt.read(tmp_path / "ck").tensors()}
+    assert {f"optimizer/{name}/.ATTRIBUTES/VARIABLE_VALUE" for name in ("iter", "beta_1", "beta_2", "decay", "learning_rate")} <= keys
+    assert any(".OPTIMIZER_SLOT/optimizer/m/" in key for key in keys)

@@ -62,7 +62,19 @@ DEFAULT_RATES: dict[str, float] = {
     **dict.fromkeys(("adam", "adamw", "rmsprop", "nadam", "adamax", "adagrad", "adadelta", "ftrl", "adafactor"), 0.001),
 }
 """The learning rate of an optimizer that is given by its name alone, where Keras 2.11 to 3.15 agree on it."""
-HYPERPARAMETERS = frozenset({"decay", "beta_1", "beta_2", "rho", "momentum", "beta", "learning_rate_power"})
+HYPERPARAMETERS = frozenset(
+    {
+        "decay",
+        "beta_1",
+        "beta_2",
+        "rho",
+        "momentum",
+        "beta",
+        "learning_rate_power",
+        "l1_regularization_strength",
+        "l2_regularization_strength",
+    }
+)
 """Settings that the optimizers of Keras up to 2.10 keep as variables (tf_keras 2.21 `optimizers/legacy/*.py`)."""
 _COUNTERS = {"iteration": ITERATIONS, "iterations": ITERATIONS, "iter": ITERATIONS, "_iterations": ITERATIONS}
 
@@ -146,18 +158,19 @@ def expected_order(rounds: Rounds, weights: int) -> list[tuple[str, int]]:
     return [(slot, index) for slots in rounds for index in range(weights) for slot in slots]
 
 
-def canonical_order(class_name: str | None, slots: frozenset[str], weights: int) -> list[tuple[str, int]] | None:
-    """`(slot, number of the weight)` as Keras 2.11 and later list them, or None where that has no one answer.
+def canonical_order(class_name: str | None, slots: frozenset[str], weights: int, interleaved: bool = True) -> list[tuple[str, int]] | None:
+    """`(slot, number of the weight)` as an optimizer lists them, or None where that has no one answer.
 
     Args:
         class_name: The optimizer's class, or None: then that of any class that keeps just these slots.
         slots: The slots that it keeps for every weight.
         weights: How many weights it trains.
+        interleaved: Whether its slots stand in turn for each weight, as in Keras 2.11 and later, or slot by slot, as before.
     """
     kinds = [kind_of(class_name)] if kind_of(class_name) in _SLOTS else list(_SLOTS) if class_name is None else []
     answers: list[list[tuple[str, int]]] = []
     for kind in kinds:
-        for rounds in rounds_of(kind, None, interleaved=True):
+        for rounds in rounds_of(kind, None, interleaved):
             order = expected_order(rounds, weights)
             if frozenset(itertools.chain(*rounds)) == slots and order not in answers:
                 answers.append(order)

@@ -108,9 +108,7 @@ def _show(report: Conversion, source: str, as_json: bool) -> None:
         click.echo(conversion_text(report, source), nl=False, err=True)
 
 
-def _propose(
-    source: str, from_format: str | None, like: str | None, map_file: str | None, output: str, force: bool, quiet: bool
-) -> None:
+def _propose(source: str, from_format: str | None, like: str | None, map_file: str | None, output: str, force: bool, quiet: bool) -> None:
     if like is None or map_file is not None:
         raise click.UsageError("--propose-map goes with --like FILE, and with no --map")
     from kmodel_tools import api

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kmodel_tools.architecture.envelope import Era, era_of_version, version_numbers
-from kmodel_tools.architecture.optimizers import DEFAULT_RATES, ITERATIONS, LEARNING_RATE, kind_of, rounds_of
+from kmodel_tools.architecture.optimizers import DEFAULT_RATES, HYPERPARAMETERS, ITERATIONS, LEARNING_RATE, kind_of, rounds_of
 from kmodel_tools.converter.request import Request
 from kmodel_tools.format import Format, Part
 from kmodel_tools.formats._shared.optimizer_state import OptimizerSpec, described_optimizer, slots_in_order, tie_by_order
@@ -20,8 +20,8 @@ from kmodel_tools.tree import Model, Optimizer, Slot, Weight
 
 CHECKPOINT = "tf-checkpoint"
 STORES = ("keras-archive", "keras-weights")
-LISTED_SINCE = (2, 11)
-"""The release from which optimizers list all of their variables in the order that Keras 3 has kept."""
+INTERLEAVED_SINCE = (2, 11)
+"""The release from which an optimizer's slots stand in turn for each weight."""
 
 
 @dataclass(slots=True)
@@ -30,6 +30,7 @@ class State:
 
     optimizer: Optimizer | None
     lost: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
     inferred: list[str] = field(default_factory=list)
 
 
@@ -88,9 +89,9 @@ def _obstacle(model: Model, target: Format, request: Request) -> str | None:
         return "how a wrapping optimizer counts it is not in a checkpoint, nor in another layout"
     if optimizer.extras:
         return f"{len(optimizer.extras)} of its arrays are not tied to weights"
-    if _for_keras_2_file(model, target) and not _is_listed(model):
+    if _for_keras_2_file(model, target) and not model.metadata.get("keras_version"):
         return "which release of Keras 2 it is for is not known, and each counts it otherwise"
-    if slots_in_order(optimizer, [weight for _, weight in model.weights()]) is None:
+    if slots_in_order(optimizer, [weight for _, weight in model.weights()], _is_interleaved(model, target)) is None:
         return f"in which order {optimizer.class_name or 'its optimizer'} counts it is not known"
     return _mismatch(model, _for_keras_3(target, request))
 
@@ -105,8 +106,9 @@ def _for_keras_2_file(model: Model, target: Format) -> bool:
     return target.name == "keras-h5" and (not version or era_of_version(version) is not Era.KERAS_3)
 
 
-def _is_listed(model: Model) -> bool:
-    return version_numbers(model.metadata.get("keras_version", "")) >= LISTED_SINCE
+def _is_interleaved(model: Model, target: Format) -> bool:
+    listed = version_numbers(model.metadata.get("keras_version", "")) >= INTERLEAVED_SINCE
+    return listed or not _for_keras_2_file(model, target)
 
 
 def _for_keras_3(target: Format, request: Request) -> bool:
@@ -136,16 +138,23 @@ def _mismatch(model: Model, keras_3: bool) -> str | None:
 def _laid_out_anew(model: Model, target: Format, request: Request) -> State:
     optimizer = model.optimizer
     assert optimizer is not None
-    slots = slots_in_order(optimizer, [weight for _, weight in model.weights()]) or []
+    slots = slots_in_order(optimizer, [weight for _, weight in model.weights()], _is_interleaved(model, target)) or []
     counters = {counter.role: counter for counter in optimizer.counters}
     state = State(None)
     if target.name != CHECKPOINT or _for_keras_3(target, request):
         others = [role for role in counters if role not in (ITERATIONS, LEARNING_RATE)]
-        state.lost += [f"the optimizer's {role} (Keras keeps it in the configuration or not at all)" for role in others]
+        settings = [role for role in others if role in HYPERPARAMETERS]
+        if settings:
+            state.left_out.append(f"the optimizer's {', '.join(settings)}: Keras keeps such settings in its configuration")
+        state.lost += [f"the optimizer's {role} (there is no place for it)" for role in others if role not in settings]
         counters = {role: counters[role] for role in (ITERATIONS, LEARNING_RATE) if role in counters}
+    elif not any(role in HYPERPARAMETERS for role in counters) and _settings_are_variables(model):
+        settings_of_config = _configured(model)
+        counters |= settings_of_config
+        state.inferred.append(f"the optimizer's {', '.join(settings_of_config)}: as in the training configuration")
     if _for_keras_2_file(model, target):
         counters.pop(LEARNING_RATE, None)  # Keras 2 has it in the configuration of such a file
-    elif LEARNING_RATE not in counters and (rate := _configured_rate(model)) is not None:
+    elif LEARNING_RATE not in counters and (rate := _configured(model).get(LEARNING_RATE)) is not None:
         counters[LEARNING_RATE] = rate
         state.inferred.append("the learning rate is that of the training configuration: the source has no variable of it")
     # Without keys, nobody takes the order of the source for that of the target.
@@ -157,13 +166,18 @@ def _laid_out_anew(model: Model, target: Format, request: Request) -> State:
     return state
 
 
-def _configured_rate(model: Model) -> Weight | None:
+def _settings_are_variables(model: Model) -> bool:
+    """Whether the optimizer is of Keras up to 2.10, which looks for its settings in a checkpoint."""
+    version = version_numbers(model.metadata.get("keras_version", ""))
+    return () < version < INTERLEAVED_SINCE
+
+
+def _configured(model: Model) -> dict[str, Weight]:
+    """The settings of a training configuration that an optimizer keeps as variables: those of an old one, the learning rate of any."""
     import numpy as np
 
     described = described_optimizer(model.training_config)
-    default = DEFAULT_RATES.get(kind_of(described.class_name))
-    rate = default if described.config is None else described.config.get(LEARNING_RATE)
-    if not isinstance(rate, (int, float)) or isinstance(rate, bool):
-        return None
-    tensor = Tensor.of(np.array(rate, DType.FLOAT32.numpy()))
-    return Weight(LEARNING_RATE, tensor, "", False)
+    config: Mapping[str, Any] = described.config or {LEARNING_RATE: DEFAULT_RATES.get(kind_of(described.class_name))}
+    kept = HYPERPARAMETERS | {LEARNING_RATE} if _settings_are_variables(model) else {LEARNING_RATE}
+    numbers = {name: value for name, value in config.items() if name in kept and isinstance(value, (int, float))}
+    return {name: Weight(name, Tensor.of(np.array(value, DType.FLOAT32.numpy())), "", False) for name, value in numbers.items()}

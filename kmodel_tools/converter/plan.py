@@ -50,8 +50,11 @@ class Plan:
         source = self._named(self._averaged(source))
         if request.like is not None:
             if any(True for _ in request.like.weights()) or request.like.architecture is None:
-                source, how = graft(source, request.like, "auto" if request.mapping is None else "name")
+                source, how, beside = graft(source, request.like, "auto" if request.mapping is None else "name")
                 source = retied(source, self.source)
+                if beside:
+                    listed = ", ".join(beside[:3]) + (" …" if len(beside) > 3 else "")
+                    self.lost.append(f"{len(beside)} arrays that stand beside the model ({listed})")
                 self.inferred.append(f"weights are paired {how}")
             else:
                 source = plant(source, request.like.architecture)
@@ -204,6 +207,7 @@ class Plan:
             return replace(model, optimizer=None)
         state = carried_state(model, self.source, generation(self.source), self.target, self.request)
         self.lost += state.lost
+        self.left_out += state.left_out
         self.inferred += state.inferred
         if (optimizer := state.optimizer) is not None:
             arrays = f"{len(optimizer.slots)} arrays for weights, {len(optimizer.counters)} counters"

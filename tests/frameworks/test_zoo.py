@@ -148,7 +148,7 @@ WRITTEN: dict[str, tuple[tuple[str, str, dict[str, Any]], ...]] = {
         ("h5", "h.h5", {}),
         ("weights", "w.weights.h5", {}),
         ("sharded weights", "s.weights.h5", {}),
-        ("checkpoint", "c.weights.h5", {"like": "archive"}),
+        ("checkpoint", "c.weights.h5", {"like": "archive", "lossy": True}),
     ),
     "tf_keras": (
         ("h5", "h.h5", {}),
@@ -157,7 +157,7 @@ WRITTEN: dict[str, tuple[tuple[str, str, dict[str, Any]], ...]] = {
         ("SavedModel", "s-weights-only.h5", {"weights_only": True}),
         ("archive", "a-weights-only.h5", {"weights_only": True}),
         ("h5 weights", "w-weights-only.h5", {}),
-        ("checkpoint", "c-weights-only.h5", {"like": "h5", "weights_only": True}),
+        ("checkpoint", "c-weights-only.h5", {"like": "h5", "weights_only": True, "lossy": True}),
     ),
 }
 """Source, destination and options of the conversions whose results the framework judges."""

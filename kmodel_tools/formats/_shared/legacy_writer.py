@@ -80,7 +80,9 @@ class _Writer:
             top = f"{MODEL_WEIGHTS}/"
             yield NewObject("", attributes=producer | self._documents())
         layers = self._named_layers()
-        yield NewObject(top.rstrip("/"), attributes=producer | list_of_names("layer_names", list(layers)))
+        # Here as bytes: releases up to TensorFlow 2.3 decode what they find.
+        encoded: dict[str, Attribute] = {name: str(value).encode() for name, value in producer.items()}
+        yield NewObject(top.rstrip("/"), attributes=encoded | list_of_names("layer_names", list(layers)))
         for name, layer in layers.items():
             yield from self._group(f"{top}{name}", self._layer_weights(layer))
         own = [(self._suffixed(weight.role), weight) for weight in model.own_weights]

@@ -177,12 +177,13 @@ def _named_slot(item: Weight, class_name: str | None, variables: Mapping[str, We
     return None
 
 
-def slots_in_order(optimizer: Optimizer, weights: Iterable[Weight]) -> list[Slot] | None:
-    """An optimizer's slots as Keras 2.11 and later list them, whatever order and container they come from.
+def slots_in_order(optimizer: Optimizer, weights: Iterable[Weight], interleaved: bool = True) -> list[Slot] | None:
+    """An optimizer's slots as Keras lists them, whatever order and container they come from.
 
     Args:
         optimizer: The optimizer.
         weights: The model's weights in its order.
+        interleaved: Whether they shall stand in turn for each weight, as in Keras 2.11 and later, or slot by slot, as before.
 
     Returns:
         The slots; None where that order cannot be told, or a weight that is trained lacks one of its slots.
@@ -194,5 +195,5 @@ def slots_in_order(optimizer: Optimizer, weights: Iterable[Weight]) -> list[Slot
     names = frozenset(slot.name for slot in optimizer.slots)
     if len(trained) != len(held) or any(found.keys() != names for found in held.values()):
         return None
-    order = canonical_order(optimizer.class_name, names, len(trained)) if names else []
+    order = canonical_order(optimizer.class_name, names, len(trained), interleaved) if names else []
     return None if order is None else [held[id(trained[index])][name] for name, index in order]
