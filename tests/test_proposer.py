@@ -126,6 +126,33 @@ def test_what_only_order_tells_is_marked_with_what_else_it_may_be() -> None:
     assert [entry.others for entry in proposal.entries] == [(("b", "kernel"),), (("a", "kernel"),)]
 
 
+def test_order_decides_where_names_are_as_good_either_way() -> None:
+    proposal = propose(model({"x1/kernel": (3, 3), "y2/kernel": (3, 3)}), model({"w2/kernel": (3, 3), "z2/kernel": (3, 3)}))
+    assert entries(proposal) == {"w2/kernel": "x1/kernel", "z2/kernel": "y2/kernel"}
+    assert len(doubtful(proposal)) == 2
+
+
+def test_the_order_of_characters_is_none_of_layers() -> None:
+    names = [f"unit_{number}" for number in (1, 2, 9, 10, 11)]
+    target = model({f"{letter}/kernel": (3, 3) for letter in "abcde"})
+    proposal = propose(variables({f"{name}/weights": (3, 3) for name in names} | {"unit_1/biases": (3,)}), target)
+    assert list(entries(proposal).values())[1:] == [f"{name}/weights" for name in names][1:]
+    assert len(doubtful(proposal)) == 5
+    given = propose(model({f"{name}/kernel": (3, 3) for name in reversed(names)}), target)
+    assert list(entries(given).values()) == [f"{name}/kernel" for name in reversed(names)], "an order of its own is kept"
+
+
+def test_a_normalisation_goes_where_its_layer_goes() -> None:
+    source = variables(
+        {"a/conv/weights": (1, 1, 4, 8), "a/conv/BatchNorm/beta": (8,), "b/proj/weights": (1, 1, 8, 8), "b/proj/BatchNorm/beta": (8,)}
+    )
+    target = model({"x2_conv/kernel": (1, 1, 8, 8), "x2_bn/beta": (8,), "x1_conv/kernel": (1, 1, 4, 8), "x1_bn/beta": (8,)})
+    proposal = propose(source, target)
+    assert entries(proposal)["x2_bn/beta"] == "b/proj/BatchNorm/beta"
+    assert entries(proposal)["x1_bn/beta"] == "a/conv/BatchNorm/beta"
+    assert not doubtful(proposal)
+
+
 @pytest.mark.parametrize(("count", "others"), [(3, 2), (2, 3)])
 def test_what_nothing_tells_is_not_proposed(count: int, others: int) -> None:
     of_source, of_target = (

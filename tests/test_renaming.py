@@ -47,6 +47,7 @@ def test_a_layer_moves_with_all_below_it_and_the_rest_stays_in_order() -> None:
     found = dict(renamed.walk())
     assert found["enc", "bi2"].class_name == "Bidirectional"
     assert found["enc", "bi2", "forward_layer", "cell"].attr == "cell"
+    assert found["enc", "bi2", "forward_layer"].name == "f"
     assert found["in",].class_name == "InputLayer"
     assert [key.key for _, key in renamed.weights()] == [key.key for _, key in MODEL.weights()]
 

@@ -210,6 +210,9 @@ def test_counters() -> None:
 def test_corrections_of_averages_are_no_weights() -> None:
     model = read({"bn/moving_mean": (4,), "bn/bn/moving_mean/biased": (4,), "bn/bn/moving_mean/local_step": (), "bn/moving_variance": (4,)})
     assert [extra.key for extra in model.extras] == ["bn/bn/moving_mean/biased", "bn/bn/moving_mean/local_step"]
+    scope = "a/b/c/d/e/bn"
+    deep = read({f"{scope}/moving_mean": (4,), f"{scope}/{scope}/moving_mean/biased": (4,)})
+    assert [extra.key for extra in deep.extras] == [f"{scope}/{scope}/moving_mean/biased"]
     assert "biased" in named(read({"a/biased": (3,)}))["a/biased"]
 
 
