@@ -70,6 +70,13 @@ def test_values_in_typed_fields() -> None:
     assert tensor_of(wire.number(1, 10) + wire.data(2, wire.shape(2)) + wire.number(11, 1)).read().tolist() == [True, True]
 
 
+def test_strings_in_the_content() -> None:
+    listed = wire.number(1, 7) + wire.data(2, wire.shape(2)) + wire.data(4, b"\1\2abc")
+    assert tensor_of(listed).read().tolist() == [b"a", b"bc"]
+    with pytest.raises(CorruptFileError, match="lengths of strings"):
+        tensor_of(wire.number(1, 7) + wire.data(2, wire.shape(2)) + wire.data(4, b"\1\2ab")).read()
+
+
 @pytest.mark.parametrize(
     ("message", "match"),
     [
