@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from kmodel_tools.architecture.custom_objects import CustomObject, custom_objects
 from kmodel_tools.architecture.envelope import ConfigError
-from kmodel_tools.architecture.operations import noteworthy
+from kmodel_tools.architecture.operations import GraphRow, graph_row
 from kmodel_tools.architecture.spec import find_layer, model_spec
 from kmodel_tools.elements import arrays
-from kmodel_tools.errors import CorruptFileError, KmtError
+from kmodel_tools.errors import KmtError
 from kmodel_tools.tensor import DType, Shape, Tensor
-from kmodel_tools.tree import Graph, Layer, Model, Path, Weight, join_path, split_path
+from kmodel_tools.tree import Layer, Model, Path, Weight, join_path, split_path
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,32 +84,6 @@ class OptimizerRow:
 
 
 @dataclass(frozen=True, slots=True)
-class SignatureRow:
-    """A function that a file offers: name, what it is for, `(name, dtype, shape)` of inputs and outputs; None is any rank."""
-
-    name: str
-    method: str
-    inputs: tuple[tuple[str, str, Shape | None], ...]
-    outputs: tuple[tuple[str, str, Shape | None], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class GraphRow:
-    """A TensorFlow graph: signatures, tags, how often each operation occurs, the number of functions.
-
-    `noteworthy` are operations that touch files, run code or are custom, with what they are; `problem` says why the
-    operations could not be counted.
-    """
-
-    signatures: tuple[SignatureRow, ...]
-    tags: tuple[str, ...]
-    operations: Mapping[str, int]
-    functions: int
-    noteworthy: Mapping[str, str]
-    problem: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Totals:
     """What a model comes to: numbers of elements by trainability, bytes, counts, and dtypes with their numbers of elements."""
 
@@ -174,7 +148,7 @@ def inspect(model: Model, stats: bool = False) -> Summary:
         assets=tuple((asset.name, asset.data.length) for asset in model.assets),
         custom_objects=custom_objects(model.architecture, model.training_config),
         extras=tuple(_weight_row((), extra, stats, path=extra.key) for extra in model.extras),
-        graph=_graph_row(model.graph) if model.graph is not None else None,
+        graph=graph_row(model.graph) if model.graph is not None else None,
         notes=tuple((note.kind, note.text) for note in model.notes),
     )
 
@@ -301,24 +275,6 @@ def _optimizer_row(model: Model) -> OptimizerRow | None:
         nbytes=sum(tensor.nbytes for tensor in tensors),
         untied=len(optimizer.extras),
     )
-
-
-def _graph_row(graph: Graph) -> GraphRow:
-    signatures = tuple(
-        SignatureRow(
-            item.name,
-            item.method,
-            tuple((value.name, value.dtype, value.shape) for value in item.inputs),
-            tuple((value.name, value.dtype, value.shape) for value in item.outputs),
-        )
-        for item in graph.signatures
-    )
-    try:
-        found = graph.source.operations()
-    except CorruptFileError as error:
-        return GraphRow(signatures, graph.tags, {}, 0, {}, error.problem)
-    counts = dict(sorted(found.counts.items(), key=lambda item: (-item[1], item[0])))
-    return GraphRow(signatures, graph.tags, counts, found.functions, noteworthy(counts))
 
 
 def _scalar(tensor: Tensor) -> float | int | str:

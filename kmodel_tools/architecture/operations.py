@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from kmodel_tools.errors import CorruptFileError
+from kmodel_tools.tensor import Shape
+from kmodel_tools.tree import Graph
 
 FILES = "touches files"
 CODE = "runs Python code of the process"
@@ -273,6 +278,32 @@ XlaVariadicSort XlaWhile Xlog1py Xlogy ZerosLike Zeta ZipDataset
 """The operations that TensorFlow 2.21 registers, those of TensorFlow 1 included (its own `TF_GetAllOpList`)."""
 
 
+@dataclass(frozen=True, slots=True)
+class SignatureRow:
+    """A function that a file offers: name, what it is for, `(name, dtype, shape)` of inputs and outputs; None is any rank."""
+
+    name: str
+    method: str
+    inputs: tuple[tuple[str, str, Shape | None], ...]
+    outputs: tuple[tuple[str, str, Shape | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GraphRow:
+    """A TensorFlow graph: signatures, tags, how often each operation occurs, the number of functions.
+
+    `noteworthy` are operations that touch files, run code or are custom, with what they are; `problem` says why the
+    operations could not be counted.
+    """
+
+    signatures: tuple[SignatureRow, ...]
+    tags: tuple[str, ...]
+    operations: Mapping[str, int]
+    functions: int
+    noteworthy: Mapping[str, str]
+    problem: str | None = None
+
+
 @functools.cache
 def _kind_of() -> dict[str, str]:
     return {name: kind for kind, names in _KINDS.items() for name in names.split()}
@@ -292,3 +323,22 @@ def noteworthy(operations: Iterable[str]) -> dict[str, str]:
         elif name not in _known() and not name.startswith("_"):
             found[name] = CUSTOM
     return found
+
+
+def graph_row(graph: Graph) -> GraphRow:
+    """Summarise a graph; its operations are counted, which reads all of it."""
+    signatures = tuple(
+        SignatureRow(
+            item.name,
+            item.method,
+            tuple((value.name, value.dtype, value.shape) for value in item.inputs),
+            tuple((value.name, value.dtype, value.shape) for value in item.outputs),
+        )
+        for item in graph.signatures
+    )
+    try:
+        found = graph.source.operations()
+    except CorruptFileError as error:
+        return GraphRow(signatures, graph.tags, {}, 0, {}, error.problem)
+    counts = dict(sorted(found.counts.items(), key=lambda item: (-item[1], item[0])))
+    return GraphRow(signatures, graph.tags, counts, found.functions, noteworthy(counts))

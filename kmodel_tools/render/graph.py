@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from kmodel_tools.inspector import GraphRow
+from kmodel_tools.architecture.operations import GraphRow
 from kmodel_tools.render.words import counted
 from kmodel_tools.tensor import Shape
 
