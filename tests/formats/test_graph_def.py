@@ -175,3 +175,12 @@ def test_other_messages_are_no_graphs(tmp_path: Path, data: bytes) -> None:
     path.write_bytes(data)
     with pytest.raises(kmt.UnknownFormatError):
         kmt.read(path)
+
+
+def test_names_that_are_not_utf_8_are_kept_and_hashed(tmp_path: Path) -> None:
+    path = tmp_path / "g.pb"
+    path.write_bytes(wire.node("x", "Placeholder") + constant("ab") + wire.node("ab/read", "Identity", "ab"))
+    path.write_bytes(path.read_bytes().replace(b"ab", b"\xff\xfe"))
+    (key,) = shown(kmt.read(path)).values()
+    assert key.encode("utf-8", "surrogateescape") == b"\xff\xfe"
+    assert kmt.digest(path).weights

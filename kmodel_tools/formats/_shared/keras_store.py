@@ -17,7 +17,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from kmodel_tools.architecture.store_layout import LAYERS
-from kmodel_tools.storage.hdf5 import open_hdf5
 from kmodel_tools.tensor import ByteRange, Tensor
 from kmodel_tools.tree import Weight
 
@@ -68,6 +67,8 @@ class Store:
             CorruptFileError: libhdf5 cannot read it.
             UnsupportedFeatureError: It links or stores outside of itself.
         """
+        from kmodel_tools.storage.hdf5 import open_hdf5  # loads h5py, which looking at a directory does not need
+
         with open_hdf5(container) as file:
             listing = file.listing()
             for path, address in listing.groups.items():
