@@ -61,8 +61,8 @@ def digest(model: Model, everything: bool = False) -> Digest:
     weights = {path: _of_tensor(weight.tensor) for path, weight in model.weights()}
     layers: dict[tuple[str, ...], list[bytes]] = {}
     for path in sorted(weights):
-        layers.setdefault(path[:-1], []).extend((path[-1].encode(), weights[path]))
-    named = _fields(part for path in sorted(weights) for part in (join_path(path).encode(), weights[path]))
+        layers.setdefault(path[:-1], []).extend((_text(path[-1]), weights[path]))
+    named = _fields(part for path in sorted(weights) for part in (_text(join_path(path)), weights[path]))
     return Digest(
         weights=named.hex(),
         values=_fields(sorted(weights.values())).hex(),
@@ -78,10 +78,15 @@ def _everything(model: Model, named: bytes) -> bytes:
         paths = {id(weight): path for path, weight in model.weights()}
         slots = sorted(((slot.name, paths.get(id(slot.weight), ())), slot.tensor) for slot in model.optimizer.slots)
         for (name, path), tensor in slots:
-            parts += [name.encode(), join_path(path).encode(), _of_tensor(tensor)]
+            parts += [_text(name), _text(join_path(path)), _of_tensor(tensor)]
         for counter in sorted(model.optimizer.counters, key=lambda item: item.role):
-            parts += [counter.role.encode(), _of_tensor(counter.tensor)]
+            parts += [_text(counter.role), _of_tensor(counter.tensor)]
     return _fields(parts)
+
+
+def _text(name: str) -> bytes:
+    """A name as bytes; one that a file does not have in UTF-8, as its own bytes."""
+    return name.encode("utf-8", "surrogateescape")
 
 
 def _of_tensor(tensor: Tensor) -> bytes:

@@ -15,7 +15,7 @@ import kmodel_tools as kmt
 from kmodel_tools import converter
 from kmodel_tools.formats import load_format
 from kmodel_tools.tree import join_path
-from tests.conftest import SAMPLES, sample_files
+from tests.conftest import ERAS, SAMPLES, sample_files
 
 ARCHIVE = SAMPLES / "keras_archive" / "keras-3.15.1_trained.keras"
 LEGACY = SAMPLES / "keras_h5" / "keras-3.15.1.h5"
@@ -340,11 +340,12 @@ def test_the_variables_of_a_saved_model_become_the_checkpoint_of_that_release(na
         assert found[key].read().tobytes() == wanted[key].read().tobytes(), key
 
 
+@pytest.mark.skipif(not ERAS.is_dir(), reason="the files of old releases are not here")
 def test_settings_of_an_old_optimizer_come_from_the_configuration(tmp_path: Path) -> None:
     """TensorFlow 2.2 restores such a checkpoint with assert_consumed; it asks for these variables."""
-    kmt.convert(SAMPLES / "saved_model" / "tf.keras-2.2.0", tmp_path / "m.h5")
+    kmt.convert(ERAS / "savedmodel" / "tf2.2.0", tmp_path / "m.h5")
     report = kmt.convert(tmp_path / "m.h5", tmp_path / "ck", to="tf-checkpoint")
-    assert any("beta_1, beta_2" in line for line in report.inferred)
+    assert any("beta_1" in line for line in report.inferred), report.inferred
     keys = {key for key, _ in kmt.read(tmp_path / "ck").tensors()}
     assert {f"optimizer/{name}/.ATTRIBUTES/VARIABLE_VALUE" for name in ("iter", "beta_1", "beta_2", "decay", "learning_rate")} <= keys
     assert any(".OPTIMIZER_SLOT/optimizer/m/" in key for key in keys)

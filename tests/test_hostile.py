@@ -16,13 +16,19 @@ import kmodel_tools as kmt
 from tests.conftest import SAMPLES, sample_files
 
 FILES = [path for path in sample_files() if path.is_file()] + sorted((SAMPLES / "tf_checkpoint").glob("*.index"))
+MESSAGES = ("saved_model.pb", "saved_model.pbtxt", "keras_metadata.pb")
+FILES += sorted(path for path in (SAMPLES / "saved_model").glob("*/*.*") if path.name in MESSAGES)
 PARSED_HERE = [path for path in FILES if path.suffix not in (".h5", ".keras")]
 
 
 def attempt(path: Path) -> None:
     """Read a model and all of its values, as it is and what is left of it; only errors of ours may come of it."""
+    if path.name == "keras_metadata.pb":
+        path = path.parent
     with contextlib.suppress(kmt.KmtError):
-        for _, tensor in kmt.read(path).tensors():
+        model = kmt.read(path)
+        kmt.inspect(model)
+        for _, tensor in model.tensors():
             for _ in tensor.blocks():
                 pass
     with contextlib.suppress(kmt.KmtError):
@@ -33,6 +39,9 @@ def attempt(path: Path) -> None:
 
 def beside(path: Path, folder: Path) -> Path:
     """Copy a sample with everything that belongs to it."""
+    if path.parent.parent.name == "saved_model":
+        shutil.copytree(path.parent, folder / "model")
+        return folder / "model" / path.name
     for other in path.parent.glob(f"{path.name.split('.')[0]}*"):
         if other.is_file() and other.suffix != ".txt":
             shutil.copy(other, folder)

@@ -26,9 +26,7 @@ from kmodel_tools.format import Container, Format, Part, Probe, parse_json
 from kmodel_tools.formats._shared.keras_objects import StoreContents, interpret
 from kmodel_tools.formats._shared.keras_store import Store
 from kmodel_tools.formats._shared.optimizer_state import OptimizerSpec, described_optimizer, tie_stored
-from kmodel_tools.formats._shared.store_writer import store_objects
 from kmodel_tools.storage.atomic import new_file
-from kmodel_tools.storage.hdf5_writer import Hdf5Image
 from kmodel_tools.storage.zip import is_intact, member_range, write_archive
 from kmodel_tools.tensor import Buffer, ByteRange, Tensor
 from kmodel_tools.tree import Asset, Model, Note, Optimizer
@@ -186,6 +184,10 @@ def write(model: Model, path: str, overwrite: bool, options: Mapping[str, str]) 
         ConversionError: It has no architecture, or the layout of its weights cannot be told.
         KmtError: The file is there already, or cannot be written.
     """
+    # These load h5py, which looking at a directory does not need.
+    from kmodel_tools.formats._shared.store_writer import store_objects
+    from kmodel_tools.storage.hdf5_writer import Hdf5Image
+
     if model.architecture is None:
         raise ConversionError("a .keras archive needs an architecture, and the source has none", cure="give one: --like model.keras")
     config = archive_config(model.architecture, model.training_config)

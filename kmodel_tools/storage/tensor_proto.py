@@ -2,7 +2,7 @@
 
 Fields (TensorFlow `core/framework/tensor.proto`)::
 
-    1 dtype   2 shape   4 content (raw, little endian)
+    1 dtype   2 shape   4 content (raw, little endian; of strings their lengths, then their bytes)
     5 float   6 double   7 int (all types up to 32 bits)   8 string   9 complex64   10 int64   11 bool
     12 complex128   13 half and bfloat16 (bit patterns)   16 uint32   17 uint64
 
@@ -50,12 +50,29 @@ def canonical_bytes(message: memoryview, dtype: DType, shape: Shape, repeats: bo
             numbers = _packed(protobuf.view(value)) if wire == protobuf.BYTES else [protobuf.unsigned(value)]
             data += _integers(numbers, dtype)
     if dtype is DType.STRING:
+        strings += _listed(memoryview(data), count) if data else []
         if len(strings) > count:
             raise WireError(f"holds {len(strings)} strings for {count} elements")
         if len(strings) < count and not repeats:
             raise WireError(f"holds {len(strings)} strings for {count} elements")
         return canonical_strings(strings + [strings[-1] if strings else b""] * (count - len(strings)))
     return _filled(data, dtype, count, repeats)
+
+
+def _listed(content: memoryview, count: int) -> list[bytes]:
+    """Strings in the content: all lengths as varints, then all bytes (TensorFlow `core/platform/tensor_coding.cc`)."""
+    lengths = []
+    at = 0
+    for _ in range(min(count, len(content))):
+        length, at = read_varint(content, at)
+        lengths.append(length)
+    if at + sum(lengths) != len(content):
+        raise WireError("the lengths of strings do not fit their bytes")
+    found = []
+    for length in lengths:
+        found.append(bytes(content[at : at + length]))
+        at += length
+    return found
 
 
 def _packed(view: memoryview) -> list[int]:

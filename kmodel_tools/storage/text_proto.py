@@ -112,12 +112,12 @@ MESSAGES: Mapping[str, Schema] = {
 }
 
 _TOKEN = re.compile(
-    rb"""[\s,;]*(?:\#[^\n]*\n?[\s,;]*)*
+    rb"""[\s,;]*(?:\#[^\n]*(?:\n|\Z)[\s,;]*)*
     (?:(?P<name>[A-Za-z_][\w.]*)|(?P<number>-?\s*(?:0[xX][0-9a-fA-F]+|\.?[0-9][\w.+-]*))|(?P<mark>[{}<>\[\]:/-])
     |"(?P<double>(?:[^"\\\n]|\\.)*)"|'(?P<single>(?:[^'\\\n]|\\.)*)')""",
     re.VERBOSE | re.DOTALL,
 )
-_REST = re.compile(rb"[\s,;]*(?:#[^\n]*\n?[\s,;]*)*\Z")
+_REST = re.compile(rb"[\s,;]*(?:#[^\n]*(?:\n|\Z)[\s,;]*)*\Z")
 _ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))", re.DOTALL)
 _LETTERS = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
 

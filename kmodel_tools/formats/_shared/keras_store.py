@@ -15,12 +15,15 @@ a model's layers `_layer_checkpoint_dependencies`, and 2.12 and 2.13 count a lay
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from kmodel_tools.architecture.store_layout import LAYERS
 from kmodel_tools.errors import CorruptFileError
-from kmodel_tools.storage.hdf5 import Hdf5File, open_hdf5
 from kmodel_tools.tensor import ByteRange, Tensor
 from kmodel_tools.tree import Weight
+
+if TYPE_CHECKING:
+    from kmodel_tools.storage.hdf5 import Hdf5File
 
 DEPENDENCIES = "_layer_checkpoint_dependencies"
 CONTAINERS_OF_LAYERS = (LAYERS, DEPENDENCIES)
@@ -70,6 +73,8 @@ class Store:
             CorruptFileError: libhdf5 cannot read it.
             UnsupportedFeatureError: It links or stores outside of itself.
         """
+        from kmodel_tools.storage.hdf5 import open_hdf5  # loads h5py, which looking at a directory does not need
+
         with open_hdf5(container, salvage) as file:
             listing = file.listing()
             for path, address in listing.groups.items():

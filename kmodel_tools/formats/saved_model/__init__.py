@@ -32,7 +32,7 @@ from kmodel_tools.formats._shared.tensorflow.configured import described_by, in_
 from kmodel_tools.formats._shared.tensorflow.objects import read_objects
 from kmodel_tools.formats._shared.tensorflow.variables import read_variables
 from kmodel_tools.formats.saved_model.exported import is_exported, model_scope, read_exported
-from kmodel_tools.formats.saved_model.keras_nodes import KerasNodes, join, plain, read_keras_nodes, trained
+from kmodel_tools.formats.saved_model.keras_nodes import KERAS, KerasNodes, join, plain, read_keras_nodes, trained
 from kmodel_tools.formats.saved_model.parts import (
     ASSETS,
     BINARY,
@@ -159,10 +159,10 @@ def _objects(parts: Parts, tensors: Mapping[str, Tensor]) -> Model:
     model = read_objects(graph, tensors, None, made)
     notes = [note for note in model.notes if not note.text.startswith("a checkpoint holds no classes")]
     if any(key != KEY for key in tensors):
-        notes.append(
-            Note("inferred", "the file holds no classes, and layers are called after their variables, or the attributes that hold them")
-        )
-        if parts.meta is not None:
+        notes.append(Note("inferred", "no classes are stated; layers are called after their variables, or the attributes that hold them"))
+        if any(item.identifier.startswith(KERAS) for item in objects):
+            notes.append(Note("unread", "is a model of Keras whose description is not there: copy keras_metadata.pb beside it"))
+        elif parts.meta is not None:
             notes.append(Note("unread", "holds no Keras objects, and so no architecture: what it computes is in its functions only"))
     return replace(model, metadata={"dialect": "TensorFlow 2"}, notes=tuple(notes))
 

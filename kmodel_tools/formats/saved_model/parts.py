@@ -102,13 +102,9 @@ def open_parts(probe: Probe) -> Parts:
     except WireError as error:
         if not os.path.isfile(parts.prefix + ".index"):
             raise CorruptFileError(f"the graph is damaged: {error}", path=file, cure="fetch the file again") from error
-        parts.notes.append(
-            Note(
-                "unread",
-                f"{os.path.basename(file)} is damaged ({error}){_cause(stored)}: signatures, assets, what is trained"
-                " and Keras's own description are not known, and the variables are read without it",
-            )
-        )
+        unknown = "signatures, assets and what is trained" if os.path.isfile(parts.path(METADATA)) else "what it holds beside the variables"
+        what = f"{os.path.basename(file)} is damaged ({error}){_cause(stored)}"
+        parts.notes.append(Note("unread", f"{what}: {unknown} cannot be known; the rest is read without it"))
     return parts
 
 
