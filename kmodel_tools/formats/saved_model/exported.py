@@ -9,7 +9,7 @@
 
 A variable's name is its path in Keras 3 (`sequential/d1/kernel`). Layers of a model that is made of a list carry the model's name
 in front, those of a functional one do not; the operations of the serving function tell which name that is.
-Checked with Keras 3.15.1.
+Checked with Keras 3.0.5 and 3.15.1.
 """
 
 from __future__ import annotations
