@@ -47,6 +47,8 @@ class Plan:
         source, request = self.source, self.request
         self.inferred += [note.text for note in source.notes if note.kind == "inferred"]
         self._extras(source)
+        if source.graph is not None:
+            self.left_out.append("the TensorFlow graph with its signatures: what is written holds weights and Keras's configuration")
         source = self._named(self._averaged(source))
         if request.like is not None:
             if any(True for _ in request.like.weights()) or request.like.architecture is None:
