@@ -44,46 +44,66 @@ class Plan:
 
     def model(self) -> Model:
         """The model that will be written, the lists being filled on the way."""
-        source, request = self.source, self.request
-        self.inferred += [note.text for note in source.notes if note.kind == "inferred"]
-        self._extras(source)
-        if source.graph is not None:
+        self.inferred += [note.text for note in self.source.notes if note.kind == "inferred"]
+        self._extras(self.source)
+        if self.source.graph is not None:
             self.left_out.append("the TensorFlow graph with its signatures: what is written holds weights and Keras's configuration")
-        source = self._named(self._averaged(source))
-        if request.like is not None:
-            if any(True for _ in request.like.weights()) or request.like.architecture is None:
-                source, how, beside = graft(source, request.like, "auto" if request.mapping is None else "name")
-                source = retied(source, self.source)
-                if beside:
-                    listed = ", ".join(beside[:3]) + (" …" if len(beside) > 3 else "")
-                    self.lost.append(f"{len(beside)} arrays that stand beside the model ({listed})")
-                self.inferred.append(f"weights are paired {how}")
-            else:
-                source = plant(source, request.like.architecture)
-        if request.select or request.drop:
-            whole = source
-            source = select(source, request.select, request.drop)
-            if self.target.name == "keras-h5":
-                source = replace(source, architecture=whole.architecture)  # says what is frozen, and so the order; it is not written
-            self.left_out.append("architecture, training configuration and optimizer: the chosen weights are no whole model")
-        if request.salvage:
-            source = self._salvaged(source)
-        if request.dtype is not None:
-            count = sum(weight.tensor.dtype.is_float and weight.tensor.dtype is not request.dtype for _, weight in source.weights())
-            source = cast(source, request.dtype)
-            self.carried.append(f"{count} of the weights rounded to {request.dtype.value}, as asked for")
-        for step in (self._architecture, self._optimizer, self._assets):
-            source = step(source)
-        if self.target.name == "keras-h5" and source.format != "keras-h5" and _order_depends_on_flags(source):
-            self.inferred.append("the source does not say which weights are trained: a legacy file lists them as if no layer was frozen")
-        if self.target.name == CHECKPOINT and (request.select or request.drop) and request.options.get("layout") != "names":
+        model = self.source
+        steps = (self._averaged, self._named, self._like, self._chosen, self._salvaged, self._rounded)
+        for step in (*steps, self._architecture, self._optimizer, self._assets):
+            model = step(model)
+        self._remark_order(model)
+        return replace(model, extras=tuple(extra for extra in model.extras if self._carries(extra)))
+
+    def _like(self, source: Model) -> Model:
+        """The model in the layout of another file."""
+        like = self.request.like
+        if like is None:
+            return source
+        if like.architecture is not None and not any(True for _ in like.weights()):
+            return plant(source, like.architecture)
+        grafted, how, beside = graft(source, like, "auto" if self.request.mapping is None else "name")
+        self.inferred.append(f"weights are paired {how}")
+        if beside:
+            listed = ", ".join(beside[:3]) + (" …" if len(beside) > 3 else "")
+            self.lost.append(f"{len(beside)} arrays that stand beside the model ({listed})")
+        return retied(grafted, self.source)
+
+    def _chosen(self, source: Model) -> Model:
+        """The weights that were chosen; of a legacy file, with the architecture that tells their order."""
+        request = self.request
+        if not request.select and not request.drop:
+            return source
+        chosen = select(source, request.select, request.drop)
+        self.left_out.append("architecture, training configuration and optimizer: the chosen weights are no whole model")
+        if self.target.name == "keras-h5":
+            return replace(chosen, architecture=source.architecture)  # says what is frozen, and so the order; it is not written
+        if self._counts_layers():
             self.inferred.append("the layers are counted among those that were chosen: only a model of just these finds them")
-        if self.target.name == CHECKPOINT and source.architecture is None and any(layer.attr is None for layer in source.layers):
+        return chosen
+
+    def _rounded(self, source: Model) -> Model:
+        dtype = self.request.dtype
+        if dtype is None:
+            return source
+        count = sum(weight.tensor.dtype.is_float and weight.tensor.dtype is not dtype for _, weight in source.weights())
+        self.carried.append(f"{count} of the weights rounded to {dtype.value}, as asked for")
+        return cast(source, dtype)
+
+    def _counts_layers(self) -> bool:
+        """Whether the target is a checkpoint of objects, in which layers have a number and no name."""
+        return self.target.name == CHECKPOINT and self.request.options.get("layout") != "names"
+
+    def _remark_order(self, model: Model) -> None:
+        if self.target.name == "keras-h5" and model.format != "keras-h5" and _order_depends_on_flags(model):
+            self.inferred.append("the source does not say which weights are trained: a legacy file lists them as if no layer was frozen")
+        if self._counts_layers() and model.architecture is None and any(layer.attr is None for layer in model.layers):
             self.inferred.append("the layers are written as those of a Functional or Sequential model: the source does not say which it is")
-        return replace(source, extras=tuple(extra for extra in source.extras if self._carries(extra)))
 
     def _salvaged(self, source: Model) -> Model:
         """What can be read; a model of which weights are missing is a file of weights."""
+        if not self.request.salvage:
+            return source
         optimizer = self.request.optimizer and not self.weights_only
         kept = without_damaged(source, optimizer, extras=same_layout(source, self.target))
         self.lost += [*unread_parts(self.source), *kept.losses]
@@ -95,7 +115,7 @@ class Plan:
                 tuple(self.lost),
                 cure="write the weights that are left: NAME.h5, or NAME.weights.h5",
             )
-        if self.target.name == CHECKPOINT and self.request.options.get("layout") != "names":
+        if self._counts_layers():
             raise ConversionError(
                 f"a checkpoint counts the layers that have weights, and some are lost: {'; '.join(self.lost)}",
                 tuple(self.lost),

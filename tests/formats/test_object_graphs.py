@@ -8,8 +8,8 @@ from kmodel_tools.architecture.spec import model_spec
 from kmodel_tools.formats._shared.tensorflow.configured import described_by
 from kmodel_tools.formats._shared.tensorflow.objects import read_objects
 from kmodel_tools.formats.saved_model.exported import read_exported
+from kmodel_tools.storage.bundle_sources import Checked
 from kmodel_tools.storage.object_graph import Node
-from kmodel_tools.storage.tensor_bundle import Checked
 from kmodel_tools.tensor import ByteRange, DType, Tensor
 from kmodel_tools.tree import join_path
 
