@@ -1,0 +1,80 @@
+"""How the values of weights change when an architecture is carried to another generation of Keras, as data.
+
+A rule says what one weight of the new model is made of: pieces of weights of the old one, each taken through some steps and
+then joined. What no rule speaks of keeps its path and its values. Nothing is computed here; `upgrader` turns rules into
+tensors that are worked out when they are read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kmodel_tools.tree import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Transpose:
+    """Reorder the axes, as `numpy.transpose` does."""
+
+    axes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """Reverse the order along some axes."""
+
+    axes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reshape:
+    """The same elements in C order under another shape; one size may be -1."""
+
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """The `part`-th of `parts` equal parts along an axis: the gates of a recurrent kernel."""
+
+    axis: int
+    part: int
+    parts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Multiply by a constant, in the array's own precision."""
+
+    factor: float
+
+
+Step = Transpose | Flip | Reshape | Take | Scale
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A weight of the old model: the path of its layer, its role, and what is done with it, first step first."""
+
+    layer: Path
+    role: str
+    steps: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WeightRule:
+    """What a weight of the new model is made of.
+
+    Attributes:
+        layer: Path of its layer in the new model.
+        role: Its role there.
+        pieces: What it is made of.
+        axis: The axis along which the pieces are joined, or None where they are added up.
+        why: What changed between the generations, in a clause.
+    """
+
+    layer: Path
+    role: str
+    pieces: tuple[Piece, ...]
+    axis: int | None = 0
+    why: str = ""
