@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
+from kmodel_tools.architecture.scope_names import ROLE_ORDER
 from kmodel_tools.errors import KmtError
 from kmodel_tools.tree import Layer, Model, Optimizer, Path, Slot, Weight, join_path, make_from_below, split_path
 
@@ -194,6 +195,9 @@ class _Builder:
         for path, layer in self.tree.layers.items():
             if firsts[id(layer)] != path:
                 self._share(path, firsts[id(layer)], layer)
+        for path, node in self.nodes.items():
+            if path and path not in self.whole and all(weight.role in ROLE_ORDER for weight in node.weights):
+                node.weights.sort(key=lambda weight: ROLE_ORDER.index(weight.role))  # brought together: only the roles tell the order
         return tuple(root.weights), make_from_below(root.children, attrgetter("children"), _finished)
 
     def _layers(self) -> Iterator[tuple[Path, Layer]]:

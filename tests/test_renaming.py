@@ -40,6 +40,12 @@ MODEL = Model(
 )
 
 
+def test_weights_that_the_map_brings_together_stand_in_the_order_of_their_roles() -> None:
+    model = Model(own_weights=tuple(weight(role) for role in ("bias", "beta", "gamma", "kernel")))
+    renamed, _ = rename(model, {"bias": "d/bias", "kernel": "d/kernel", "beta": "n/beta", "gamma": "n/gamma"})
+    assert shown(renamed) == ["d/kernel", "d/bias", "n/gamma", "n/beta"]
+
+
 def test_a_layer_moves_with_all_below_it_and_the_rest_stays_in_order() -> None:
     renamed, unnamed = rename(MODEL, {"bi": "enc/bi2", "d1/kernel": "d1/w"})
     assert shown(renamed) == ["scale", "d1/w", "d1/bias", "enc/bi2/forward_layer/cell/kernel", "d2/kernel"]
