@@ -7,6 +7,7 @@ from dataclasses import replace
 from operator import attrgetter
 
 from kmodel_tools.architecture.envelope import Config, ConfigError
+from kmodel_tools.architecture.legacy_weights import sub_layers_are_ordered
 from kmodel_tools.architecture.spec import LayerSpec, model_spec
 from kmodel_tools.derived import cast as cast_tensor
 from kmodel_tools.errors import ConversionError
@@ -110,6 +111,12 @@ def graft(source: Model, onto: Model, by: str = "auto") -> tuple[Model, str, tup
     """
     source, beside = _model_in(source, onto)
     pairing = match(source, onto, by)
+    unordered = next((model for model in (source, onto) if not sub_layers_are_ordered(model)), None)
+    if pairing.by == "position" and unordered is not None and not (source.format == onto.format == "keras-h5"):
+        raise ConversionError(
+            f"the weights cannot be paired by names ({pairing.why}), and a legacy file of weights does not tell the order of nested layers",
+            cure="give a whole model as --like, or a map of names: --map",
+        )
     if pairing.only_a or pairing.only_b:
         lacks = [f"{join_path(path)} is not in the source" for path, _ in pairing.only_b]
         lacks += [f"{join_path(path)} has no place" for path, _ in pairing.only_a]

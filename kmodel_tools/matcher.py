@@ -109,9 +109,7 @@ def match(
     if rename and len(set(renamed)) < len({path for path, _ in of_a}):
         twice = next(path for path, count in Counter(renamed).items() if count > 1)
         raise KmtError(f"several weights are renamed to {join_path(twice)}", cure="make the rename rules more precise")
-    how, why = (
-        (by, "as asked for") if by != "auto" else _choose(renamed, of_a, of_b, a.architecture is not None and b.architecture is not None)
-    )
+    how, why = (by, "as asked for") if by != "auto" else _choose(renamed, of_a, of_b, _Names.of(a, b))
     if how == "name":
         found = _by_name(renamed, [path for path, _ in of_b])
     else:
@@ -186,7 +184,26 @@ def _either(paths: Sequence[Path]) -> str:
     return " or ".join(join_path(path) for path in paths[:3]) + (" or others" if len(paths) > 3 else "")
 
 
-def _choose(renamed: Sequence[Path], of_a: Sequence[Named], of_b: Sequence[Named], names_are_sure: bool) -> tuple[str, str]:
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """Which names of two models are the layers' own: all of them with an architecture, without one those of attributes.
+
+    A file without an architecture may call its layers as its groups are called, which is by class and number.
+    """
+
+    all_sure: bool
+    attributes: frozenset[Path]
+
+    @classmethod
+    def of(cls, a: Model, b: Model) -> _Names:
+        held = [{path for path, layer in model.walk() if layer.attr is not None} for model in (a, b)]
+        return cls(a.architecture is not None and b.architecture is not None, frozenset(held[0] & held[1]))
+
+    def sure(self, path: Path) -> bool:
+        return self.all_sure or path[:-1] in self.attributes
+
+
+def _choose(renamed: Sequence[Path], of_a: Sequence[Named], of_b: Sequence[Named], names: _Names) -> tuple[str, str]:
     """How to pair when that is left open, and why."""
     names_b = [path for path, _ in of_b]
     common = set(renamed) & set(names_b)
@@ -195,13 +212,14 @@ def _choose(renamed: Sequence[Path], of_a: Sequence[Named], of_b: Sequence[Named
     same_shapes = [weight.tensor.shape for _, weight in of_a] == [weight.tensor.shape for _, weight in of_b]
     if same_shapes:
         places = {path: index for index, path in enumerate(names_b)}
-        in_place = all(places[path] == index for index, path in enumerate(renamed) if path in common)
-        if in_place or not names_are_sure:
+        moved = [path for index, path in enumerate(renamed) if path in common and places[path] != index]
+        if not any(names.sure(path) for path in moved):
             other = len(renamed) - len(common)
             return "position", f"{other:,} of {len(renamed):,} names differ, and all shapes agree in order"
-        if [_without_numbers(path) for path in renamed] == [_without_numbers(path) for path in names_b]:
+        held = any(path[:-1] in names.attributes for path in moved)  # nobody renumbers attributes
+        if not held and [_without_numbers(path) for path in renamed] == [_without_numbers(path) for path in names_b]:
             return "position", "names differ in their numbers alone, and all shapes agree in order"
-    if not common and of_a and names_are_sure and [path[-1] for path in renamed] == [path[-1] for path in names_b]:
+    if not common and of_a and names.all_sure and [path[-1] for path in renamed] == [path[-1] for path in names_b]:
         return "position", "no name is in both; roles agree in order, shapes do not all"
     shared = {0: "no name is", 1: "1 name is"}.get(len(common), f"{len(common):,} names are")
     return "name", f"{shared} in both, {'at other places' if same_shapes else 'and shapes do not agree in order'}"

@@ -23,6 +23,7 @@ KERAS_2 = SAMPLES / "keras_h5" / "tf.keras-2.12.0.h5"
 KERAS_1 = SAMPLES / "keras_h5" / "keras-1.2.2_theano.h5"
 WEIGHTS = SAMPLES / "keras_weights" / "keras-3.15.1.weights.h5"
 CHECKPOINT = SAMPLES / "tf_checkpoint" / "keras-3.15.1"
+KERAS_2_CHECKPOINT = SAMPLES / "tf_checkpoint" / "keras-2.21.0"
 VOCABULARY = SAMPLES / "keras_archive" / "vocabulary"
 REFUSALS = (
     "needs an architecture, and the source has none",
@@ -38,6 +39,7 @@ REFUSALS = (
     "it names no optimizer, without which a legacy file does not load",
     "the optimizer's decay",
     "Keras 3 counts",
+    "a checkpoint counts layers in the model's order",
 )
 """Why a container may be refused to a sample."""
 TARGETS = ("m.keras", "m.weights.h5", "m.h5")
@@ -135,24 +137,24 @@ def _state(model: kmt.Model) -> list[tuple[str, bytes, bytes]]:
 
 def test_a_checkpoint_is_replaced_as_a_whole(tmp_path: Path) -> None:
     prefix = tmp_path / "m"
-    kmt.convert(CHECKPOINT, prefix, to="tf-checkpoint", options={"shard-size": "100B"}, like=None, optimizer=False)
+    kmt.convert(KERAS_2_CHECKPOINT, prefix, to="tf-checkpoint", options={"shard-size": "100B"}, like=None, optimizer=False)
     assert len(list(tmp_path.glob("m.data-*"))) > 2
     (tmp_path / "m.data-other").write_bytes(b"somebody's own")
     with pytest.raises(kmt.KmtError, match="is there already; --force replaces it"):
-        kmt.convert(CHECKPOINT, prefix, to="tf-checkpoint")
-    report = kmt.convert(CHECKPOINT, tmp_path / "m.index", to="tf-checkpoint", overwrite=True)
+        kmt.convert(KERAS_2_CHECKPOINT, prefix, to="tf-checkpoint")
+    report = kmt.convert(KERAS_2_CHECKPOINT, tmp_path / "m.index", to="tf-checkpoint", overwrite=True)
     assert report.left_out == ("the file checkpoint: there is one in this folder, and it stays as it is",)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["checkpoint", "m.data-00000-of-00001", "m.data-other", "m.index"]
-    assert kmt.digest(prefix).values == kmt.digest(CHECKPOINT).values
+    assert kmt.digest(prefix).values == kmt.digest(KERAS_2_CHECKPOINT).values
     (tmp_path / "m.index").unlink()
     with pytest.raises(kmt.KmtError, match=r"m\.data-00000-of-00001 is there already"):
-        kmt.convert(CHECKPOINT, prefix, to="tf-checkpoint")
+        kmt.convert(KERAS_2_CHECKPOINT, prefix, to="tf-checkpoint")
     with pytest.raises(kmt.KmtError, match="is a folder; name what its files shall start with"):
-        kmt.convert(CHECKPOINT, tmp_path, to="tf-checkpoint")
+        kmt.convert(KERAS_2_CHECKPOINT, tmp_path, to="tf-checkpoint")
 
 
 def test_a_checkpoint_counts_how_often_it_was_saved(tmp_path: Path) -> None:
-    kmt.convert(CHECKPOINT, tmp_path / "first", to="tf-checkpoint", options={"root": "checkpoint"})
+    kmt.convert(KERAS_2_CHECKPOINT, tmp_path / "first", to="tf-checkpoint", options={"root": "checkpoint"})
     kmt.convert(tmp_path / "first", tmp_path / "m", to="tf-checkpoint")
     found = {key.partition("/")[0] for key, _ in kmt.read(tmp_path / "m").tensors()}
     assert {"model", "optimizer", "save_counter"} <= found
@@ -264,7 +266,7 @@ def test_a_file_can_be_converted_onto_itself(tmp_path: Path) -> None:
 def test_suffixes_and_options_that_mean_nothing(tmp_path: Path) -> None:
     with pytest.raises(kmt.KmtError, match=r"its suffix names no format that is written; say which with --to: keras-h5 \(\.h5"):
         kmt.convert(ARCHIVE, tmp_path / "m.bin")
-    with pytest.raises(kmt.KmtError, match="layout cannot be 'keras9'; it is one of keras2, keras3, names"):
+    with pytest.raises(kmt.KmtError, match="layout cannot be 'keras9'; it is one of auto, keras2, keras3, names"):
         kmt.convert(ARCHIVE, tmp_path / "m.ckpt", options={"layout": "keras9"})
     with pytest.raises(kmt.KmtError, match="weights are not rounded to 'float31'"):
         kmt.convert(ARCHIVE, tmp_path / "m.h5", dtype="float31")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Mapping
 
 from kmodel_tools.architecture.layer_classes import canonical_class
 
@@ -18,6 +19,17 @@ class GraphLayout(enum.Enum):
 
     KERAS_2 = "keras2"
     KERAS_3 = "keras3"
+
+
+NAMES = "names"
+"""The layout without objects: variables by name."""
+
+
+def layout_like(metadata: Mapping[str, str]) -> str:
+    """The layout of a checkpoint for what was read with this metadata: that of the checkpoint it comes from, else that of Keras 2."""
+    if metadata.get("producer") == "Keras 3":
+        return GraphLayout.KERAS_3.value
+    return NAMES if metadata.get("dialect", "").endswith("name-based") else GraphLayout.KERAS_2.value
 
 
 LISTED = re.compile(r"(layer|layer_with_weights)-[0-9]{1,9}$|operations/[0-9]{1,9}$")

@@ -28,6 +28,7 @@ from kmodel_tools.architecture.names import (
     without_number,
 )
 from kmodel_tools.architecture.spec import LayerSpec
+from kmodel_tools.tree import Model
 
 RECURRENT = "recurrent_kernel"
 ATTENTION = ("query", "key", "value", "attention_output")
@@ -301,6 +302,15 @@ def known_roles() -> frozenset[str]:
 
 NORMALIZATION = frozenset({"mean", "variance", "count"})
 """Roles of Normalization: alone, such a name may as well be that of a weight somebody trains."""
+
+
+def sub_layers_are_ordered(model: Model) -> bool:
+    """Whether the order of the layers inside of another is the model's own.
+
+    A legacy file lists the weights of a nested model with those first that are trained, and without a configuration nobody
+    knows which these are.
+    """
+    return model.format != "keras-h5" or model.architecture is not None or all(len(layer.layers) < 2 for _, layer in model.walk())
 
 
 def never_trained(role: str, siblings: Collection[str]) -> bool:

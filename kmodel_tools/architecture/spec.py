@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kmodel_tools.architecture.envelope import Config, ConfigError, Era, class_of, era_of, is_model, layer_configs, settings_of
@@ -11,7 +11,7 @@ from kmodel_tools.architecture.layer_classes import canonical_class, is_builtin,
 from kmodel_tools.architecture.layer_table import SubLayer, Variable
 from kmodel_tools.architecture.names import snake_case
 from kmodel_tools.architecture.topology import layer_order
-from kmodel_tools.tree import Model, Path, split_path
+from kmodel_tools.tree import Layer, Model, Path, split_path
 
 FRAMEWORKS = frozenset({"keras", "tf_keras", "tensorflow"})
 """Top modules of built-in classes."""
@@ -87,9 +87,24 @@ def followed(model: Model) -> ModelSpec | None:
     if model.architecture is None:
         return None
     try:
-        return model_spec(model.architecture, model.metadata.get("keras_version"))
+        found = model_spec(model.architecture, model.metadata.get("keras_version"))
     except ConfigError:
         return None
+    return replace(found, root=_named(found.root, model.layers))
+
+
+def _named(spec: LayerSpec, layers: Sequence[Layer]) -> LayerSpec:
+    """A model's description in which layers have a name that leave it out of their configuration, as somebody's own classes may.
+
+    The file's tree has them, in the same order; those of nested models are not looked for.
+    """
+    known = {child.name for child in spec.children}
+    others = [layer.name for layer in layers if layer.name not in known]
+    unnamed = [child for child in spec.children if not child.name]
+    if not unnamed or len(others) != len(unnamed):
+        return spec
+    names = iter(others)
+    return replace(spec, children=tuple(child if child.name else replace(child, name=next(names)) for child in spec.children))
 
 
 def _own_class(node: Mapping[str, Any]) -> str:

@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from kmodel_tools.architecture.checkpoint_layout import layout_like
+from kmodel_tools.converter.optimizer import CHECKPOINT
 from kmodel_tools.converter.plan import Plan
 from kmodel_tools.converter.request import Conversion as Conversion
 from kmodel_tools.converter.request import Request as Request
@@ -46,6 +48,8 @@ def convert(source: Model, destination: str | os.PathLike[str], request: Request
         if name not in {option.name for option in target.options}:
             raise KmtError(f"{target.title} has no option {name!r}", cure="see them with: kmt formats")
     _check_destination(target, path, request.overwrite)
+    if target.name == CHECKPOINT and request.options.get("layout", "auto") == "auto":
+        request = replace(request, options={**request.options, "layout": layout_like(source.metadata)})
     plan = Plan(source, target, request)
     model = plan.model()
     plan.left_out += _companions(target, path)

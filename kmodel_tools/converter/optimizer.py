@@ -16,7 +16,7 @@ from kmodel_tools.converter.request import Request
 from kmodel_tools.format import Format, Part
 from kmodel_tools.formats._shared.optimizer_state import OptimizerSpec, described_optimizer, slots_in_order, tie_by_order
 from kmodel_tools.tensor import DType, Tensor
-from kmodel_tools.tree import Model, Optimizer, Slot, Weight
+from kmodel_tools.tree import Model, Optimizer, Slot, Weight, join_path
 
 CHECKPOINT = "tf-checkpoint"
 STORES = ("keras-archive", "keras-weights")
@@ -51,7 +51,8 @@ def carried_state(model: Model, source: Model, era: Era | None, target: Format, 
         named = source.metadata.get("dialect", "").endswith("name-based")
         return State(model.optimizer) if named else State(None, ["the optimizer's state (those of TensorFlow 1 keep another one)"])
     if _stays_as_it_is(source, era, target, request):
-        return State(model.optimizer)
+        why = _other_trained(model) if request.like is not None else None
+        return State(model.optimizer) if why is None else State(None, [f"the optimizer's state ({why})"])
     why = _obstacle(model, target, request)
     if why is not None:
         return State(None, [f"the optimizer's state ({why})"])
@@ -85,6 +86,8 @@ def _obstacle(model: Model, target: Format, request: Request) -> str | None:
     """Why the state cannot be laid out anew, or None."""
     optimizer = model.optimizer
     assert optimizer is not None
+    if any("/" in counter.role for counter in optimizer.counters):
+        return "there are several optimizers, and one is what a file has room for"
     if is_wrapped(optimizer):
         return "how a wrapping optimizer counts it is not in a checkpoint, nor in another layout"
     if optimizer.extras:
@@ -93,7 +96,19 @@ def _obstacle(model: Model, target: Format, request: Request) -> str | None:
         return "which release of Keras 2 it is for is not known, and each counts it otherwise"
     if slots_in_order(optimizer, [weight for _, weight in model.weights()], _is_interleaved(model, target)) is None:
         return f"in which order {optimizer.class_name or 'its optimizer'} counts it is not known"
-    return _mismatch(model, _for_keras_3(target, request))
+    return _other_trained(model) or _mismatch(model, _for_keras_3(target, request))
+
+
+def _other_trained(model: Model) -> str | None:
+    """Why the state, which is counted by position, would come to other weights: the model trains others than those that have some."""
+    optimizer = model.optimizer
+    assert optimizer is not None
+    having = {id(slot.weight) for slot in optimizer.slots}
+    for path, weight in model.weights():
+        if weight.trainable is not None and weight.trainable is not (id(weight) in having):
+            told = "is not trained and has some" if id(weight) in having else "is trained and has none"
+            return f"{join_path(path)} {told}" if having else None
+    return None
 
 
 def is_wrapped(optimizer: Optimizer) -> bool:
@@ -152,7 +167,10 @@ def _laid_out_anew(model: Model, target: Format, request: Request) -> State:
         settings_of_config = _configured(model)
         counters |= settings_of_config
         state.inferred.append(f"the optimizer's {', '.join(settings_of_config)}: as in the training configuration")
-    if _for_keras_2_file(model, target):
+    if isinstance((described_optimizer(model.training_config).config or {}).get(LEARNING_RATE), Mapping):
+        if counters.pop(LEARNING_RATE, None) is not None:
+            state.left_out.append("the optimizer's learning rate: the model is compiled with a schedule of it")
+    elif _for_keras_2_file(model, target):
         counters.pop(LEARNING_RATE, None)  # Keras 2 has it in the configuration of such a file
     elif LEARNING_RATE not in counters and (rate := _configured(model).get(LEARNING_RATE)) is not None:
         counters[LEARNING_RATE] = rate

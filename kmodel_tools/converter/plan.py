@@ -97,6 +97,9 @@ class Plan:
     def _remark_order(self, model: Model) -> None:
         if self.target.name == "keras-h5" and model.format != "keras-h5" and _order_depends_on_flags(model):
             self.inferred.append("the source does not say which weights are trained: a legacy file lists them as if no layer was frozen")
+        if self._counts_layers():
+            who = "Keras 3" if self.request.options.get("layout") == "keras3" else "Keras 2 (tf_keras)"
+            self.inferred.append(f"the checkpoint is laid out for models of {who}: see --option layout")
         if self._counts_layers() and model.architecture is None and any(layer.attr is None for layer in model.layers):
             self.inferred.append("the layers are written as those of a Functional or Sequential model: the source does not say which it is")
 
@@ -174,6 +177,7 @@ class Plan:
 
     def _architecture(self, model: Model) -> Model:
         if model.architecture is None:
+            self._refuse_old_values(generation(self.source))
             return model
         era = generation(model)
         if self.weights_only or Part.ARCHITECTURE not in self.target.holds:

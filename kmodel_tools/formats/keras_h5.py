@@ -278,7 +278,8 @@ class _Reader:
         prefix = inner.get("name") if isinstance(inner, Mapping) else None
         variables = dict(self.variables)
         if prefix:
-            variables |= {f"{prefix}_{name}": weight for name, weight in self.variables.items() if "/" not in name}
+            more = {f"{prefix}_{name}": weight for name, weight in self.variables.items() if "/" not in name}
+            variables = {name: None if name in variables and name in more else weight for name, weight in (more | variables).items()}
         weights = [weight for _, weight in model.weights()]
         if trains_in_order_of_names(version):
             weights.sort(key=lambda weight: self.listed_as[id(weight)])

@@ -17,7 +17,7 @@ import re
 from collections.abc import Mapping
 from glob import escape as pattern
 
-from kmodel_tools.architecture.checkpoint_layout import GraphLayout
+from kmodel_tools.architecture.checkpoint_layout import NAMES, GraphLayout, layout_like
 from kmodel_tools.damaged import offering_salvage
 from kmodel_tools.errors import CorruptFileError, KmtError
 from kmodel_tools.format import STATE_KEY, Container, FileSet, Format, Option, Part, Probe
@@ -39,8 +39,7 @@ SAVED_MODEL = ("saved_model.pb", "saved_model.pbtxt")
 _SHARD = re.compile(r"\.data-\d{5}-of-\d{5}$")
 _PATH = re.compile(rb'^\s*model_checkpoint_path\s*:\s*"((?:[^"\\]|\\.)*)"', re.MULTILINE)
 _ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|x([0-9a-fA-F]{1,2})|(.))", re.DOTALL)
-LAYOUTS = ("keras2", "keras3", "names")
-BY_NAME = "names"
+LAYOUTS = ("auto", "keras2", "keras3", NAMES)
 ROOTS = ("auto", "model", "checkpoint")
 SHARD_SIZE = "5GB"
 _LETTERS = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
@@ -164,10 +163,11 @@ def write(model: Model, path: str, overwrite: bool, options: Mapping[str, str]) 
         KmtError: A file is there already, cannot be written, or an option has another value than it can have.
     """
     layout = chosen("layout", options, LAYOUTS)
+    layout = layout_like(model.metadata) if layout == LAYOUTS[0] else layout
     root = chosen("root", options, ROOTS)
     wrapped = root == "checkpoint" or (root == "auto" and any(extra.role == SAVE_COUNTER for extra in model.extras))
     prefix = prefix_of(path)
-    if layout == BY_NAME:
+    if layout == NAMES:
         tensors = named_tensors(model)
     else:
         graph, tensors = lay_out(checkpoint_root(model, GraphLayout(layout), wrapped=wrapped))
@@ -212,7 +212,7 @@ FORMAT = Format(
     read=read,
     write=write,
     options=(
-        Option("layout", LAYOUTS[0], "whose models find their weights: keras2 (tf_keras), keras3, or names (TensorFlow 1, no objects)"),
+        Option("layout", LAYOUTS[0], "who finds the weights: models of keras2 (tf_keras) or keras3, or names (TensorFlow 1)"),
         Option("root", ROOTS[0], "model (for load_weights), checkpoint (for tf.train.Checkpoint(model=…)), or auto: as the source"),
         Option("shard-size", SHARD_SIZE, "most bytes of tensors in one shard: 500MB, 5GB"),
     ),

@@ -137,6 +137,9 @@ def _take_places(temporary: str, folder: str, index: str, shards: str) -> None:
     new = sorted(os.listdir(temporary))
     companions = [name for name in new if name != index and not fnmatch.fnmatchcase(name, shards)]
     with contextlib.suppress(FileNotFoundError):
+        mode = _mode(os.path.join(folder, index))
+        for name in (item for item in new if item not in companions):
+            os.chmod(os.path.join(temporary, name), mode)
         os.unlink(os.path.join(folder, index))
     for old in set(fnmatch.filter(os.listdir(folder), shards)) - set(new):
         os.unlink(os.path.join(folder, old))

@@ -158,10 +158,12 @@ class _Interpreter:
             group = names.get(child.name, number)  # where the writer left names, they are better than our counting
             path = self._at(item, f"{container}/{group}")
             stored = self.store.groups.get(path) if group is not ABSENT else None
-            present = stored is not None and stored.name in (None, child.name)
+            present = stored is not None and (not child.name or stored.name in (None, child.name))
             if present:
                 taken.add(path)
-            yield _Object(path if present else None, child.name, None, child.class_name, child)
+            # A layer of somebody's own may leave its name out of its configuration.
+            name = child.name or (stored.name if stored is not None else None) or ""
+            yield _Object(path if present else None, name, None, child.class_name, child)
 
     def _numbered(self, item: _Object, container: str, children: Sequence[LayerSpec]) -> Iterator[str]:
         """The group of each layer: class in snake case, and how many of that class the writer has counted before."""

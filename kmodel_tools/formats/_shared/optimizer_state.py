@@ -190,7 +190,8 @@ def slots_in_order(optimizer: Optimizer, weights: Iterable[Weight], interleaved:
     """
     held: dict[int, dict[str, Slot]] = {}
     for slot in optimizer.slots:
-        held.setdefault(id(slot.weight), {})[slot.name] = slot
+        if held.setdefault(id(slot.weight), {}).setdefault(slot.name, slot) is not slot:
+            return None  # two arrays for one slot: one of them is another weight's
     trained = [weight for weight in weights if id(weight) in held]
     names = frozenset(slot.name for slot in optimizer.slots)
     if len(trained) != len(held) or any(found.keys() != names for found in held.values()):

@@ -32,8 +32,9 @@ def checkpoint_root(model: Model, layout: GraphLayout, wrapped: bool) -> NewNode
     names = variable_names(model) if layout is GraphLayout.KERAS_2 else _paths(model)
     nodes = model_nodes(model, layout, names)
     optimizer = optimizer_node(model, layout, nodes.variables, names)
+    held_as = model.metadata.get("optimizer", OPTIMIZER)
     if optimizer is not None:
-        nodes.root.children[OPTIMIZER] = optimizer
+        nodes.root.children[held_as] = optimizer
     if nodes.out_of_reach and optimizer is None:
         raise ConversionError(
             f"a Keras 3 model that is not compiled does not look for what it holds in lists: {nodes.out_of_reach[0]}",
@@ -42,9 +43,13 @@ def checkpoint_root(model: Model, layout: GraphLayout, wrapped: bool) -> NewNode
     if not wrapped:
         return nodes.root
     counter = next((extra.tensor for extra in model.extras if extra.role == SAVE_COUNTER), FIRST_SAVE)
+    counted = any(extra.role == SAVE_COUNTER for extra in model.extras)
+    if counted and model.metadata.get("root") == "itself":
+        nodes.root.children[SAVE_COUNTER] = NewNode(counter, SAVE_COUNTER)
+        return nodes.root  # a root of somebody's own, such as tf.train.Checkpoint(net=…): its names are those of the tree
     root = NewNode(children={MODEL: nodes.root})
     if optimizer is not None:
-        root.children[OPTIMIZER] = optimizer
+        root.children[held_as] = optimizer
     root.children[SAVE_COUNTER] = NewNode(counter, SAVE_COUNTER)
     return root
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from kmodel_tools.architecture.checkpoint_layout import LISTED, GraphLayout, attribute_names, variable_names
 from kmodel_tools.architecture.envelope import Era
 from kmodel_tools.architecture.layer_classes import canonical_class
-from kmodel_tools.architecture.spec import LayerSpec, followed
+from kmodel_tools.architecture.legacy_weights import sub_layers_are_ordered
+from kmodel_tools.architecture.spec import LayerSpec, ModelSpec, followed
 from kmodel_tools.architecture.store_layout import places
 from kmodel_tools.architecture.topology import layer_order
 from kmodel_tools.errors import ConversionError
@@ -20,6 +21,7 @@ from kmodel_tools.formats._shared.tensorflow.objects import last_name
 from kmodel_tools.storage.object_graph import NewNode
 from kmodel_tools.tree import Layer, Model, Path, Weight, join_path, make_from_below, split_path
 
+LOOKUPS = frozenset({"StringLookup", "IntegerLookup", "TextVectorization"})
 OPERATIONS, FUNCTIONAL = "_operations", "_functional"
 
 
@@ -50,6 +52,18 @@ def model_nodes(model: Model, layout: GraphLayout, full_names: Mapping[int, str]
         ConversionError: The layout counts something that is not in the source.
     """
     spec = followed(model)
+    if not sub_layers_are_ordered(model):
+        raise ConversionError(
+            "a checkpoint counts layers in the model's order, and a legacy file of weights does not tell that of nested layers",
+            cure="give the whole model: --like model.h5, or write names: --option layout=names",
+        )
+    for path, weight in model.weights():
+        if weight.role.isdecimal():
+            raise ConversionError(
+                f"which attribute holds {join_path(path)} is not in the source", cure="convert from a checkpoint of the same model"
+            )
+    if layout is GraphLayout.KERAS_2:
+        _refuse_tables(model, spec)
     if layout is GraphLayout.KERAS_3 and spec is None and any(layer.attr is None for layer in model.layers):
         raise ConversionError(
             "Keras 3 counts all operations of a model, and the source has layers with weights alone",
@@ -107,20 +121,30 @@ class _Writer:
             own, *others = _first(variable_names(weight.role, kind, self.layout), last_name(weight.key) if self.spelled else "")
             node.children[own] = variable
             node.children |= {name: variable for name in others if name not in taken}
-        for layer, child in zip(layers, made, strict=True):
-            if not _is_listed(layer) and id(child) in self.holding:
-                self._attach(node, split_path(layer.attr or layer.name), child)
+        attributes = [
+            (split_path(layer.attr or layer.name), child)
+            for layer, child in zip(layers, made, strict=True)
+            if not _is_listed(layer) and id(child) in self.holding
+        ]
+        for path, child in attributes:
+            self._attach(node, path, child, {other[0] for other, _ in attributes})
         if weights or any(id(child) in self.holding for child in made):
             self.holding.add(id(node))
         return node
 
-    def _attach(self, node: NewNode, path: Path, child: NewNode) -> None:
-        """Hang a sub-layer under the attribute that holds it; an element of a list under the list."""
+    def _attach(self, node: NewNode, path: Path, child: NewNode, taken: set[str]) -> None:
+        """Hang a sub-layer under the attribute that holds it; an element of a list under the list. Others' names are `taken`."""
         *containers, last = path
         for name in containers:
             node = node.children.setdefault(name, NewNode())
-        for name in (last,) if containers else self._as_spelled(attribute_names(last)):
-            node.children.setdefault(name, child)
+        if containers:
+            node.children.setdefault(last, child)
+            return
+        own, *others = self._as_spelled(attribute_names(last))
+        node.children.setdefault(own, child)
+        for name in others:
+            if name not in taken or name == last:
+                node.children.setdefault(name, child)
 
     def _as_spelled(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """The names of an attribute, first the one that the source's own keys have."""
@@ -138,6 +162,9 @@ class _Writer:
             raise ConversionError(f"Keras 3 counts the operations around {listed[0][0].name}, and the source does not have them")
         names = _operation_names(spec, self.era)
         operations = NewNode()
+        unknown = [layer.name for layer, _ in listed if layer.name not in names]
+        if unknown:
+            raise ConversionError(f"the configuration does not name the layer {unknown[0]}, and Keras 3 counts its operations")
         for layer, child in listed:
             operations.children[str(names[layer.name])] = child
         node.children[OPERATIONS] = operations
@@ -162,6 +189,23 @@ def _spelled(model: Model) -> frozenset[str]:
     if model.format not in ("tf-checkpoint", "saved-model"):
         return frozenset()
     return frozenset(part for key, _ in model.inventory or () for part in key.split("/"))
+
+
+def _refuse_tables(model: Model, spec: ModelSpec | None) -> None:
+    """Refuse what Keras 2 counts among the layers with weights though it holds none that can be carried: adapted vocabularies."""
+    adapted = [place.spec.name for place in places(spec.root) if _has_table(place.spec)] if spec is not None else []
+    if spec is None:
+        adapted = [layer.name for _, layer in model.walk() if canonical_class(layer.class_name) in LOOKUPS]
+        adapted += [key.partition("/")[0] for key, _ in model.inventory or () if key.endswith("/table-keys")]
+    if adapted:
+        raise ConversionError(
+            f"Keras 2 counts {adapted[0]} among the layers with weights, and a vocabulary is not written into checkpoints",
+            cure="write names: --option layout=names",
+        )
+
+
+def _has_table(spec: LayerSpec) -> bool:
+    return canonical_class(spec.class_name) in LOOKUPS and not spec.config.get("vocabulary")
 
 
 def _is_listed(layer: Layer) -> bool:

@@ -113,9 +113,17 @@ class _GraphReader:
             own_weights=tuple(top.weights),
             optimizer=optimizer,
             extras=tuple(extras),
-            metadata={"producer": "Keras 3"} if self.keras_3 else {},
+            metadata=self._metadata(root),
             notes=tuple(self.notes),
         )
+
+    def _metadata(self, root: int) -> dict[str, str]:
+        """Who wrote the graph, whether its root is the model, and what it calls its optimizer, where that is not `optimizer`."""
+        found = {"root": "model" if root else "itself"}
+        names = {name for name in self.optimizers.values() if name not in ("optimizer", "loss_scale")}
+        if len(names) == 1 == len(self.optimizers):
+            found["optimizer"] = names.pop()
+        return found | ({"producer": "Keras 3"} if self.keras_3 else {})
 
     def _full_names(self) -> dict[int, str]:
         """The variable name of each weight, by the weight's identity."""
