@@ -231,7 +231,7 @@ def test_chosen_weights_go_alone(tmp_path: Path) -> None:
         path for path in paths if not path.startswith(f"{layer}/")
     }
     with pytest.raises(kmt.ConversionError, match="no weight is left"):
-        kmt.convert(ARCHIVE, tmp_path / "x.h5", select=["nothing"])
+        kmt.convert(ARCHIVE, tmp_path / "x.h5", drop=["*"])
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64", "bfloat16"])
@@ -418,4 +418,11 @@ def test_a_weight_under_the_name_of_another_one_is_refused(tmp_path: Path, monke
     monkeypatch.setattr(converter, "read_model", lambda *_: scopes({"b/kernel": (2,), "c/kernel": (2,)}))
     with pytest.raises(kmt.KmtError, match="b/kernel would read back as another weight"):
         kmt.write(other, tmp_path / "m.h5")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("option", ["select", "drop"])
+def test_a_pattern_that_matches_nothing_is_an_error(option: str, tmp_path: Path) -> None:
+    with pytest.raises(kmt.KmtError, match="'my_d11' matches no layer and no weight; nearest: my_d1"):
+        kmt.convert(LEGACY, tmp_path / "m.h5", **{option: ["my_d*", "my_d11"]})  # type: ignore[arg-type]  # one of two names
     assert not list(tmp_path.iterdir())
