@@ -357,6 +357,7 @@ SCOPES = {
     "model/h0/attn/c_attn/w": (2, 3),
     "rnn/lstm_cell/kernel": (7, 16),
     "rnn/lstm_cell/bias": (16,),
+    "rnn/lstm_cell/w_f_diag": (4,),
     "rnn/gru_cell/gates/kernel": (5, 4),
     "own/lstm_cell/kernel": (3, 8),
     "own/lstm_cell/recurrent_kernel": (2, 8),

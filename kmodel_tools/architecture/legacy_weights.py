@@ -30,6 +30,8 @@ from kmodel_tools.architecture.names import (
 from kmodel_tools.architecture.spec import LayerSpec
 
 RECURRENT = "recurrent_kernel"
+TF1_CELL = frozenset({"kernel", "bias", "w_f_diag", "w_i_diag", "w_o_diag"})
+"""What a TensorFlow 1 cell may hold, its peepholes too (python/ops/rnn_cell_impl.py); one of Keras has a `recurrent_kernel`."""
 ATTENTION = ("query", "key", "value", "attention_output")
 FIXED_NAMES = frozenset({*ATTENTION, "gate"})
 """Names that sub-layers of attention layers have in every release; a class that names them otherwise only looks like one."""
@@ -274,13 +276,13 @@ def _with_attributes(placed: Sequence[_Named]) -> list[tuple[tuple[Step, ...], s
 
 
 def _joined_cells(roles_at: dict[tuple[str, ...], set[str]]) -> set[tuple[str, ...]]:
-    """Scopes that are called as a cell is and hold kernels and biases alone, at any level: cells of TensorFlow 1, not of Keras."""
+    """Scopes that are called as a cell is and hold nothing but what they do, at any level: cells of TensorFlow 1, not of Keras."""
     below: dict[tuple[str, ...], set[str]] = {}
     for scope, roles in roles_at.items():
         for depth in range(1, len(scope) + 1):
             if is_cell(scope[depth - 1]):
                 below.setdefault(scope[:depth], set()).update(roles)
-    return {scope for scope, roles in below.items() if roles <= {"kernel", "bias"}}
+    return {scope for scope, roles in below.items() if roles <= TF1_CELL}
 
 
 def _steps(above: tuple[str, ...], part: str, children: dict[tuple[str, ...], list[str]]) -> tuple[Step, ...]:
