@@ -11,7 +11,7 @@ from kmodel_tools.architecture.legacy_weights import sub_layers_are_ordered
 from kmodel_tools.architecture.spec import LayerSpec, model_spec
 from kmodel_tools.derived import cast as cast_tensor
 from kmodel_tools.errors import ConversionError
-from kmodel_tools.matcher import match, selector
+from kmodel_tools.matcher import check_patterns, match, selector
 from kmodel_tools.tensor import DType
 from kmodel_tools.tree import Layer, Model, Optimizer, Path, Slot, Weight, join_path, make_from_below, split_path
 
@@ -53,8 +53,9 @@ def select(model: Model, include: Sequence[str] = (), exclude: Sequence[str] = (
     """A model of the weights alone whose paths match; what is not a model any more loses its architecture.
 
     Raises:
-        KmtError: A pattern is none, or nothing is left.
+        KmtError: A pattern is none or matches nothing, or nothing is left.
     """
+    check_patterns((*include, *exclude), [path for path, _ in model.weights()])
     wanted = selector(include, exclude)
     chosen = replace_weights(model, lambda path, weight: weight if wanted(path) else None)
     if not any(True for _ in chosen.weights()):

@@ -17,6 +17,7 @@ Unit = tuple[str, int | None]
 """A word and the number behind it."""
 
 _UNIT = re.compile(r"([A-Z]?[a-z]+|[A-Z]+)?[_\-./]*(\d{1,9})?")
+_NUMBERED = re.compile(r"(.*?)(?:_([0-9]{1,9}))?", re.DOTALL)
 _DIMENSIONS = re.compile(r"(?<=[a-zA-Z])[123][dD](?![a-zA-Z])")
 _WORDS = {"bn": "norm", "batchnorm": "norm", "batchnormalization": "norm", "batch": "norm", "normalization": "norm", "layernorm": "norm"}
 _WORDS |= {"fc": "dense", "logits": "dense", "predictions": "dense", "fully": "dense", "connected": "dense", "linear": "dense"}
@@ -59,6 +60,60 @@ def likeness(a: Name, b: Name) -> float:
     same = sum(one == other for one, other in zip(reversed(a.numbers), reversed(b.numbers), strict=False))
     either = a.words | b.words
     return NUMBERS * (same / longest if longest else 1) + WORDS * (len(a.words & b.words) / len(either) if either else 1)
+
+
+def counted_alike(a: Sequence[Name], b: Sequence[Name]) -> tuple[list[Name], list[Name], bool]:
+    """Names whose numbers begin at the same one on both sides, and whether they did not before: one counts from 0, the other from 1.
+
+    A name without a number, in a place where others have one, is the one before the first: `dense`, `dense_1`. Only where the
+    numbers of one side are those of the other, moved by one amount, is there such a difference.
+    """
+    rows = [list(name.numbers) for name in a], [list(name.numbers) for name in b]
+    moved = False
+    for place in range(1, 1 + max((len(row) for row in (*rows[0], *rows[1])), default=0)):
+        values = [[row[-place] for row in side if len(row) >= place] for side in rows]
+        if not all(values):
+            break
+        for side, known in zip(rows, values, strict=True):
+            for row in side:
+                if len(row) == place - 1 and len(known) < len(side):
+                    row.insert(0, min(known) - 1)
+        here = [{row[-place] for row in side} for side in rows]
+        offset = min(here[1]) - min(here[0])
+        if offset and {number + offset for number in here[0]} == here[1]:
+            moved = True
+            for row in rows[0]:
+                row[-place] += offset
+    if not moved:
+        return list(a), list(b), False
+    new = [[Name(name.words, tuple(row)) for name, row in zip(names, side, strict=True)] for names, side in zip((a, b), rows, strict=True)]
+    return new[0], new[1], True
+
+
+def recounted(a: Iterable[Path], b: Iterable[Path]) -> set[Path]:
+    """Layers that are in both of two models by name, where the names count from different numbers.
+
+    One has `dense` and `dense_1`, the other `dense_1` and `dense_2`: Keras goes on counting from model to model, so that equal
+    names may be those of different layers.
+    """
+    families = _families(a), _families(b)
+    found: set[Path] = set()
+    for stem, numbers in families[0].items():
+        others = families[1].get(stem, {})
+        both = set(numbers) & set(others)
+        if both and min(numbers) != min(others) and (len(numbers) == len(others) or 0 in (min(numbers), min(others))):
+            found |= {numbers[number] for number in both}
+    return found
+
+
+def _families(paths: Iterable[Path]) -> dict[Path, dict[int, Path]]:
+    """Layers by what stands before their numbers, then by number; 0 is the one without."""
+    found: dict[Path, dict[int, Path]] = {}
+    for path in paths:
+        match = _NUMBERED.fullmatch(path[-1]) if path else None
+        if match is not None:
+            found.setdefault((*path[:-1], match[1]), {})[int(match[2] or 0)] = path
+    return found
 
 
 def natural(path: Path) -> tuple[tuple[tuple[int, int, str], ...], ...]:

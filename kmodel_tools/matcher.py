@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import SequenceMatcher
+from difflib import SequenceMatcher, get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -280,6 +280,21 @@ def selector(include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Select
         return not wanted or any(matches(name) for matches in wanted for name in names)
 
     return keeps
+
+
+def check_patterns(patterns: Sequence[str], paths: Collection[Path]) -> None:
+    """Make sure that every pattern of a selection matches something.
+
+    Raises:
+        KmtError: One matches no weight and no layer, which is a slip of the pen; the message names the nearest.
+    """
+    names = list(dict.fromkeys(name for path in paths for name in _with_parents(path)))
+    for text in patterns:
+        matches = _pattern(text)
+        if not any(matches(name) for name in names):
+            near = get_close_matches(text.removeprefix(REGEX), names, n=3, cutoff=0.5)
+            cure = f"nearest: {', '.join(near)}" if near else "see the paths with: kmt inspect"
+            raise KmtError(f"{text!r} matches no layer and no weight", cure=cure)
 
 
 def _with_parents(path: Path) -> Iterator[str]:

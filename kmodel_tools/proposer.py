@@ -16,7 +16,7 @@ from typing import Any
 from kmodel_tools.architecture.legacy_weights import known_roles
 from kmodel_tools.architecture.scope_names import joined_cell
 from kmodel_tools.assignment import assign
-from kmodel_tools.likeness import Name, is_sorted, likeness, natural, told_apart
+from kmodel_tools.likeness import Name, counted_alike, is_sorted, likeness, natural, recounted, told_apart
 from kmodel_tools.matcher import match_names
 from kmodel_tools.tensor import Shape
 from kmodel_tools.tree import Model, Path, Weight, join_path
@@ -39,6 +39,8 @@ FIT = 10.0
 ORDER = 0.2
 """What order counts for beside names: enough where they say nothing, too little against a number."""
 JOINED = "is of a TensorFlow 1 recurrent cell, which joins what Keras keeps apart"
+AGAINST_ORDER = "the numbers in the names say this, and the order of the layers does not"
+OTHER_COUNT = "the names of the two models count from different numbers"
 COMPANY = 1.0
 """What it counts for that a layer lies in one whose partner has the same numbers in its name: a normalisation in a convolution."""
 MARGIN = 0.1
@@ -139,6 +141,7 @@ class _Proposer:
     entries: dict[Path, Entry] = field(default_factory=dict)
     maybe: dict[Path, tuple[Path, ...]] = field(default_factory=dict)
     partners: dict[Path, _Layer] = field(default_factory=dict)
+    recounted: set[Path] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         weights = dict(self.source.weights())
@@ -167,7 +170,11 @@ class _Proposer:
         del self.free[source], self.open[target]
 
     def _by_name(self) -> None:
+        layers_of = ([path[:-1] for path, _ in model.weights()] for model in (self.source, self.target))
+        self.recounted = recounted(*layers_of)
         for pair in match_names(self.source, self.target).pairs:
+            if pair.path_a == pair.path_b and pair.path_a[:-1] in self.recounted:
+                continue
             if pair.path_a in self.free and pair.a.tensor.shape == pair.b.tensor.shape:
                 self._take(pair.path_a, pair.path_b, "" if pair.path_a == pair.path_b else "by the end of its path")
         partners = {entry.target[:-1]: entry.source[:-1] for entry in self.entries.values()}
@@ -196,29 +203,40 @@ class _Proposer:
                 self._settle(of_source, layer, min(number, len(of_source) - 1), range(_SHOWN + 1), even)
             return
         fitting = [[len(_pairs(one, other)) / max(len(one.weights), len(other.weights)) for one in of_source] for other in of_target]
+        names_a, names_b, moved = counted_alike([layer.name for layer in of_source], [layer.name for layer in of_target])
         told = [
-            [FIT * fits + likeness(one.name, other.name) + self._company(one, other) for one, fits in zip(of_source, row, strict=True)]
-            for other, row in zip(of_target, fitting, strict=True)
+            [
+                FIT * fits + likeness(name, named) + self._company(one, other)
+                for one, name, fits in zip(of_source, names_a, row, strict=True)
+            ]
+            for other, named, row in zip(of_target, names_b, fitting, strict=True)
         ]
         size = len(of_source)
         near = [[ORDER * (1 - abs(one - other) / size) if even else 0 for one in range(size)] for other in range(len(of_target))]
         chosen = assign([[one + other for one, other in zip(*rows, strict=True)] for rows in zip(told, near, strict=True)])
+        crossed = _crossed(chosen, names_a, names_b) if even and (moved or all(len(name.numbers) <= 1 for name in names_b)) else set()
         for number, column in enumerate(chosen):
             if column >= 0 and fitting[number][column]:
-                self._settle(of_source, of_target[number], column, list(_rivals(number, chosen, told, fitting)), even)
+                doubt = AGAINST_ORDER if number in crossed else ""
+                self._settle(of_source, of_target[number], column, list(_rivals(number, chosen, told, fitting)), even, doubt)
 
-    def _settle(self, of_source: Sequence[_Layer], layer: _Layer, column: int, rivals: Sequence[int], even: bool) -> None:
+    def _settle(
+        self, of_source: Sequence[_Layer], layer: _Layer, column: int, rivals: Sequence[int], even: bool, against: str = ""
+    ) -> None:
         one = of_source[column]
+        if layer.path in self.recounted or one.path in self.recounted:
+            against = OTHER_COUNT
         others = [of_source[index] for index in rivals if index != column]
         how = f"by their names, {len(of_source)} layers being of this shape" if len(of_source) > 1 else "the only layer of this shape"
         if even or not others:
             self.partners[one.path] = layer
-        for source, target, doubt in _pairs(one, layer):
+        for source, target, by_shape in _pairs(one, layer):
+            doubt = against or by_shape
             same = tuple((*other.path, source[-1]) for other in others if source[-1] in other.weights)[:_SHOWN]
             if others and not even:
                 self.maybe[target] = (source, *same)
             else:
-                self._take(source, target, "by their order" if others else how, "only order tells" if others else doubt, same)
+                self._take(source, target, "by their order" if others else how, doubt or "only order tells" if others else doubt, same)
 
     def _company(self, one: _Layer, other: _Layer) -> float:
         """What it counts for that a layer lies in one that has a partner."""
@@ -259,6 +277,18 @@ def _rivals(number: int, chosen: Sequence[int], told: Sequence[Sequence[float]],
             as_good = fitting[row][column] > 0 and swapped > told[number][column] + told[row][other] - MARGIN
         if as_good:
             yield other
+
+
+def _crossed(chosen: Sequence[int], names_a: Sequence[Name], names_b: Sequence[Name]) -> set[int]:
+    """Rows that have their columns by their numbers, which differ in these alone, and whose columns do not rise with them."""
+    found: set[int] = set()
+    rows = [row for row, column in enumerate(chosen) if column >= 0 and names_a[column].numbers == names_b[row].numbers]
+    for place, row in enumerate(rows):
+        for other in rows[:place]:
+            alike = names_b[other].words == names_b[row].words and names_b[other].numbers != names_b[row].numbers
+            if alike and chosen[other] > chosen[row]:
+                found |= {row, other}
+    return found
 
 
 def _layers(weights: Mapping[Path, Weight], model: Model) -> dict[Path, _Layer]:

@@ -233,7 +233,7 @@ def test_chosen_weights_go_alone(tmp_path: Path) -> None:
         path for path in paths if not path.startswith(f"{layer}/")
     }
     with pytest.raises(kmt.ConversionError, match="no weight is left"):
-        kmt.convert(ARCHIVE, tmp_path / "x.h5", select=["nothing"])
+        kmt.convert(ARCHIVE, tmp_path / "x.h5", drop=["*"])
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64", "bfloat16"])
@@ -351,3 +351,81 @@ def test_settings_of_an_old_optimizer_come_from_the_configuration(tmp_path: Path
     keys = {key for key, _ in kmt.read(tmp_path / "ck").tensors()}
     assert {f"optimizer/{name}/.ATTRIBUTES/VARIABLE_VALUE" for name in ("iter", "beta_1", "beta_2", "decay", "learning_rate")} <= keys
     assert any(".OPTIMIZER_SLOT/optimizer/m/" in key for key in keys)
+
+
+SCOPES = {
+    "blk/enc/l/kernel": (4, 4),
+    "blk/l/kernel": (4, 4),
+    "model/h0/attn/c_attn/w": (2, 3),
+    "rnn/lstm_cell/kernel": (7, 16),
+    "rnn/lstm_cell/bias": (16,),
+    "rnn/lstm_cell/w_f_diag": (4,),
+    "rnn/gru_cell/gates/kernel": (5, 4),
+    "own/lstm_cell/kernel": (3, 8),
+    "own/lstm_cell/recurrent_kernel": (2, 8),
+}
+
+
+def scopes(names: dict[str, tuple[int, ...]]) -> kmt.Model:
+    """A model whose levels are scopes: nothing says what they are; each array has values of its own."""
+    model = kmt.Model()
+    for number, (name, shape) in enumerate(names.items()):
+        *levels, role = name.split("/")
+        weight = kmt.Weight(role, kmt.Tensor.of(np.full(shape, number, np.float32)), name)
+        model = replace(model, layers=_with(model.layers, levels, weight))
+    return model
+
+
+def _with(layers: tuple[kmt.Layer, ...], levels: list[str], weight: kmt.Weight) -> tuple[kmt.Layer, ...]:
+    there = next((layer for layer in layers if layer.name == levels[0]), kmt.Layer(levels[0]))
+    if len(levels) == 1:
+        made = replace(there, weights=(*there.weights, weight))
+    else:
+        made = replace(there, layers=_with(there.layers, levels[1:], weight))
+    return tuple(made if layer is there else layer for layer in layers) if there in layers else (*layers, made)
+
+
+def first_values(model: kmt.Model) -> dict[str, float]:
+    return {join_path(path): float(weight.tensor.read().ravel()[0]) for path, weight in model.weights()}
+
+
+@pytest.mark.parametrize(("target", "options"), [("m.h5", {}), ("m", {"layout": "names"})])
+def test_without_an_architecture_every_level_stays_in_the_names(target: str, options: dict[str, str], tmp_path: Path) -> None:
+    names = {name: shape for name, shape in SCOPES.items() if not (options and "recurrent" in name)}
+    model = scopes(names)
+    to = "tf-checkpoint" if options else "keras-h5"
+    report = kmt.convert(model, tmp_path / target, to=to, options=options)
+    written = kmt.read(tmp_path / target)
+    back = first_values(written)
+    assert any(f"{3 + bool(options)} arrays are of TensorFlow 1 recurrent cells" in note.text for note in written.notes)
+    if options:
+        assert report.inferred == ()
+        assert back == first_values(model)
+        return
+    cell = {"own/lstm_cell/kernel": "own/cell/kernel", "own/lstm_cell/recurrent_kernel": "own/cell/recurrent_kernel"}
+    assert back == {cell.get(name, name): value for name, value in first_values(model).items()}
+    assert [text for text in report.inferred if "other paths" in text] == [
+        "2 weights are read back under other paths: own/lstm_cell/kernel, own/lstm_cell/recurrent_kernel "
+        "as own/cell/kernel, own/cell/recurrent_kernel"
+    ]
+
+
+def test_a_map_of_a_legacy_file_is_not_undone_by_the_names_in_it(tmp_path: Path) -> None:
+    kmt.write(scopes({"blk/a/kernel": (2, 2), "blk/b/kernel": (2, 2)}), tmp_path / "one.h5")
+    kmt.convert(tmp_path / "one.h5", tmp_path / "two.h5", mapping={"blk/a": "blk/b", "blk/b": "blk/a"})
+    assert first_values(kmt.read(tmp_path / "two.h5")) == {"blk/b/kernel": 0, "blk/a/kernel": 1}
+
+
+def test_a_weight_under_the_name_of_another_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = scopes({"a/kernel": (2,), "b/kernel": (2,)})
+    monkeypatch.setattr(converter, "read_model", lambda *_: scopes({"b/kernel": (2,), "c/kernel": (2,)}))
+    with pytest.raises(kmt.KmtError, match="b/kernel would read back as another weight"):
+        kmt.write(other, tmp_path / "m.h5")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("option", ["select", "drop"])
+def test_a_pattern_that_matches_nothing_is_an_error(option: str, tmp_path: Path) -> None:
+    with pytest.raises(kmt.KmtError, match="'my_d11' matches no layer and no weight; nearest: my_d1"):
+        kmt.convert(LEGACY, tmp_path / "m.h5", **{option: ["my_d*", "my_d11"]})  # type: ignore[arg-type]  # one of two names
+    assert not list(tmp_path.iterdir())

@@ -142,6 +142,43 @@ def test_the_order_of_characters_is_none_of_layers() -> None:
     assert list(entries(given).values()) == [f"{name}/kernel" for name in reversed(names)], "an order of its own is kept"
 
 
+def family(*names: str) -> dict[str, Shape]:
+    return {f"{name}/{role}": shape for name in names for role, shape in (("kernel", (8, 8)), ("bias", (8,)))}
+
+
+@pytest.mark.parametrize(
+    ("of_source", "of_target"),
+    [
+        ([f"fc{number}" for number in range(1, 13)], ["dense", *(f"dense_{number}" for number in range(1, 12))]),
+        (["conv2", "conv3", "conv4"], ["conv2d_1", "conv2d_2", "conv2d_3"]),
+        (["blk_0", "blk_1", "blk_2"], ["b1", "b2", "b3"]),
+        (
+            [f"encoder/layer_{number}/self/{name}" for number in range(3) for name in ("key", "query")],
+            [f"encoder_{number}_{name}" for number in (1, 2, 3) for name in ("key", "query")],
+        ),
+    ],
+)
+def test_numbers_may_begin_at_another_one(of_source: list[str], of_target: list[str]) -> None:
+    proposal = propose(model(family(*of_source)), model(family(*of_target)))
+    assert [entries(proposal)[f"{name}/kernel"] for name in of_target] == [f"{name}/kernel" for name in of_source]
+    assert not doubtful(proposal)
+
+
+def test_equal_names_that_count_from_different_numbers_are_marked() -> None:
+    proposal = propose(model(family("dense_1", "dense_2", "dense_3")), model(family("dense", "dense_1", "dense_2")))
+    assert entries(proposal)["dense/kernel"] == "dense_1/kernel"
+    assert set(doubtful(proposal)) == set(family("dense", "dense_1", "dense_2"))
+    more = propose(model(family("dense_1", "dense_2", "dense_3")), model(family("dense", "dense_1")))
+    assert not set(entries(more)) - set(doubtful(more))
+
+
+def test_numbers_against_the_order_are_marked() -> None:
+    proposal = propose(model(family("fc_3", "fc_2", "fc_1")), model(family("out_1", "out_2", "out_3")))
+    assert entries(proposal)["out_1/kernel"] == "fc_1/kernel"
+    assert set(doubtful(proposal)) >= {"out_1/kernel", "out_3/kernel"}
+    assert "order of the layers does not" in doubtful(proposal)["out_1/kernel"]
+
+
 def test_a_normalisation_goes_where_its_layer_goes() -> None:
     source = variables(
         {"a/conv/weights": (1, 1, 4, 8), "a/conv/BatchNorm/beta": (8,), "b/proj/weights": (1, 1, 8, 8), "b/proj/BatchNorm/beta": (8,)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from hypothesis import given
 
 import kmodel_tools as kmt
 from kmodel_tools.cli import kmt as command
+from kmodel_tools.editor import cast
 from kmodel_tools.matcher import Match, match_names
+from kmodel_tools.render.transfer import transfer_text
 from kmodel_tools.transferrer import transfer
 from kmodel_tools.tree import Layer, Model, Weight, join_path, split_path
 from tests.conftest import SAMPLES
@@ -98,6 +101,42 @@ def test_elements_of_another_kind_do_not_fit_and_floats_are_rounded() -> None:
     assert (found == np.full(2, 0.1, np.float16)).all()
 
 
+def test_layers_of_different_classes_do_not_fit() -> None:
+    def of(kind: str | None, value: float) -> Model:
+        return Model(layers=(replace(model({"c/kernel": (3, 3)}, value).layers[0], class_name=kind),))
+
+    result, match = transfer(of("Conv2D", 1), of("Conv2DTranspose", 7))
+    assert values(result) == {"c/kernel": 7}
+    assert match.reasons == {("c", "kernel"): "Conv2D in the source, Conv2DTranspose in the target"}
+    text = transfer_text(match, "a", "b", None, 0)
+    assert "skipped     c/kernel: Conv2D in the source, Conv2DTranspose in the target" in text
+    for one, other in (("Convolution2D", "Conv2D"), (None, "Conv2D"), ("Conv2D", "My>Conv"), ("Layer", "Conv2D")):
+        assert values(transfer(of(one, 1), of(other, 7))[0]) == {"c/kernel": 1}
+
+
+@pytest.mark.parametrize(
+    ("narrow", "wide", "label"),
+    [
+        ("float16", "float32", "widened"),
+        ("float32", "float16", "rounded"),
+        ("bfloat16", "float32", "widened"),
+        ("bfloat16", "float16", "rounded"),
+    ],
+)
+def test_floats_are_said_to_be_widened_or_rounded(narrow: str, wide: str, label: str) -> None:
+    into = cast(model({"d/k": (2,)}), kmt.DType(wide))
+    _, match = transfer(cast(model({"d/k": (2,)}), kmt.DType(narrow)), into)
+    text = transfer_text(match, "a", "b", None, 0)
+    assert f"  {label}     1 weight to the precision of the target" in text
+    assert ("rounded" in text) is (label == "rounded")
+
+
+def test_options_of_the_target_are_passed_on(tmp_path: Path) -> None:
+    assert run(H5, H5, "-o", tmp_path / "ckpt", "--to", "tf-checkpoint", "--option", "layout=names", "--lossy")[0] == 0
+    assert kmt.read(tmp_path / "ckpt").metadata["dialect"].endswith("name-based")
+    assert "is not NAME=VALUE" in str(CliRunner().invoke(command, ["transfer", str(H5), str(H5), "--dry-run", "--option", "x"]).output)
+
+
 def test_a_map_and_patterns() -> None:
     source, into = model({"x/w": (2,), "y/w": (2,)}, 1), model({"d/kernel": (2,), "y/w": (2,)}, 7)
     result, match = transfer(source, into, {"x/w": "d/kernel"}, exclude=["y"])
@@ -146,10 +185,15 @@ def test_the_command_reports_and_writes_in_the_format_of_into(tmp_path: Path) ->
 
 def test_nothing_is_written_where_nothing_matches(tmp_path: Path) -> None:
     out = tmp_path / "out.h5"
-    status, text = run(H5, H5, "-o", out, "--include", "nothing")
+    status, text = run(H5, H5, "-o", out, "--exclude", "*")
     assert (status, out.exists()) == (1, False)
     assert "nothing written" in text
     assert "  left out    10 weights: as asked for" in text
+    for option in ("--include", "--exclude"):
+        status, text = run(H5, H5, "-o", out, option, "my_d11")
+        assert (status, out.exists()) == (2, False)
+        assert "'my_d11' matches no layer and no weight" in text
+        assert "nearest: my_d1" in text
     assert (run(H5, H5, "-o", out, "--exclude", "bn", "--strict")[0], out.exists()) == (0, True)
 
 

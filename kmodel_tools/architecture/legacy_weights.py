@@ -31,6 +31,8 @@ from kmodel_tools.architecture.spec import LayerSpec
 from kmodel_tools.tree import Model
 
 RECURRENT = "recurrent_kernel"
+TF1_CELL = frozenset({"kernel", "bias", "w_f_diag", "w_i_diag", "w_o_diag"})
+"""What a TensorFlow 1 cell may hold, its peepholes too (python/ops/rnn_cell_impl.py); one of Keras has a `recurrent_kernel`."""
 ATTENTION = ("query", "key", "value", "attention_output")
 FIXED_NAMES = frozenset({*ATTENTION, "gate"})
 """Names that sub-layers of attention layers have in every release; a class that names them otherwise only looks like one."""
@@ -254,10 +256,16 @@ def _with_attributes(placed: Sequence[_Named]) -> list[tuple[tuple[Step, ...], s
             below = children.setdefault(item.scope[:depth], [])
             if part not in below:
                 below.append(part)
+    joined = _joined_cells(roles_at)
     found = []
     for item in placed:
         scope, role = item.scope, item.role
-        steps = tuple(itertools.chain.from_iterable(_steps(scope[:depth], scope[depth], children) for depth in range(len(scope))))
+        steps = tuple(
+            itertools.chain.from_iterable(
+                (Step(scope[depth], is_attr=False),) if scope[: depth + 1] in joined else _steps(scope[:depth], scope[depth], children)
+                for depth in range(len(scope))
+            )
+        )
         roles = roles_at[scope]
         if RECURRENT in roles and not (steps and steps[-1].component.startswith("cell")):
             # Below its layer's own name, a scope that no wrapper makes is the cell's, whatever its name.
@@ -266,6 +274,16 @@ def _with_attributes(placed: Sequence[_Named]) -> list[tuple[tuple[Step, ...], s
         alone = role == "depthwise_kernel" and "pointwise_kernel" not in roles
         found.append((steps, "kernel" if alone else role))
     return found
+
+
+def _joined_cells(roles_at: dict[tuple[str, ...], set[str]]) -> set[tuple[str, ...]]:
+    """Scopes that are called as a cell is and hold nothing but what they do, at any level: cells of TensorFlow 1, not of Keras."""
+    below: dict[tuple[str, ...], set[str]] = {}
+    for scope, roles in roles_at.items():
+        for depth in range(1, len(scope) + 1):
+            if is_cell(scope[depth - 1]):
+                below.setdefault(scope[:depth], set()).update(roles)
+    return {scope for scope, roles in below.items() if roles <= TF1_CELL}
 
 
 def _steps(above: tuple[str, ...], part: str, children: dict[tuple[str, ...], list[str]]) -> tuple[Step, ...]:

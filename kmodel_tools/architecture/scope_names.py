@@ -25,6 +25,11 @@ _KERNELS = {"weights": "kernel", "depthwise_weights": "depthwise_kernel", "point
 _MATRIX, _LARGEST = 2, 5
 """Ranks of a Dense layer's kernel and of a Conv3D layer's."""
 
+JOINED_CELLS = (
+    "of TensorFlow 1 recurrent cells, which join what Keras keeps apart, in another order of gates: they are no weights of a Keras layer"
+)
+"""What there is to say of arrays that `joined_cell` tells."""
+
 _CELL = re.compile(
     r"(?:^|_)(?:rnn|lstm|gru|ugrnn|nas)(?:_[a-z]+)*_cell(?:_v2)?(?:_\d+)?$|^(?:Basic|Layer\w*|Coupled\w*)?(?:RNN|LSTM|GRU)Cell$"
 )

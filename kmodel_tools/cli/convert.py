@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kmodel_tools.cli.options import format_option, salvage_option, write_output
+from kmodel_tools.cli.options import format_option, named_values, salvage_option, target_option, write_output
 
 if TYPE_CHECKING:
     from kmodel_tools.converter import Conversion, Progress
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option("--lossy", is_flag=True, help="Write even if the target cannot hold everything.")
 @salvage_option
 @click.option("--force", is_flag=True, help="Replace the destination if it is there.")
-@click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="An option of the target format; see kmt formats.")
+@target_option
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on standard output.")
 @click.option("-q", "--quiet", is_flag=True, help="No report and no progress.")
 def command(
@@ -87,7 +87,7 @@ def command(
         dtype=dtype,
         lossy=lossy,
         overwrite=force,
-        options=dict(_option(text) for text in options),
+        options=named_values(options),
         salvage=salvage,
         mapping=map_file,
         averages=averages,
@@ -118,13 +118,6 @@ def _propose(source: str, from_format: str | None, like: str | None, map_file: s
     write_output(map_json(proposal) if output.endswith(".json") else map_yaml(proposal, source, like), output, force)
     if not quiet:
         click.echo(f"{output}: {proposal_text(proposal)}", err=True)
-
-
-def _option(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise click.UsageError(f"{text!r} is not NAME=VALUE")
-    return name, value
 
 
 def _progress() -> Progress:

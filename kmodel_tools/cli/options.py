@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 import click
 
@@ -11,6 +12,21 @@ OUTPUTS = ("tree", "table", "json", "csv", "md", "html")
 format_option = click.option("--from", "from_format", metavar="FORMAT", help="The format of the file, instead of looking at its content.")
 
 salvage_option = click.option("--salvage", is_flag=True, help="Go on where arrays are damaged, and name them.")
+
+target_option = click.option(
+    "--option", "options", multiple=True, metavar="NAME=VALUE", help="An option of the target format; see kmt formats."
+)
+
+
+def named_values(texts: Sequence[str]) -> dict[str, str]:
+    """The values of `target_option` by name."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise click.UsageError(f"{text!r} is not NAME=VALUE")
+        found[name] = value
+    return found
 
 
 def write_output(text: str, output: str | None, force: bool) -> None:

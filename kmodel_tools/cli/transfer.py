@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from kmodel_tools.cli.options import format_option
+from kmodel_tools.cli.options import format_option, named_values, target_option
 
 
 @click.command("transfer", short_help="Load what fits of one model into another, by name.")
@@ -21,6 +21,7 @@ from kmodel_tools.cli.options import format_option
 @click.option("--to", metavar="FORMAT", help="The format to write, instead of going by the suffix of OUT.")
 @click.option("--lossy", is_flag=True, help="Write even if the format of OUT cannot hold everything.")
 @click.option("--force", is_flag=True, help="Replace OUT if it is there.")
+@target_option
 @click.option("--top", type=click.IntRange(min=0), default=20, show_default=True, help="Lines of each kind to show; 0 for all.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on standard output.")
 @click.option("-q", "--quiet", is_flag=True, help="No report; the exit status tells.")
@@ -38,6 +39,7 @@ def command(
     to: str | None,
     lossy: bool,
     force: bool,
+    options: tuple[str, ...],
     top: int,
     as_json: bool,
     quiet: bool,
@@ -57,13 +59,15 @@ def command(
 
     if output is None and not dry_run:
         raise click.UsageError("-o OUT is missing; --dry-run reports without it")
+    given = named_values(options)
     target = api.read(into)
     model, match = api.transfer(api.read(source, from_format), target, map_file, include, exclude, averages)
     good = bool(match.pairs) and not (strict and (match.only_a or match.only_b or match.mismatched))
     written = output if good and not dry_run else None
     report = None
     if written is not None:
-        report = api.convert(model, written, to=to or api.format_for(written, target.format), lossy=lossy, overwrite=force)
+        as_format = to or api.format_for(written, target.format)
+        report = api.convert(model, written, to=as_format, lossy=lossy, overwrite=force, options=given)
     if as_json:
         from kmodel_tools.render.json import json_text
 

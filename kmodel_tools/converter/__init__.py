@@ -9,7 +9,7 @@ from __future__ import annotations
 import fnmatch
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from kmodel_tools.architecture.checkpoint_layout import layout_like
@@ -20,10 +20,11 @@ from kmodel_tools.converter.request import Request as Request
 from kmodel_tools.derived import Counted
 from kmodel_tools.editor import replace_weights
 from kmodel_tools.errors import ConversionError, KmtError
-from kmodel_tools.format import Format
+from kmodel_tools.format import Format, Part
 from kmodel_tools.formats import read_model, writable_format
 from kmodel_tools.storage.atomic import check_destination, draft, draft_set
-from kmodel_tools.tree import Model
+from kmodel_tools.tensor import Tensor
+from kmodel_tools.tree import Model, Path, join_path
 
 Progress = Callable[[int, int], None]
 
@@ -58,7 +59,7 @@ def convert(source: Model, destination: str | os.PathLike[str], request: Request
             f"{target.title} cannot hold: {'; '.join(plan.lost)}", tuple(plan.lost), path=path, cure="write it without them: --lossy"
         )
     options = dict(request.options) | ({"content": "weights"} if plan.weights_only and target.name == "keras-h5" else {})
-    _write(target, _counted(model, progress) if progress else model, path, options)
+    plan.inferred += _write(target, _counted(model, progress) if progress else model, path, options)
     weights = [weight for _, weight in model.weights()]
     return Conversion(
         path,
@@ -111,14 +112,14 @@ def _companions(target: Format, path: str) -> list[str]:
     return [f"the file {name}: there is one in this folder, and it stays as it is" for name in there]
 
 
-def _write(target: Format, model: Model, path: str, options: Mapping[str, str]) -> None:
-    """Write a model and read it back before it takes the place of what is there."""
+def _write(target: Format, model: Model, path: str, options: Mapping[str, str]) -> list[str]:
+    """Write a model and read it back before it takes the place of what is there; return what there is to say of that."""
     assert target.write is not None
     files = target.files(path)
     with draft(path) if files is None else draft_set(path, files.index, files.shards) as name:
         try:
             target.write(model, name, False, options)
-            _check(name, target, model)
+            return _check(name, target, model)
         except KmtError as error:
             if error.path is not None and error.path.startswith(name):
                 error.path = path + error.path.removeprefix(name)
@@ -126,13 +127,36 @@ def _write(target: Format, model: Model, path: str, options: Mapping[str, str]) 
             raise
 
 
-def _check(path: str, target: Format, model: Model) -> None:
-    """Read the new file back: it must have weights of the same shapes as the model, a shared one perhaps twice; values are not read."""
-    found = Counter(weight.tensor.shape for _, weight in read_model(path, target.name).weights())
-    wanted = Counter(weight.tensor.shape for _, weight in model.weights())
+def _check(path: str, target: Format, model: Model) -> list[str]:
+    """Read the new file back: it must have weights of the same shapes as the model, a shared one perhaps twice.
+
+    Values are not read, unless names alone tell what a weight is and some changed: then none may lie under another one's name.
+
+    Returns:
+        Which weights go by other paths in the file, where the model has no architecture that would say what they are.
+    """
+    back = dict(read_model(path, target.name).weights())
+    ours = dict(model.weights())
+    found = Counter(weight.tensor.shape for weight in back.values())
+    wanted = Counter(weight.tensor.shape for weight in ours.values())
     held = Counter(id(weight) for _, layer in model.walk() for weight in layer.weights)
     shared = bool(model.aliases()) or any(count > 1 for count in held.values())
+    cure = "please report this, with the source"
     if wanted - found or (found != wanted and not shared):
-        raise KmtError(
-            "would not read back as the same weights, and was not written", path=path, cure="please report this, with the source"
-        )
+        raise KmtError("would not read back as the same weights, and was not written", path=path, cure=cure)
+    missing = [path_of for path_of in ours if path_of not in back]
+    if model.architecture is not None or not missing or Part.NAMES not in target.holds:
+        return []
+    for path_of, weight in ours.items():
+        if path_of in back and not _same(weight.tensor, back[path_of].tensor):
+            raise KmtError(f"{join_path(path_of)} would read back as another weight, and was not written", path=path, cure=cure)
+    new = [path_of for path_of in back if path_of not in ours]
+    return [f"{len(missing)} weights are read back under other paths: {_some(missing)} as {_some(new)}"]
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and one.dtype is other.dtype and one.read().tobytes() == other.read().tobytes()
+
+
+def _some(paths: Sequence[Path]) -> str:
+    return ", ".join(join_path(path) for path in paths[:3]) + (" …" if len(paths) > 3 else "")

@@ -26,6 +26,7 @@ from typing import Any
 from kmodel_tools.architecture.envelope import ConfigError, Era, era_of_version, trains_in_order_of_names
 from kmodel_tools.architecture.legacy_weights import place_weights
 from kmodel_tools.architecture.names import is_index, plain_name, split_keras_1
+from kmodel_tools.architecture.scope_names import JOINED_CELLS, joined_cell
 from kmodel_tools.architecture.spec import LayerSpec, ModelSpec, model_spec
 from kmodel_tools.damaged import damaged_tensor, offering_salvage
 from kmodel_tools.errors import CorruptFileError, KmtError
@@ -37,7 +38,7 @@ from kmodel_tools.storage.atomic import new_file
 from kmodel_tools.storage.hdf5 import Hdf5File, Hdf5Listing, open_hdf5
 from kmodel_tools.storage.hdf5_writer import Hdf5Image
 from kmodel_tools.tensor import DType, Tensor
-from kmodel_tools.tree import Layer, Model, Note, Optimizer, Weight
+from kmodel_tools.tree import Layer, Model, Note, Optimizer, Weight, join_path
 
 MODEL_WEIGHTS = "model_weights"
 OPTIMIZER_WEIGHTS = "optimizer_weights"
@@ -318,6 +319,10 @@ class _Reader:
             self.notes.append(
                 Note("inferred", "the file holds no architecture: what is in a layer is concluded from the names of its weights")
             )
+            weights = dict(Model(layers=tuple(layers)).weights())
+            joined = [join_path(path) for path in weights if joined_cell(path, weights)]
+            if joined:
+                self.notes.append(Note("inferred", f"{len(joined)} arrays are {JOINED_CELLS} ({joined[0]}{', …' if joined[1:] else ''})"))
         elif self.by_names:
             which = "1 layer" if self.by_names == 1 else f"{self.by_names} layers"
             self.notes.append(Note("inferred", f"the weights of {which} are placed by their names alone"))

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from kmodel_tools.converter import Conversion
 from kmodel_tools.matcher import Match, Pair
 from kmodel_tools.render.words import WIDTH, byte_size, counted, printable, shape_text
+from kmodel_tools.tensor import DType
 from kmodel_tools.tree import Path, join_path
 
 LABEL = 14
@@ -27,14 +28,16 @@ def transfer_text(match: Match, source: str, into: str, report: Conversion | Non
     size = byte_size(sum(pair.a.tensor.nbytes for pair in pairs))
     lines = [printable(f"{source} → {into} → {report.destination if report else 'nothing written'}")]
     lines += _paragraph("loaded", [f"{counted(len(pairs), 'weight')} ({size}){_how(pairs)}", *_by_layer(pairs)], top)
-    rounded = sum(pair.a.tensor.dtype is not pair.b.tensor.dtype for pair in pairs)
-    if rounded:
-        lines += _paragraph("rounded", [f"{counted(rounded, 'weight')} to the precision of the target"], top)
-    skipped = [f"{join_path(pair.path_a)}: {_why(pair)}" for pair in match.mismatched]
+    other = [pair for pair in pairs if pair.a.tensor.dtype is not pair.b.tensor.dtype]
+    widened = sum(_holds(pair.b.tensor.dtype, pair.a.tensor.dtype) for pair in other)
+    for label, count in (("widened", widened), ("rounded", len(other) - widened)):
+        if count:
+            lines += _paragraph(label, [f"{counted(count, 'weight')} to the precision of the target"], top)
+    skipped = [f"{join_path(pair.path_a)}: {_why(pair, match)}" for pair in match.mismatched]
     skipped += [f"{join_path(path)}: {match.reasons.get(path, 'not in the target')}" for path, _ in match.only_a]
     lines += _paragraph("skipped", skipped, top)
     kept = [f"{join_path(path)}: not in the source" for path, _ in match.only_b]
-    kept += [f"{join_path(pair.path_b)}: {_why(pair)}" for pair in match.mismatched]
+    kept += [f"{join_path(pair.path_b)}: {_why(pair, match)}" for pair in match.mismatched]
     lines += _paragraph("as it was", kept, top)
     if match.left_out:
         lines += _paragraph("left out", [f"{counted(match.left_out, 'weight')}: as asked for by --include and --exclude"], top)
@@ -62,7 +65,17 @@ def _how(pairs: Sequence[Pair]) -> str:
     return f": {len(pairs) - ends:,} by their paths, {ends:,} by the ends of them" if ends else ""
 
 
-def _why(pair: Pair) -> str:
+def _holds(wide: DType, narrow: DType) -> bool:
+    """Whether every value of one type of floats is one of another."""
+    order = {DType.FLOAT16: 0, DType.BFLOAT16: 1, DType.FLOAT32: 2, DType.FLOAT64: 3}
+    if wide not in order or narrow not in order:
+        return False
+    return order[wide] > max(order[narrow], order[DType.BFLOAT16])
+
+
+def _why(pair: Pair, match: Match) -> str:
+    if pair.path_a in match.reasons:
+        return match.reasons[pair.path_a]
     a, b = pair.a.tensor, pair.b.tensor
     if a.shape != b.shape:
         return f"{shape_text(a.shape)} in the source, {shape_text(b.shape)} in the target"

@@ -195,7 +195,12 @@ def test_optimizers_of_keras_before_tf_1_13_do_not_say_what_their_slots_belong_t
 
 
 def test_a_layer_that_is_called_as_an_optimizer_is_a_layer() -> None:
-    assert named(read({"Adam/kernel": (2, 3), "Adam/bias": (3,)})) == {"Adam/kernel": "Adam/kernel", "Adam/bias": "Adam/bias"}
+    layer = {"Adam/kernel": (2, 3), "Adam/bias": (3,)}
+    assert named(read(layer)) == {"Adam/kernel": "Adam/kernel", "Adam/bias": "Adam/bias"}
+    found = read(layer | {f"{name}/{slot}": shape for name, shape in layer.items() for slot in ("Adam", "Adam_1")})
+    assert slots(found) == {
+        f"{name}/{slot}": (meaning, name) for name in layer for slot, meaning in (("Adam", "momentum"), ("Adam_1", "velocity"))
+    }
     assert read({"m": (2, 3), "m/v": (2, 3)}).optimizer is None
 
 

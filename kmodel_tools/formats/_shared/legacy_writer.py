@@ -10,12 +10,13 @@ from __future__ import annotations
 import enum
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from kmodel_tools.architecture.envelope import Era, era_of_version
 from kmodel_tools.architecture.layer_classes import canonical_class
-from kmodel_tools.architecture.legacy_weights import never_trained
+from kmodel_tools.architecture.legacy_weights import Place, never_trained, place_weights
 from kmodel_tools.architecture.names import snake_case
 from kmodel_tools.architecture.optimizers import ITERATIONS, keras_2_slot
 from kmodel_tools.architecture.spec import followed
@@ -24,7 +25,7 @@ from kmodel_tools.errors import ConversionError
 from kmodel_tools.formats._shared.store_writer import state_in_order
 from kmodel_tools.formats._shared.variable_names import names_below
 from kmodel_tools.storage.hdf5_writer import Attribute, NewObject, list_of_names
-from kmodel_tools.tree import Layer, Model, Optimizer, Slot, Weight
+from kmodel_tools.tree import Layer, Model, Optimizer, Path, Slot, Weight, split_path
 
 MODEL_WEIGHTS = "model_weights"
 OPTIMIZER_WEIGHTS = "optimizer_weights"
@@ -100,6 +101,9 @@ class _Writer:
         """The outermost layers, each once, by name; of a subclassed model, in which names may repeat, by their path."""
         layers = list({id(layer): layer for layer in self.model.layers}.values())
         counts = Counter(layer.name for layer in layers)
+        paths = {"/".join(layer.components): layer for layer in layers}
+        if self.model.architecture is None and any(paths.get(layer.name, layer) is not layer for layer in layers):
+            return paths  # one layer's name is what another one is found by
         return {layer.name if counts[layer.name] == 1 else "/".join(layer.components): layer for layer in layers}
 
     def _group(self, path: str, weights: Sequence[tuple[str, Weight]]) -> Iterator[NewObject]:
@@ -118,17 +122,38 @@ class _Writer:
         else:
             order = sorted(natural, key=lambda item: not _is_trained(item[2], item[3]))
         found: dict[str, Weight] = {}
-        for short, full, weight, _ in order:
-            name = self._own_name(layer, weight) or self._suffixed(short)
-            if name in found:
-                name = self._suffixed(full)
-            number = 1
-            while name in found:
-                name = self._suffixed(f"{full}_{number}")
-                number += 1
-            found[name] = weight
-            self.names[id(weight)] = name
+        if self.model.architecture is None:
+            found = self._names_of_paths(layer, [weight for _, _, weight, _ in order], {id(item[2]): item[1] for item in natural})
+        else:
+            for short, full, weight, _ in order:
+                _put(found, self._own_name(layer, weight) or self._suffixed(short), self._suffixed(full), weight)
+        self.names |= {id(weight): name for name, weight in found.items()}
         return list(found.items())
+
+    def _names_of_paths(self, layer: Layer, order: Sequence[Weight], full_names: Mapping[int, str]) -> dict[str, Weight]:
+        """Names that are read back as the paths: without an architecture nothing says that a level is a nested model, which has none.
+
+        Those of the source are the first choice, then those that the layers have, then the paths themselves.
+        """
+        paths = {id(weight): path[len(layer.components) :] for path, weight in Model(layers=(layer,)).weights()}
+        choices: list[list[str | None]] = [
+            [self._own_name(layer, weight) for weight in order],
+            [self._suffixed(full_names[id(weight)]) for weight in order],
+            [self._suffixed("/".join((layer.name, *paths[id(weight)]))) for weight in order],
+        ]
+        era = era_of_version(self.model.metadata.get("keras_version") or self.layout.value)
+        for names in choices:
+            given = [name for name in names if name is not None]
+            if len(set(given)) < len(order):
+                continue
+            places = place_weights(layer.name, given, None, era).places
+            if all(_path(place) == paths[id(weight)] for place, weight in zip(places, order, strict=True)):
+                return dict(zip(given, order, strict=True))
+        found: dict[str, Weight] = {}
+        for weight in order:
+            name = self._suffixed(full_names[id(weight)])
+            _put(found, name, name, weight)
+        return found
 
     def _own_name(self, layer: Layer, weight: Weight) -> str | None:
         """The name that a weight has in its layer in a legacy file of the same generation, so that its state keeps finding it."""
@@ -172,6 +197,22 @@ class _Writer:
 
     def _variable(self, slot: Slot) -> str:
         return self.names.get(id(slot.weight), slot.weight.role).removesuffix(":0")
+
+
+def _put(found: dict[str, Weight], name: str, full: str, weight: Weight) -> None:
+    """Add a weight under a name, or where that is taken under its full one, numbered if need be."""
+    plain, colon, end = full.partition(":0")
+    number = 0
+    while name in found:
+        name = f"{plain}_{number}{colon}{end}" if number else full
+        number += 1
+    found[name] = weight
+
+
+def _path(place: Place) -> Path:
+    """A place below a layer as the end of a path."""
+    components = chain.from_iterable(split_path(step.component) if step.is_attr else (step.component,) for step in place.steps)
+    return (*components, place.role)
 
 
 def _is_trained(weight: Weight, siblings: set[str]) -> bool:

@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from kmodel_tools.tree import Layer, Model, Weight
 
 
-def variable_names(model: Model) -> dict[int, str]:
+def variable_names(model: Model, whole: bool = False) -> dict[int, str]:
     """A name for each weight, by the weight's identity, each name once: `dense/kernel`, `bi/forward_lstm/lstm_cell/kernel`.
 
     Keras 2 leaves the name of a nested model out; it is there only where two variables would have one name without it.
+
+    Args:
+        model: The model.
+        whole: Whether to leave nothing out, as where nothing says that a level is a nested model and not a scope.
     """
     found: dict[int, str] = {id(weight): weight.role for weight in model.own_weights}
     taken = set(found.values())
@@ -18,7 +22,7 @@ def variable_names(model: Model) -> dict[int, str]:
         for short, full, weight, _ in names_below(layer):
             if id(weight) in found:
                 continue
-            name = short if short not in taken else full
+            name = short if short not in taken and not whole else full
             number = 1
             while name in taken:
                 name = f"{full}_{number}"

@@ -66,7 +66,7 @@ def named_tensors(model: Model) -> list[tuple[str, Tensor]]:
         ConversionError: There is state that has none.
     """
     if not _is_named(model):
-        names = variable_names(model)
+        names = variable_names(model, whole=model.architecture is None)
         if model.optimizer is not None:
             raise ConversionError("the optimizers of TensorFlow 1 keep another state", cure="leave it out: --no-optimizer")
         return [(names[id(weight)], weight.tensor) for _, weight in model.weights()]

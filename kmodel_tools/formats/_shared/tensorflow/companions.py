@@ -126,6 +126,8 @@ class _Finder:
         for plain, name in self.plain.items():
             variable, _, last = plain.rpartition("/")
             keras = _KERAS_SCOPE.match(plain)
+            if keras is not None and not keras[1] and variable in self.plain and _optimizer(last) is not None:
+                keras = None  # a layer that is called as an optimizer, and the slot of its variable
             owner = self._owner(variable, name)
             slot = None if owner is None else self._slot(variable, last, keras)
             if not self.tensors[name].shape and (role := _counter(plain, keras)) is not None:

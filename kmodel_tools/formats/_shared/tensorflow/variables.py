@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from kmodel_tools.architecture.legacy_weights import known_roles, never_trained
 from kmodel_tools.architecture.names import plain_name
-from kmodel_tools.architecture.scope_names import ROLE_ORDER, is_cell, joined_cell, keras_roles
+from kmodel_tools.architecture.scope_names import JOINED_CELLS, ROLE_ORDER, is_cell, joined_cell, keras_roles
 from kmodel_tools.formats._shared.tensorflow.companions import AVERAGE, Companions, find_companions
 from kmodel_tools.tensor import Shape, Tensor
 from kmodel_tools.tree import Layer, Model, Note, Optimizer, Path, Slot, Weight, join_path, make_from_below
@@ -24,9 +24,6 @@ _NORMALIZERS = ("BatchNorm", "LayerNorm", "InstanceNorm", "GroupNorm")
 _PART = re.compile(r"part_\d+$")
 """A slice of a partitioned variable (python/ops/variable_scope.py, `_get_partitioned_variable`)."""
 
-_JOINED = (
-    "of TensorFlow 1 recurrent cells, which join what Keras keeps apart, in another order of gates: they are no weights of a Keras layer"
-)
 _IN_PARTS = "stored in parts and not joined: the file does not say along which axis"
 _SHOWN = 3
 
@@ -113,7 +110,7 @@ def _notes(model: Model, companions: Companions) -> list[Note]:
         (len(weights), "inferred", "layers are the scopes of variables: a checkpoint by names holds no others, and no classes"),
         (renamed, "inferred", f"{_count(renamed, 'array goes', 'arrays go')} by the role in Keras, since no other is possible"),
         (len(own), "odd", f"{_count(len(own), 'array keeps its', 'arrays keep their')} own name, no role of Keras ({_listed(own)})"),
-        (len(joined), "inferred", f"{_count(len(joined), 'array is', 'arrays are')} {_JOINED} ({_listed(joined)})"),
+        (len(joined), "inferred", f"{_count(len(joined), 'array is', 'arrays are')} {JOINED_CELLS} ({_listed(joined)})"),
         (len(parts), "odd", f"{_count(len(parts), 'variable is', 'variables are')} {_IN_PARTS} ({_listed(parts)})"),
         (averages, "odd", f"there are moving averages of {_count(averages, 'array', 'arrays')} too: convert them by --averages"),
         (len(unknown), "inferred", f"arrays called {unknown} are taken for slots: each lies under a variable of its own shape"),
