@@ -7,9 +7,11 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import kmodel_tools as kmt
+from kmodel_tools.formats.saved_model.announced import matches
 from kmodel_tools.formats.saved_model.keras_nodes import join, plain
 from kmodel_tools.storage.object_graph import Node
 from kmodel_tools.storage.saved_model import SavedObject
@@ -97,6 +99,30 @@ def test_an_operation_that_is_not_tensorflows_is_called_custom(tmp_path: Path) -
 
 
 # What is missing or damaged.
+
+
+@pytest.mark.parametrize(
+    ("sample", "what"),
+    [
+        ("tf.keras-2.2.0", r"is \(4, 5\) float32 in the graph, and \(3, 2\) float32 in variables/, which is of another model"),
+        ("tensorflow-2.21.0_module", "and not there in variables/, which is of another model"),
+    ],
+)
+def test_variables_of_another_model_are_not_read_as_this_ones(copy: Copy, sample: str, what: str) -> None:
+    model = copy(KERAS)
+    shutil.rmtree(model / "variables")
+    shutil.copytree(FOLDER / sample / "variables", model / "variables")
+    with pytest.raises(kmt.CorruptFileError, match=what):
+        kmt.read(model)
+    assert "which is of another model" in notes(kmt.read(model, salvage=True))
+
+
+def test_sizes_that_the_graph_leaves_open_fit_any() -> None:
+    values = kmt.Tensor.of(np.zeros((2, 3), np.float32))
+    shapes: list[tuple[int, ...] | None] = [None, (2, 3), (-1, 3), (2,), (2, 4)]
+    fits = [matches(SavedObject((), variable=True, dtype=kmt.DType.FLOAT32, shape=shape), values) for shape in shapes]
+    assert fits == [True, True, True, False, False]
+    assert not matches(SavedObject((), variable=True, dtype=kmt.DType.INT32), values)
 
 
 @pytest.mark.parametrize("keep", [0, 2, 500, -1])

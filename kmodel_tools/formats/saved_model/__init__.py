@@ -31,6 +31,7 @@ from kmodel_tools.format import Container, Format, Part, Probe, parse_json
 from kmodel_tools.formats._shared.tensorflow.configured import described_by, in_configured_order
 from kmodel_tools.formats._shared.tensorflow.objects import read_objects
 from kmodel_tools.formats._shared.tensorflow.variables import read_variables
+from kmodel_tools.formats.saved_model.announced import check_variables
 from kmodel_tools.formats.saved_model.exported import is_exported, model_scope, read_exported
 from kmodel_tools.formats.saved_model.keras_nodes import KERAS, KerasNodes, join, plain, read_keras_nodes, trained
 from kmodel_tools.formats.saved_model.parts import (
@@ -145,8 +146,10 @@ def _objects(parts: Parts, tensors: Mapping[str, Tensor]) -> Model:
         raise CorruptFileError("the object graph is not a string", path=parts.prefix + ".index", where=KEY)
     graph = parse_graph(tensor.strings()[0], parts.prefix + ".index")
     objects = parts.meta.objects if parts.meta is not None else ()
+    joined = join(objects, graph)
+    check_variables(parts, joined, graph, tensors)
     keras = read_keras_nodes(objects, read_stated(parts), graph, parts.file)
-    made = {node: flag for number, node in join(objects, graph).items() if (flag := objects[number].variable) is not None}
+    made = {node: flag for number, node in joined.items() if (flag := objects[number].variable) is not None}
     if keras.data:
         return _keras(parts, keras, graph, tensors, trained(graph, keras, made))
     document = _keras_json(parts)
