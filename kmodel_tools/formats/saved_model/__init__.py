@@ -172,7 +172,7 @@ def _objects(parts: Parts, tensors: Mapping[str, Tensor]) -> Model:
 
 def _keras(parts: Parts, keras: KerasNodes, graph: tuple[Node, ...], tensors: Mapping[str, Tensor], trainable: Mapping[int, bool]) -> Model:
     """A model of tf.keras, with what Keras states of each layer."""
-    model = read_objects(graph, tensors, keras.described(), trainable)
+    model = read_objects(graph, tensors, keras.described(), trainable, keras.optimizer_class())
     architecture = keras.architecture()
     metadata = keras.metadata()
     notes = list(model.notes)
