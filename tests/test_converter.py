@@ -105,6 +105,14 @@ def test_vocabularies_stay_in_archives(tmp_path: Path) -> None:
     assert {asset.name: asset.data.read() for asset in found.assets} == {asset.name: asset.data.read() for asset in original.assets}
 
 
+def test_vocabularies_of_another_file_are_said_to_be(tmp_path: Path) -> None:
+    source = kmt.read(VOCABULARY)
+    kmt.convert(source, tmp_path / "like.keras")
+    line = f"{len(source.assets)} files of layers are those of --like, not the source's"
+    assert line not in kmt.convert(source, tmp_path / "own.keras").inferred
+    assert line in kmt.convert(source, tmp_path / "m.keras", like=tmp_path / "like.keras").inferred
+
+
 @pytest.mark.parametrize("layout", ["keras2", "keras3", "names"])
 @pytest.mark.parametrize("path", [pytest.param(path, id=f"{path.parent.name}/{path.name}") for path in sample_files()])
 def test_checkpoints_keep_every_value_or_say_what_they_lack(path: Path, layout: str, tmp_path: Path) -> None:
