@@ -62,6 +62,7 @@ class SavedObject:
         variable: Where it is a variable: whether it was made to be trained; else None.
         dtype: Elements of the variable; None where they are not known.
         shape: Shape of the variable, with -1 for any size, or None for any rank.
+        full_name: Name of the variable ("dense/kernel"), or "".
     """
 
     children: tuple[tuple[str, int], ...]
@@ -70,6 +71,7 @@ class SavedObject:
     variable: bool | None = None
     dtype: DType | None = None
     shape: Shape | None = None
+    full_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +225,7 @@ def _objects(file: MessageFile, span: Span) -> tuple[SavedObject, ...]:
 def _object(file: MessageFile, span: Span) -> SavedObject:
     children: list[tuple[str, int]] = []
     identifier = metadata = ""
-    made: tuple[bool | None, DType | None, Shape | None] = (None, None, None)
+    made: tuple[bool | None, DType | None, Shape | None, str] = (None, None, None, "")
     for number, _, value in file.fields(span):
         if number == 1:
             target, name = 0, ""
@@ -244,9 +246,9 @@ def _object(file: MessageFile, span: Span) -> SavedObject:
     return SavedObject(tuple(children), identifier, metadata, *made)
 
 
-def _variable(data: memoryview) -> tuple[bool, DType | None, Shape | None]:
-    """Whether a variable was made to be trained, its elements and its shape."""
-    trainable, dtype = False, None
+def _variable(data: memoryview) -> tuple[bool, DType | None, Shape | None, str]:
+    """Whether a variable was made to be trained, its elements, its shape and its name."""
+    trainable, dtype, name = False, None, ""
     shape: Shape | None = None
     for number, _, value in protobuf.fields(data):
         if number == 1:
@@ -255,7 +257,9 @@ def _variable(data: memoryview) -> tuple[bool, DType | None, Shape | None]:
             shape = _partial_shape(protobuf.view(value))
         elif number == 3:
             trainable = value == 1
-    return trainable, dtype, shape
+        elif number == 6:
+            name = protobuf.text(value)
+    return trainable, dtype, shape, name
 
 
 def _partial_shape(data: memoryview) -> Shape | None:

@@ -137,6 +137,46 @@ def test_variables_are_read_without_their_graph(copy: Copy, keep: int) -> None:
     assert found.graph is None
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tf_keras-2.21.0",
+        "tensorflow-2.21.0_module",
+        "keras-3.15.1_export",
+        "tf.keras-2.2.0",
+        "tf.keras-2.2.0_subclassed",
+    ],
+)
+def test_a_damaged_graph_of_the_variables_is_recovered(copy: Copy, name: str) -> None:
+    """What `saved_model.pb` says must come to the same as what the checkpoint said."""
+    model, whole = copy(FOLDER / name), kmt.read(FOLDER / name)
+    for shard in (model / "variables").glob("*.data*"):
+        data = shard.read_bytes()
+        at = max(data.find(b"VARIABLE_VALUE"), 0)
+        shard.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :] if at else data)
+    with pytest.raises(kmt.CorruptFileError, match="--salvage"):
+        kmt.read(model)
+    found = kmt.read(model, salvage=True)
+    assert "that of saved_model.pb" in notes(found)
+    assert [(path, weight.key, weight.trainable) for path, weight in found.weights()] == [
+        (path, weight.key, weight.trainable) for path, weight in whole.weights()
+    ]
+    assert _state(found) == _state(whole)
+    assert not kmt.verify(model).whole
+    for file in model.glob("saved_model.pb*"):
+        file.write_bytes(b"\x08\x01")
+    alone = kmt.read(model, salvage=True)
+    assert "weights are called by their keys" in notes(alone)
+
+
+def _state(model: kmt.Model) -> tuple[list[tuple[str, str, str]], list[tuple[str, str]]]:
+    """Slots with their weights, and counters, by keys."""
+    if model.optimizer is None:
+        return [], []
+    slots = sorted((slot.key, slot.name, slot.weight.key) for slot in model.optimizer.slots)
+    return slots, sorted((item.key, item.role) for item in model.optimizer.counters)
+
+
 def test_a_graph_that_was_copied_as_text_is_said_to_be(copy: Copy) -> None:
     model = copy(KERAS)
     data = (model / "saved_model.pb").read_bytes()
@@ -189,7 +229,7 @@ def test_damaged_metadata_of_keras_is_said(copy: Copy) -> None:
     found = kmt.read(model)
     assert found.architecture is None
     assert "keras_metadata.pb is damaged" in notes(found)
-    assert "is a model of Keras whose description is not there" in notes(found)
+    assert "holds objects of Keras and no description of them" in notes(found)
     stated.write_bytes(data.replace(b'{"name": "norm", "trainable": true, "expects', b'["name": "norm", "trainable": true, "expects'))
     found = kmt.read(model)
     assert found.architecture is not None
