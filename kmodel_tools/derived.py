@@ -34,6 +34,30 @@ def cast(tensor: Tensor, dtype: DType) -> Tensor:
     return Tensor(dtype, tensor.shape, Cast(tensor, dtype))
 
 
+def count_beyond(tensor: Tensor) -> int:
+    """How many finite values of what a rounded tensor is made of are beyond its precision: they would become infinite, or no number.
+
+    Reads all values where that is possible at all; 0 for a tensor that is not rounded.
+    """
+    import numpy as np
+
+    if not isinstance(tensor.source, Cast) or _range(tensor.dtype) >= _range(tensor.source.tensor.dtype):
+        return 0
+    target = tensor.dtype.numpy()
+    count = 0
+    with np.errstate(over="ignore"):
+        for values in arrays(tensor.source.tensor):
+            count += int(np.count_nonzero(np.isfinite(values) & ~np.isfinite(values.astype(target))))
+    return count
+
+
+def _range(dtype: DType) -> float:
+    """The largest finite value."""
+    import ml_dtypes
+
+    return float(ml_dtypes.finfo(dtype.numpy()).max)  # type: ignore[no-untyped-call]  # ml_dtypes states no types for it
+
+
 @dataclass(frozen=True, slots=True)
 class Counted:
     """A tensor's own values; says how many bytes of them have been taken."""

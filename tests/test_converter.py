@@ -107,6 +107,14 @@ def test_vocabularies_stay_in_archives(tmp_path: Path) -> None:
     assert {asset.name: asset.data.read() for asset in found.assets} == {asset.name: asset.data.read() for asset in original.assets}
 
 
+def test_vocabularies_of_another_file_are_said_to_be(tmp_path: Path) -> None:
+    source = kmt.read(VOCABULARY)
+    kmt.convert(source, tmp_path / "like.keras")
+    line = f"{len(source.assets)} files of layers are those of --like, not the source's"
+    assert line not in kmt.convert(source, tmp_path / "own.keras").inferred
+    assert line in kmt.convert(source, tmp_path / "m.keras", like=tmp_path / "like.keras").inferred
+
+
 @pytest.mark.parametrize("layout", ["keras2", "keras3", "names"])
 @pytest.mark.parametrize("path", [pytest.param(path, id=f"{path.parent.name}/{path.name}") for path in sample_files()])
 def test_checkpoints_keep_every_value_or_say_what_they_lack(path: Path, layout: str, tmp_path: Path) -> None:
@@ -244,6 +252,33 @@ def test_weights_are_rounded_as_numpy_rounds(dtype: str, tmp_path: Path) -> None
         found = weight.tensor.read()
         assert weight.tensor.dtype.value == dtype
         np.testing.assert_array_equal(found, expected[path].astype(found.dtype))
+
+
+def large(folder: Path, values: list[float], dtype: str = "float32") -> kmt.Model:
+    """A model of one weight."""
+    path = folder / f"{dtype}.h5"
+    weight = kmt.Weight("kernel", kmt.Tensor.of(np.array(values, dtype)), "d/kernel")
+    kmt.write(kmt.Model(layers=(kmt.Layer("d", weights=(weight,)),)), path)
+    return kmt.read(path)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float8_e4m3fn"])
+def test_values_beyond_a_precision_are_a_loss(dtype: str, tmp_path: Path) -> None:
+    source = large(tmp_path, [1, 1e6, -1e6, np.inf, np.nan])
+    out = tmp_path / "out.h5"
+    with pytest.raises(kmt.ConversionError, match=f"2 values of d/kernel: beyond {dtype}"):
+        kmt.convert(source, out, dtype=dtype)
+    assert not out.exists()
+    assert kmt.convert(source, out, dtype=dtype, lossy=True).lost == (f"2 values of d/kernel: beyond {dtype}",)
+    assert kmt.convert(source, out, dtype="bfloat16", overwrite=True).lost == ()
+    assert kmt.convert(source, out, dtype="float64", overwrite=True).lost == ()
+
+
+def test_values_that_a_transfer_would_make_infinite_are_a_loss(tmp_path: Path) -> None:
+    source, into = large(tmp_path, [1e6, 1]), large(tmp_path, [0, 0], "float16")
+    model, _ = kmt.transfer(source, into)
+    with pytest.raises(kmt.ConversionError, match="1 value of d/kernel: beyond float16"):
+        kmt.write(model, tmp_path / "out.h5")
 
 
 def test_progress_counts_every_byte(tmp_path: Path) -> None:

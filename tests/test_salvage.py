@@ -162,7 +162,12 @@ def test_an_object_graph_that_is_damaged(tmp_path: Path, run: Run) -> None:
     assert (status, GRAPH in err, "--salvage" in err) == (2, True, True)
     model = kmt.read(prefix, salvage=True)
     assert any(note.kind == "unread" and "called by their keys" in note.text for note in model.notes)
-    whole = dict(kmt.read(CHECKPOINT).tensors())
+    graph = kmt.read(CHECKPOINT)
+    assert {weight.key for _, weight in model.weights()} == {weight.key for _, weight in graph.weights()}
+    assert not any(".ATTRIBUTES" in part for path, _ in model.weights() for part in path)
+    assert {slot.key for slot in graph.optimizer.slots} <= {extra.key for extra in model.extras} if graph.optimizer else True
+    assert GRAPH in {extra.key for extra in model.extras}
+    whole = dict(graph.tensors())
     kept = dict(model.tensors())
     assert kept.keys() == whole.keys()
     assert all(kept[key].read().tobytes() == whole[key].read().tobytes() for key in whole if key != GRAPH)

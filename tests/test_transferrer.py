@@ -226,3 +226,15 @@ def test_what_is_there_is_not_replaced(tmp_path: Path) -> None:
     assert run(H5, H5, "-o", out)[0] == 2
     assert out.read_bytes() == b"mine"
     assert run(H5, H5, "-o", out, "--force")[0] == 0
+
+
+def test_values_beyond_the_targets_precision_are_told_before_anything_is_written(tmp_path: Path) -> None:
+    kmt.write(model({"d/kernel": (2,)}, 1e6), tmp_path / "a.h5")
+    kmt.write(model({"d/kernel": (2,)}, dtype="float16"), tmp_path / "b.h5")
+    files = tmp_path / "a.h5", tmp_path / "b.h5"
+    status, text = run(*files, "--dry-run")
+    assert (status, "  lost        2 values of d/kernel: beyond float16\n" in text) == (0, True)
+    status, text = run(*files, "-o", tmp_path / "out.h5")
+    assert (status, "--lossy" in text, (tmp_path / "out.h5").exists()) == (2, True, False)
+    assert run(*files, "-o", tmp_path / "out.h5", "--lossy")[0] == 0
+    assert np.isinf(next(kmt.read(tmp_path / "out.h5").weights())[1].tensor.read()).all()

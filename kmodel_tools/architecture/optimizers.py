@@ -91,6 +91,11 @@ def slot_name(spelling: str, class_name: str | None) -> str:
     return _SPELLINGS.get(spelling, spelling)
 
 
+def is_slot(name: str) -> bool:
+    """Whether a name is what Keras calls a slot, in any generation, and so no optimizer's class."""
+    return name in _SLOT_NAMES and name[:1].islower()
+
+
 def keras_2_slot(slot: str) -> str:
     """What Keras 2 calls a slot in the names of variables."""
     return {"momentum": "m", "velocity": "v"}.get(slot, slot)

@@ -19,7 +19,7 @@ from kmodel_tools.cli.options import format_option, named_values, target_option
 @click.option("--dry-run", is_flag=True, help="Report, and write nothing.")
 @format_option
 @click.option("--to", metavar="FORMAT", help="The format to write, instead of going by the suffix of OUT.")
-@click.option("--lossy", is_flag=True, help="Write even if the format of OUT cannot hold everything.")
+@click.option("--lossy", is_flag=True, help="Write even if OUT cannot hold everything: values beyond its precision become infinite.")
 @click.option("--force", is_flag=True, help="Replace OUT if it is there.")
 @target_option
 @click.option("--top", type=click.IntRange(min=0), default=20, show_default=True, help="Lines of each kind to show; 0 for all.")
@@ -56,6 +56,7 @@ def command(
     kmt transfer ckpt-7 model.keras -o out.keras --map names.yaml --dry-run
     """
     from kmodel_tools import api
+    from kmodel_tools.converter.plan import beyond_precision
 
     if output is None and not dry_run:
         raise click.UsageError("-o OUT is missing; --dry-run reports without it")
@@ -68,13 +69,14 @@ def command(
     if written is not None:
         as_format = to or api.format_for(written, target.format)
         report = api.convert(model, written, to=as_format, lossy=lossy, overwrite=force, options=given)
+    lost = report.lost if report is not None else tuple(beyond_precision(model))
     if as_json:
         from kmodel_tools.render.json import json_text
 
         written_as = None if report is None else report.to_dict()
-        click.echo(json_text({"source": source, "into": into, **match.to_dict(), "written": written_as}), nl=False)
+        click.echo(json_text({"source": source, "into": into, **match.to_dict(), "lost": list(lost), "written": written_as}), nl=False)
     elif not quiet:
         from kmodel_tools.render.transfer import transfer_text
 
-        click.echo(transfer_text(match, source, into, report, top), nl=False, err=True)
+        click.echo(transfer_text(match, source, into, report, top, lost), nl=False, err=True)
     return 0 if good else 1

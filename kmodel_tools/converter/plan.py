@@ -11,13 +11,15 @@ from kmodel_tools.architecture.envelope import Era, era_of, era_of_version, iter
 from kmodel_tools.converter.optimizer import CHECKPOINT, carried_state, retied, same_layout
 from kmodel_tools.converter.request import Request
 from kmodel_tools.converter.salvage import without_damaged
+from kmodel_tools.derived import count_beyond
 from kmodel_tools.editor import cast, graft, plant, select, take_averages
 from kmodel_tools.errors import ConversionError
 from kmodel_tools.format import Format, Part
 from kmodel_tools.renaming import rename
-from kmodel_tools.tree import Model, Weight
+from kmodel_tools.tree import Model, Weight, join_path
 from kmodel_tools.verifier import unread_parts
 
+SHOWN = 5
 SAVE_COUNTER = "save_counter"
 METRICS = re.compile(r"(^|/|::)metrics/")
 KERAS_2 = frozenset({Era.KERAS_2, Era.TF_KERAS})
@@ -49,7 +51,7 @@ class Plan:
         if self.source.graph is not None:
             self.left_out.append("the TensorFlow graph with its signatures: what is written holds weights and Keras's configuration")
         model = self.source
-        steps = (self._averaged, self._named, self._like, self._chosen, self._salvaged, self._rounded)
+        steps = (self._averaged, self._named, self._like, self._chosen, self._salvaged, self._rounded, self._in_range)
         for step in (*steps, self._architecture, self._optimizer, self._assets):
             model = step(model)
         self._remark_order(model)
@@ -89,6 +91,11 @@ class Plan:
         count = sum(weight.tensor.dtype.is_float and weight.tensor.dtype is not dtype for _, weight in source.weights())
         self.carried.append(f"{count} of the weights rounded to {dtype.value}, as asked for")
         return cast(source, dtype)
+
+    def _in_range(self, model: Model) -> Model:
+        """The model; values that rounding makes infinite, here or in a transfer, are a loss."""
+        self.lost += beyond_precision(model)
+        return model
 
     def _counts_layers(self) -> bool:
         """Whether the target is a checkpoint of objects, in which layers have a number and no name."""
@@ -250,6 +257,8 @@ class Plan:
             self.lost += [f"the file {asset.name}" for asset in model.assets]
         else:
             self.carried.append(f"{len(model.assets)} files of layers")
+            if self.request.like is not None and model.assets == self.request.like.assets and model.assets != self.source.assets:
+                self.inferred.append(f"{len(model.assets)} files of layers are those of --like, not the source's")
             return model
         return replace(model, assets=())
 
@@ -264,6 +273,18 @@ def generation(model: Model) -> Era | None:
     if model.metadata.get("producer") == "Keras 3" or model.metadata.get("dialect") in ("Keras 3.6 or later", "sharded"):
         return Era.KERAS_3
     return era_of(model.architecture) if model.architecture is not None else None
+
+
+def beyond_precision(model: Model) -> list[str]:
+    """A line for each weight of which finite values would be rounded to infinity; reads the weights that are rounded to less."""
+    found = [(path, weight.tensor.dtype, count) for path, weight in model.weights() if (count := count_beyond(weight.tensor))]
+    lines = [
+        f"{count:,} {'value' if count == 1 else 'values'} of {join_path(path)}: beyond {dtype.value}"
+        for path, dtype, count in found[:SHOWN]
+    ]
+    if more := found[SHOWN:]:
+        lines.append(f"{sum(count for _, _, count in more):,} values of {len(more):,} more weights: beyond the precision")
+    return lines
 
 
 def _redundant(model: Model, role: str) -> bool:

@@ -134,7 +134,8 @@ def read(probe: Probe) -> Model:
         raise _damaged(error, probe.path) from error
     constants = _constants(file, nodes, probe.path)
     uses = _uses(nodes, constants)
-    names = {key: _path(node, uses[key]) for key, (node, tensor) in constants.items() if _is_weight(node, tensor, uses[key])}
+    separable = _separable(nodes)
+    names = {key: _path(node, uses[key], separable) for key, (node, tensor) in constants.items() if _is_weight(node, tensor, uses[key])}
     model = _tree(names, constants)
     shown = {weight.key for _, weight in model.weights()}
     extras = tuple(Weight(key, tensor, key) for key, (_, tensor) in constants.items() if key not in shown)
@@ -231,13 +232,37 @@ def _is_weight(node: Node, tensor: Tensor, uses: Sequence[Use]) -> bool:
 # What they are called.
 
 
-def _path(node: Node, uses: Sequence[Use]) -> str:
+def _separable(nodes: Sequence[Node]) -> dict[tuple[str, str], tuple[str, str]]:
+    """The scope and role of the kernels of separable convolutions, by the function and name of the operation that takes them.
+
+    `SeparableConv2D` calls `tf.nn.separable_conv2d` under a name of its own (`layer/separable_conv2d`), and that makes both
+    operations (TensorFlow `python/ops/nn_impl.py`, `separable_conv2d`)::
+
+        layer/separable_conv2d/depthwise   DepthwiseConv2dNative
+        layer/separable_conv2d             Conv2D of it
+    """
+    depthwise = {(node.function, node.name) for node in nodes if node.op == "DepthwiseConv2dNative"}
+    found: dict[tuple[str, str], tuple[str, str]] = {}
+    for node in nodes:
+        below = (node.function, f"{node.name}/depthwise")
+        if node.op == "Conv2D" and below in depthwise and any(name.partition(":")[0] == below[1] for name in node.inputs[:1]):
+            scope = node.name.rpartition("/")[0]
+            found[node.function, node.name] = scope, "pointwise_kernel"
+            found[below] = scope, "depthwise_kernel"
+    return found
+
+
+def _path(node: Node, uses: Sequence[Use], separable: Mapping[tuple[str, str], tuple[str, str]]) -> str:
     """A weight's path as text: its name, or that of its part in the operation that reads it."""
     own = f"{node.function}/{node.name}" if node.function else node.name
     base = own.removesuffix(_RESOURCE)
     if not _READ.search(base):
         return base
-    taken = {(user.name.rpartition("/")[0], role) for user, index in uses if (role := _TAKES.get(user.op, {}).get(index))}
+    taken = {
+        separable.get((user.function, user.name), (user.name.rpartition("/")[0], role))
+        for user, index in uses
+        if (role := _TAKES.get(user.op, {}).get(index))
+    }
     if len(taken) != 1:
         return base
     scope, role = taken.pop()

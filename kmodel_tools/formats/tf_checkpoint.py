@@ -23,6 +23,7 @@ from kmodel_tools.errors import CorruptFileError, KmtError
 from kmodel_tools.format import STATE_KEY, Container, FileSet, Format, Option, Part, Probe
 from kmodel_tools.formats._shared.options import chosen, size_in_bytes
 from kmodel_tools.formats._shared.tensorflow.checkpoint_writer import checkpoint_root, named_tensors
+from kmodel_tools.formats._shared.tensorflow.keyed import read_keys
 from kmodel_tools.formats._shared.tensorflow.objects import SAVE_COUNTER, read_objects
 from kmodel_tools.formats._shared.tensorflow.variables import read_variables
 from kmodel_tools.storage.atomic import new_file
@@ -79,6 +80,7 @@ def read(probe: Probe) -> Model:
             if not probe.salvage:
                 raise offering_salvage(error) from error
             notes.append(Note("unread", f"the object graph is damaged, so weights are called by their keys: {damage_text(error)}"))
+            return _model(read_keys(tensors), tensors, "TensorFlow V2, object-based", notes)
         else:
             return _model(read_objects(graph, tensors), tensors, "TensorFlow V2, object-based", notes)
     return _model(read_variables(tensors), tensors, "TensorFlow V2, name-based", notes)

@@ -14,7 +14,7 @@ from kmodel_tools.tree import Path, join_path
 LABEL = 14
 
 
-def transfer_text(match: Match, source: str, into: str, report: Conversion | None, top: int) -> str:
+def transfer_text(match: Match, source: str, into: str, report: Conversion | None, top: int, lost: Sequence[str] = ()) -> str:
     """The report.
 
     Args:
@@ -23,6 +23,7 @@ def transfer_text(match: Match, source: str, into: str, report: Conversion | Non
         into: And the one they went into.
         report: What the writing of the result came to, or None if nothing was written.
         top: Lines of each kind to show; 0 for all.
+        lost: What the result cannot hold, or could not.
     """
     pairs = match.pairs
     size = byte_size(sum(pair.a.tensor.nbytes for pair in pairs))
@@ -43,7 +44,7 @@ def transfer_text(match: Match, source: str, into: str, report: Conversion | Non
         lines += _paragraph("left out", [f"{counted(match.left_out, 'weight')}: as asked for by --include and --exclude"], top)
     if report is not None:
         lines += _paragraph("not written", report.left_out, top)
-        lines += _paragraph("lost", report.lost, top)
+    lines += _paragraph("lost", lost, top)
     return "\n".join(lines) + "\n"
 
 

@@ -26,7 +26,7 @@ from kmodel_tools.storage import protobuf
 from kmodel_tools.storage.messages import MessageFile, Span, as_number, as_span
 from kmodel_tools.storage.protobuf import WireError
 from kmodel_tools.storage.tensor_bundle import DTYPES, parse_shape
-from kmodel_tools.tensor import Shape
+from kmodel_tools.tensor import DType, Shape
 
 HEAD = b"\x08\x01\x12"
 """How a SavedModel starts: schema version 1, then a meta graph."""
@@ -60,12 +60,18 @@ class SavedObject:
         identifier: What kind of user object it is, or "".
         metadata: Keras's JSON about it, where it lies here.
         variable: Where it is a variable: whether it was made to be trained; else None.
+        dtype: Elements of the variable; None where they are not known.
+        shape: Shape of the variable, with -1 for any size, or None for any rank.
+        full_name: Name of the variable ("dense/kernel"), or "".
     """
 
     children: tuple[tuple[str, int], ...]
     identifier: str = ""
     metadata: str = ""
     variable: bool | None = None
+    dtype: DType | None = None
+    shape: Shape | None = None
+    full_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +209,7 @@ def _tensor_info(data: memoryview) -> TensorInfo:
         if number == 2:
             kind = protobuf.unsigned(value)
         elif number == 3:
-            any_rank = any(inner == 3 and part for inner, _, part in protobuf.fields(protobuf.view(value)))
-            shape = None if any_rank else parse_shape(protobuf.view(value))
+            shape = _partial_shape(protobuf.view(value))
     dtype = DTYPES.get(kind)
     return TensorInfo(dtype.value if dtype is not None else {20: "resource", 0: "unknown"}.get(kind, f"type {kind}"), shape)
 
@@ -220,7 +225,7 @@ def _objects(file: MessageFile, span: Span) -> tuple[SavedObject, ...]:
 def _object(file: MessageFile, span: Span) -> SavedObject:
     children: list[tuple[str, int]] = []
     identifier = metadata = ""
-    variable: bool | None = None
+    made: tuple[bool | None, DType | None, Shape | None, str] = (None, None, None, "")
     for number, _, value in file.fields(span):
         if number == 1:
             target, name = 0, ""
@@ -237,8 +242,30 @@ def _object(file: MessageFile, span: Span) -> SavedObject:
                 elif inner == 3:
                     metadata = protobuf.text(part)
         elif number == 7:
-            variable = any(inner == 3 and part == 1 for inner, _, part in protobuf.fields(file.view(value)))
-    return SavedObject(tuple(children), identifier, metadata, variable)
+            made = _variable(file.view(value))
+    return SavedObject(tuple(children), identifier, metadata, *made)
+
+
+def _variable(data: memoryview) -> tuple[bool, DType | None, Shape | None, str]:
+    """Whether a variable was made to be trained, its elements, its shape and its name."""
+    trainable, dtype, name = False, None, ""
+    shape: Shape | None = None
+    for number, _, value in protobuf.fields(data):
+        if number == 1:
+            dtype = DTYPES.get(protobuf.unsigned(value))
+        elif number == 2:
+            shape = _partial_shape(protobuf.view(value))
+        elif number == 3:
+            trainable = value == 1
+        elif number == 6:
+            name = protobuf.text(value)
+    return trainable, dtype, shape, name
+
+
+def _partial_shape(data: memoryview) -> Shape | None:
+    """A shape, or None for any rank."""
+    any_rank = any(number == 3 and value for number, _, value in protobuf.fields(data))
+    return None if any_rank else parse_shape(data)
 
 
 def read_metadata(file: MessageFile) -> list[MetadataNode]:

@@ -56,6 +56,23 @@ def test_resources_are_called_by_their_part_in_the_operation(tmp_path: Path) -> 
     }
 
 
+def test_both_kernels_of_a_separable_convolution_are_one_layers(tmp_path: Path) -> None:
+    inner = "net/sep/separable_conv2d"
+    model = model_of(
+        tmp_path,
+        constant(f"{inner}/ReadVariableOp/resource", 2, 2),
+        wire.node(f"{inner}/ReadVariableOp", "Identity", f"{inner}/ReadVariableOp/resource"),
+        constant(f"{inner}/ReadVariableOp_1/resource", 2, 2),
+        wire.node(f"{inner}/ReadVariableOp_1", "Identity", f"{inner}/ReadVariableOp_1/resource"),
+        wire.node(f"{inner}/depthwise", "DepthwiseConv2dNative", "x", f"{inner}/ReadVariableOp"),
+        wire.node(inner, "Conv2D", f"{inner}/depthwise", f"{inner}/ReadVariableOp_1"),
+    )
+    assert shown(model) == {
+        "net/sep/depthwise_kernel": f"{inner}/ReadVariableOp/resource",
+        "net/sep/pointwise_kernel": f"{inner}/ReadVariableOp_1/resource",
+    }
+
+
 def test_two_weights_for_one_path_keep_their_names(tmp_path: Path) -> None:
     parts = []
     for name in ("c/MatMul", "c/MatMul_1"):

@@ -7,9 +7,11 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import kmodel_tools as kmt
+from kmodel_tools.formats.saved_model.announced import matches
 from kmodel_tools.formats.saved_model.keras_nodes import join, plain
 from kmodel_tools.storage.object_graph import Node
 from kmodel_tools.storage.saved_model import SavedObject
@@ -99,6 +101,30 @@ def test_an_operation_that_is_not_tensorflows_is_called_custom(tmp_path: Path) -
 # What is missing or damaged.
 
 
+@pytest.mark.parametrize(
+    ("sample", "what"),
+    [
+        ("tf.keras-2.2.0", r"is \(4, 5\) float32 in the graph, and \(3, 2\) float32 in variables/, which is of another model"),
+        ("tensorflow-2.21.0_module", "and not there in variables/, which is of another model"),
+    ],
+)
+def test_variables_of_another_model_are_not_read_as_this_ones(copy: Copy, sample: str, what: str) -> None:
+    model = copy(KERAS)
+    shutil.rmtree(model / "variables")
+    shutil.copytree(FOLDER / sample / "variables", model / "variables")
+    with pytest.raises(kmt.CorruptFileError, match=what):
+        kmt.read(model)
+    assert "which is of another model" in notes(kmt.read(model, salvage=True))
+
+
+def test_sizes_that_the_graph_leaves_open_fit_any() -> None:
+    values = kmt.Tensor.of(np.zeros((2, 3), np.float32))
+    shapes: list[tuple[int, ...] | None] = [None, (2, 3), (-1, 3), (2,), (2, 4)]
+    fits = [matches(SavedObject((), variable=True, dtype=kmt.DType.FLOAT32, shape=shape), values) for shape in shapes]
+    assert fits == [True, True, True, False, False]
+    assert not matches(SavedObject((), variable=True, dtype=kmt.DType.INT32), values)
+
+
 @pytest.mark.parametrize("keep", [0, 2, 500, -1])
 def test_variables_are_read_without_their_graph(copy: Copy, keep: int) -> None:
     model = copy(MODULE)
@@ -109,6 +135,46 @@ def test_variables_are_read_without_their_graph(copy: Copy, keep: int) -> None:
     assert "unread: saved_model.pb is damaged" in notes(found)
     assert all(weight.trainable is None for _, weight in found.weights())
     assert found.graph is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tf_keras-2.21.0",
+        "tensorflow-2.21.0_module",
+        "keras-3.15.1_export",
+        "tf.keras-2.2.0",
+        "tf.keras-2.2.0_subclassed",
+    ],
+)
+def test_a_damaged_graph_of_the_variables_is_recovered(copy: Copy, name: str) -> None:
+    """What `saved_model.pb` says must come to the same as what the checkpoint said."""
+    model, whole = copy(FOLDER / name), kmt.read(FOLDER / name)
+    for shard in (model / "variables").glob("*.data*"):
+        data = shard.read_bytes()
+        at = max(data.find(b"VARIABLE_VALUE"), 0)
+        shard.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :] if at else data)
+    with pytest.raises(kmt.CorruptFileError, match="--salvage"):
+        kmt.read(model)
+    found = kmt.read(model, salvage=True)
+    assert "that of saved_model.pb" in notes(found)
+    assert [(path, weight.key, weight.trainable) for path, weight in found.weights()] == [
+        (path, weight.key, weight.trainable) for path, weight in whole.weights()
+    ]
+    assert _state(found) == _state(whole)
+    assert not kmt.verify(model).whole
+    for file in model.glob("saved_model.pb*"):
+        file.write_bytes(b"\x08\x01")
+    alone = kmt.read(model, salvage=True)
+    assert "weights are called by their keys" in notes(alone)
+
+
+def _state(model: kmt.Model) -> tuple[list[tuple[str, str, str]], list[tuple[str, str]]]:
+    """Slots with their weights, and counters, by keys."""
+    if model.optimizer is None:
+        return [], []
+    slots = sorted((slot.key, slot.name, slot.weight.key) for slot in model.optimizer.slots)
+    return slots, sorted((item.key, item.role) for item in model.optimizer.counters)
 
 
 def test_a_graph_that_was_copied_as_text_is_said_to_be(copy: Copy) -> None:
@@ -163,7 +229,7 @@ def test_damaged_metadata_of_keras_is_said(copy: Copy) -> None:
     found = kmt.read(model)
     assert found.architecture is None
     assert "keras_metadata.pb is damaged" in notes(found)
-    assert "is a model of Keras whose description is not there" in notes(found)
+    assert "holds objects of Keras and no description of them" in notes(found)
     stated.write_bytes(data.replace(b'{"name": "norm", "trainable": true, "expects', b'["name": "norm", "trainable": true, "expects'))
     found = kmt.read(model)
     assert found.architecture is not None

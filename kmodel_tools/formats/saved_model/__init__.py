@@ -26,11 +26,14 @@ from typing import Any
 
 from kmodel_tools.architecture.envelope import ConfigError
 from kmodel_tools.architecture.spec import ModelSpec, model_spec
+from kmodel_tools.damaged import offering_salvage
 from kmodel_tools.errors import CorruptFileError
 from kmodel_tools.format import Container, Format, Part, Probe, parse_json
 from kmodel_tools.formats._shared.tensorflow.configured import described_by, in_configured_order
+from kmodel_tools.formats._shared.tensorflow.keyed import read_keys
 from kmodel_tools.formats._shared.tensorflow.objects import read_objects
 from kmodel_tools.formats._shared.tensorflow.variables import read_variables
+from kmodel_tools.formats.saved_model.announced import check_variables
 from kmodel_tools.formats.saved_model.exported import is_exported, model_scope, read_exported
 from kmodel_tools.formats.saved_model.keras_nodes import KERAS, KerasNodes, join, plain, read_keras_nodes, trained
 from kmodel_tools.formats.saved_model.parts import (
@@ -44,13 +47,14 @@ from kmodel_tools.formats.saved_model.parts import (
     open_parts,
     read_stated,
 )
+from kmodel_tools.formats.saved_model.recovered import recovered_graph
 from kmodel_tools.storage.graph_def import count_operations, iter_nodes
 from kmodel_tools.storage.object_graph import KEY, Node, parse_graph
 from kmodel_tools.storage.protobuf import WireError
 from kmodel_tools.storage.saved_model import HEAD
 from kmodel_tools.storage.tensor_bundle import read_bundle
 from kmodel_tools.tensor import ByteRange, DType, Tensor
-from kmodel_tools.tree import Model, Note
+from kmodel_tools.tree import Model, Note, damage_text
 
 _TEXT_HEAD = re.compile(rb"\s*(?:#[^\n]*\n\s*)*(?:saved_model_schema_version\s*:|meta_graphs\s*:?\s*[{<])")
 _VARIABLE_OPS = frozenset({"VarHandleOp", "VariableV2", "Variable", "AutoReloadVariable"})
@@ -140,13 +144,14 @@ def _names(parts: Parts, tensors: Mapping[str, Tensor]) -> Model:
 
 
 def _objects(parts: Parts, tensors: Mapping[str, Tensor]) -> Model:
-    tensor = tensors[KEY]
-    if tensor.dtype is not DType.STRING or tensor.shape != ():
-        raise CorruptFileError("the object graph is not a string", path=parts.prefix + ".index", where=KEY)
-    graph = parse_graph(tensor.strings()[0], parts.prefix + ".index")
+    graph = _graph(parts, tensors)
+    if graph is None:
+        return replace(read_keys(tensors), metadata={"dialect": "TensorFlow 2"})
     objects = parts.meta.objects if parts.meta is not None else ()
+    joined = join(objects, graph)
+    check_variables(parts, joined, graph, tensors)
     keras = read_keras_nodes(objects, read_stated(parts), graph, parts.file)
-    made = {node: flag for number, node in join(objects, graph).items() if (flag := objects[number].variable) is not None}
+    made = {node: flag for number, node in joined.items() if (flag := objects[number].variable) is not None}
     if keras.data:
         return _keras(parts, keras, graph, tensors, trained(graph, keras, made))
     document = _keras_json(parts)
@@ -161,15 +166,37 @@ def _objects(parts: Parts, tensors: Mapping[str, Tensor]) -> Model:
     if any(key != KEY for key in tensors):
         notes.append(Note("inferred", "no classes are stated; layers are called after their variables, or the attributes that hold them"))
         if any(item.identifier.startswith(KERAS) for item in objects):
-            notes.append(Note("unread", "is a model of Keras whose description is not there: copy keras_metadata.pb beside it"))
+            notes.append(
+                Note(
+                    "unread",
+                    "holds objects of Keras and no description of them, which only Keras itself saves: keras_metadata.pb",
+                )
+            )
         elif parts.meta is not None:
             notes.append(Note("unread", "holds no Keras objects, and so no architecture: what it computes is in its functions only"))
     return replace(model, metadata={"dialect": "TensorFlow 2"}, notes=tuple(notes))
 
 
+def _graph(parts: Parts, tensors: Mapping[str, Tensor]) -> tuple[Node, ...] | None:
+    """The graph of `variables/`; when salvaging a damaged one, that of `saved_model.pb`, or None where that is damaged, too."""
+    try:
+        tensor = tensors[KEY]
+        if tensor.dtype is not DType.STRING or tensor.shape != ():
+            raise CorruptFileError("the object graph is not a string", path=parts.prefix + ".index", where=KEY)
+        return parse_graph(tensor.strings()[0], parts.prefix + ".index")
+    except CorruptFileError as error:
+        if not parts.salvage:
+            raise offering_salvage(error) from error
+        what = f"the object graph of variables/ is damaged: {damage_text(error)}"
+    objects = parts.meta.objects if parts.meta is not None else ()
+    instead = f"that of {os.path.basename(parts.file)} is taken" if objects else "weights are called by their keys"
+    parts.notes.append(Note("unread", f"{what}; {instead}"))
+    return recovered_graph(objects, tensors) if objects else None
+
+
 def _keras(parts: Parts, keras: KerasNodes, graph: tuple[Node, ...], tensors: Mapping[str, Tensor], trainable: Mapping[int, bool]) -> Model:
     """A model of tf.keras, with what Keras states of each layer."""
-    model = read_objects(graph, tensors, keras.described(), trainable)
+    model = read_objects(graph, tensors, keras.described(), trainable, keras.optimizer_class())
     architecture = keras.architecture()
     metadata = keras.metadata()
     notes = list(model.notes)

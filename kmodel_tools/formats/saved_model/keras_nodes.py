@@ -19,6 +19,7 @@ from typing import Any
 from kmodel_tools.architecture.envelope import is_model
 from kmodel_tools.errors import CorruptFileError
 from kmodel_tools.format import parse_json
+from kmodel_tools.formats._shared.optimizer_state import described_optimizer
 from kmodel_tools.formats._shared.tensorflow.objects import Described, structure
 from kmodel_tools.storage.object_graph import Node
 from kmodel_tools.storage.saved_model import MetadataNode, SavedObject
@@ -64,6 +65,12 @@ class KerasNodes:
         """What was compiled, as a legacy file holds it."""
         found = (self.root or {}).get("training_config")
         return found if isinstance(found, Mapping) else None
+
+    def optimizer_class(self) -> str | None:
+        """The class of what the model was compiled with; inside of a LossScaleOptimizer, that which keeps the slots."""
+        config = self.training_config()
+        name = described_optimizer(config).class_name
+        return described_optimizer(config, inner=True).class_name if name is not None and "LossScale" in name else name
 
 
 def read_keras_nodes(objects: Sequence[SavedObject], stated: Sequence[MetadataNode], graph: Sequence[Node], path: str) -> KerasNodes:

@@ -57,6 +57,7 @@ def read_objects(
     tensors: Mapping[str, Tensor],
     described: Mapping[int, Described] | None = None,
     trainable: Mapping[int, bool] | None = None,
+    optimizer_class: str | None = None,
 ) -> Model:
     """Turn an object graph into a model.
 
@@ -65,8 +66,9 @@ def read_objects(
         tensors: Every tensor of the checkpoint by key.
         described: What else the file states of nodes that are layers.
         trainable: Whether the variable at a node is trained, where the file says so.
+        optimizer_class: The class of the model's optimizer, where the file says it.
     """
-    return _GraphReader(graph, tensors, described or {}, trainable or {}).model()
+    return _GraphReader(graph, tensors, described or {}, trainable or {}, optimizer_class).model()
 
 
 @dataclass(slots=True)
@@ -75,6 +77,7 @@ class _GraphReader:
     tensors: Mapping[str, Tensor]
     described: Mapping[int, Described]
     trainable: Mapping[int, bool]
+    optimizer_class: str | None = None
     notes: list[Note] = field(default_factory=list)
     edges: list[tuple[tuple[str, int], ...]] = field(init=False)
     optimizers: dict[int, str] = field(init=False)
@@ -93,7 +96,7 @@ class _GraphReader:
         root, extras = self._model_node()
         top = self._objects(root)
         unnamed = name_layers(top, self._full_names(), self.keras_3)
-        reader = OptimizerReader(self.graph, self.tensors, self.variables)
+        reader = OptimizerReader(self.graph, self.tensors, self.variables, self.optimizer_class)
         order = reader.find_unreached(self.optimizers)
         self.notes += place_unreached(top, reader.unreached, order, self._full_names())
         layers = make_from_below(top.children, attrgetter("children"), _layer)

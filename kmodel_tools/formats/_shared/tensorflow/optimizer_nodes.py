@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kmodel_tools.architecture.optimizers import ITERATIONS, counter_name, slot_name
+from kmodel_tools.architecture.optimizers import ITERATIONS, counter_name, is_slot, slot_name
 from kmodel_tools.formats._shared.optimizer_state import OptimizerSpec, tie_by_name, tie_by_order
 from kmodel_tools.storage.object_graph import Node
 from kmodel_tools.tensor import Tensor
@@ -48,12 +48,14 @@ class OptimizerReader:
         graph: The nodes.
         tensors: Every tensor by key.
         variables: The weight at each node that a layer holds.
+        stated: The class of the only optimizer, where the file says it; else it is taken from the names of its variables.
         unreached: Weights that only an optimizer leads to; see `find_unreached`.
     """
 
     graph: Sequence[Node]
     tensors: Mapping[str, Tensor]
     variables: dict[int, Weight]
+    stated: str | None = None
     unreached: list[Weight] = field(default_factory=list)
 
     def find_unreached(self, optimizers: Mapping[int, str]) -> list[Weight]:
@@ -83,6 +85,8 @@ class OptimizerReader:
         for number, weight in self.variables.items():
             self.variables[number] = by_key.get(weight.key, weight)
         notes: list[Note] = []
+        if sum(not self._wraps(number, optimizers) for number in optimizers) != 1:
+            self.stated = None
         found: list[tuple[str, Optimizer]] = []
         for number, name in optimizers.items():
             stored = self._stored_below(number, optimizers)
@@ -101,11 +105,13 @@ class OptimizerReader:
         slots = tuple(slot for _, held in found for slot in held.slots)
         return Optimizer(class_name, slots, counters, tuple(extra for _, held in found for extra in held.extras)), notes
 
+    def _wraps(self, number: int, optimizers: Mapping[int, str]) -> bool:
+        return any(name in _WRAPPED and child in optimizers for name, child in self.graph[number].children)
+
     def _listed(self, number: int, stored: Mapping[int, Weight], weights: Sequence[Weight], notes: list[Note]) -> Optimizer:
         listed = self._list(number, _LISTED)
         arrays = [stored[child] for child in listed if child in stored]
-        class_name = next((item.role.partition("/")[0] for item in arrays if "/" in item.role), None)
-        class_name = None if class_name == UNNAMED else class_name
+        class_name = self.stated or _class_before(next((item.role for item in arrays if "/" in item.role), ""))
         trained = [self.variables[child] for child in self._list(number, _TRAINED) if child in self.variables]
         spec = OptimizerSpec(class_name, None, interleaved=True, named=bool(trained))
         if trained:
@@ -115,8 +121,25 @@ class OptimizerReader:
         notes += more
         attributes = {child: name for name, child in self.graph[number].children}
         scalars = [(child, item) for child, item in stored.items() if child not in listed and not item.tensor.shape]
-        counters = tuple(Weight(counter_name(attributes.get(child, item.role)), item.tensor, item.key, False) for child, item in scalars)
-        return Optimizer(optimizer.class_name, optimizer.slots, (*optimizer.counters, *counters), optimizer.extras)
+        elements = self._elements(number)
+        counters = tuple(
+            Weight(counter_name(attributes.get(child, item.role)), item.tensor, item.key, False)
+            for child, item in scalars
+            if child not in elements
+        )
+        extras = tuple(Weight(elements[child], item.tensor, item.key, False) for child, item in scalars if child in elements)
+        if extras:
+            notes.append(
+                Note("odd", f"{len(extras)} scalars that the optimizer keeps in lists ({extras[0].role} …) cannot be tied to weights")
+            )
+        return Optimizer(optimizer.class_name, optimizer.slots, (*optimizer.counters, *counters), (*optimizer.extras, *extras))
+
+    def _elements(self, number: int) -> dict[int, str]:
+        """The paths of what lies in lists of an optimizer, such as `_r/1`: state of a weight, and no counter."""
+        own = self.graph[number].children
+        direct = {child for _, child in own}
+        lists = [(f"{name}/{index}", child) for name, held in own for index, child in self.graph[held].children if index.isdigit()]
+        return {child: path for path, child in reversed(lists) if child not in direct}
 
     def _slotted(self, number: int, stored: Mapping[int, Weight]) -> Optimizer:
         """An optimizer of Keras up to 2.10: the graph itself ties its slots."""
@@ -130,7 +153,7 @@ class OptimizerReader:
                 continue
             if self.graph[slot.node].full_name.endswith(f"/{slot.name}"):
                 # `Adam/dense/kernel/m`; an optimizer of TensorFlow 1 writes `dense/kernel/Adam`
-                class_name = _class_in(self.graph[slot.node].full_name) or class_name
+                class_name = self.stated or _class_in(self.graph[slot.node].full_name) or class_name
             weight = self.variables.get(slot.original)
             if weight is None:
                 extras.append(Weight(slot.name, self.tensors[key], key))
@@ -178,3 +201,9 @@ class OptimizerReader:
 def _class_in(full_name: str) -> str:
     """The optimizer's class in a slot's name: `Adam/dense/kernel/m`, in TensorFlow 1 `training/Adam/dense/kernel/m`."""
     return full_name.removeprefix("training/").partition("/")[0]
+
+
+def _class_before(full_name: str) -> str | None:
+    """The class in the name of a listed variable, `Adam/m/dense/kernel`; None where that starts with the slot, `m/dense/kernel`."""
+    first = full_name.partition("/")[0]
+    return None if not first or first == UNNAMED or is_slot(first) else first
