@@ -218,7 +218,7 @@ def test_slots_stay_with_a_weight_that_is_renamed() -> None:
 
 def test_slots_move_as_their_weights_are_moved() -> None:
     rules = [rule("kernel", piece("kernel", Flip((0,)), Take(1, 1, 3)))]
-    gone = {("a", "bias"): "gone"}
+    gone: dict[tuple[str, ...], str] = {("a", "bias"): "gone"}
     upgraded = apply_rules(trained("Unheard", "whatever"), sequential(dense("a", use_bias=False)), rules, dropped=gone)
     np.testing.assert_array_equal(slots_of(upgraded.model)["whatever", "kernel"], (10 + numbers(2, 3))[::-1][:, 1:2])
     assert upgraded.lost == ("a/bias (gone)", "the optimizer's whatever of a/bias (the weight is not there any more)")
