@@ -50,6 +50,11 @@ def damage_of(tensor: Tensor) -> FormatError | None:
     return tensor.source.error if isinstance(tensor.source, Damaged) else None
 
 
+def first_damaged(*tensors: Tensor) -> Tensor | None:
+    """The first of some tensors that was damaged when it was described, or None."""
+    return next((tensor for tensor in tensors if damage_of(tensor) is not None), None)
+
+
 def offering_salvage(error: FormatError) -> FormatError:
     """The same error, whose cure says that the other tensors can be read on request."""
     offered = copy.copy(error)

@@ -1,12 +1,23 @@
-"""Tensors that are computed from another one when they are read, block by block: a closed set of operations."""
+"""Tensors whose values are computed from those of others when they are read: a closed set of operations.
+
+All go block by block and hold nothing else. A damaged tensor makes a damaged one. What only moves elements is in `rearranged`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from kmodel_tools.damaged import first_damaged
 from kmodel_tools.elements import arrays
+from kmodel_tools.errors import CorruptFileError, UnsupportedFeatureError
 from kmodel_tools.tensor import Buffer, ByteRange, DType, Tensor
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +70,94 @@ def _range(dtype: DType) -> float:
 
 
 @dataclass(frozen=True, slots=True)
+class Scaled:
+    """The values of a tensor of floats, each multiplied by a constant and rounded once."""
+
+    tensor: Tensor
+    factor: float
+
+    def blocks(self, limit: int) -> Iterator[Buffer]:
+        """Yield the bytes of the products."""
+        yield from _elementwise(self.tensor, limit, lambda values: values * self.factor)
+
+
+def scale(tensor: Tensor, factor: float) -> Tensor:
+    """A tensor of floats multiplied by a constant: worked out in double precision, rounded once to its own.
+
+    Raises:
+        UnsupportedFeatureError: Its elements are not floats.
+    """
+    return _computed(tensor, lambda: Scaled(tensor, factor))
+
+
+@dataclass(frozen=True, slots=True)
+class Polynomial:
+    """A polynomial of each value of a tensor of floats, rounded once; the constant's coefficient comes first."""
+
+    tensor: Tensor
+    coefficients: tuple[float, ...]
+
+    def blocks(self, limit: int) -> Iterator[Buffer]:
+        """Yield the bytes of the results."""
+
+        def worked_out(values: Array) -> Array:
+            import numpy as np
+
+            result = np.zeros_like(values)
+            for coefficient in reversed(self.coefficients):
+                result = result * values + coefficient
+            return result
+
+        yield from _elementwise(self.tensor, limit, worked_out)
+
+
+def polynomial(tensor: Tensor, coefficients: Sequence[float]) -> Tensor:
+    """A polynomial of each value, `c[0] + c[1] x + c[2] x² …`: worked out in double precision, rounded once.
+
+    Raises:
+        UnsupportedFeatureError: Its elements are not floats.
+    """
+    return _computed(tensor, lambda: Polynomial(tensor, tuple(coefficients)))
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """The sum of tensors of floats, rounded once."""
+
+    tensors: tuple[Tensor, ...]
+
+    def blocks(self, limit: int) -> Iterator[Buffer]:
+        """Yield the bytes of the sums."""
+        import numpy as np
+
+        dtype = self.tensors[0].dtype.numpy()
+        count = max(1, limit // np.dtype(np.float64).itemsize)
+        with np.errstate(all="ignore"):
+            for values in zip(*(arrays(tensor, count) for tensor in self.tensors), strict=True):
+                total = sum((item.astype(np.float64) for item in values[1:]), values[0].astype(np.float64))
+                yield memoryview(total.astype(dtype).tobytes())
+
+
+def add(tensors: Sequence[Tensor]) -> Tensor:
+    """The sum of tensors of floats, added in double precision and rounded once.
+
+    Raises:
+        CorruptFileError: Their shapes or elements differ.
+        UnsupportedFeatureError: Their elements are not floats.
+    """
+    first = tensors[0]
+    if len(tensors) == 1:
+        return first
+    if (damaged := first_damaged(*tensors)) is not None:
+        return damaged
+    if len({(tensor.shape, tensor.dtype) for tensor in tensors}) > 1:
+        raise CorruptFileError(
+            f"arrays of several kinds do not add up: {', '.join(f'{tensor.dtype.value} {tensor.shape}' for tensor in tensors)}"
+        )
+    return _computed(first, lambda: Added(tuple(tensors)))
+
+
+@dataclass(frozen=True, slots=True)
 class Counted:
     """A tensor's own values; says how many bytes of them have been taken."""
 
@@ -80,3 +179,21 @@ class Counted:
         for block in self.tensor.blocks(limit):
             yield block
             self.advance(len(block))
+
+
+def _elementwise(tensor: Tensor, limit: int, change: Callable[[Array], Array]) -> Iterator[memoryview]:
+    """The bytes of changed values: worked out as doubles, rounded once, as NumPy rounds."""
+    import numpy as np
+
+    dtype = tensor.dtype.numpy()
+    with np.errstate(all="ignore"):
+        for values in arrays(tensor, max(1, limit // np.dtype(np.float64).itemsize)):
+            yield memoryview(change(values.astype(np.float64)).astype(dtype).tobytes())
+
+
+def _computed(tensor: Tensor, make: Callable[[], Scaled | Polynomial | Added]) -> Tensor:
+    if (damaged := first_damaged(tensor)) is not None:
+        return damaged
+    if not tensor.dtype.is_float:
+        raise UnsupportedFeatureError(f"elements of type {tensor.dtype.value} are not computed with: they are no floats")
+    return Tensor(tensor.dtype, tensor.shape, make())

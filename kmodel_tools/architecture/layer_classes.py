@@ -112,9 +112,9 @@ def assign(
     """
     if config is not None and class_name is not None:
         exact = variables_of(class_name, config)
-        if exact is not None and _fits(exact, arrays):
+        if exact is not None and fits(exact, arrays):
             return list(exact)
-    fitting = [variant for variant in _variants(class_name, among, len(arrays)) if _fits(variant, arrays)]
+    fitting = [variant for variant in _variants(class_name, among, len(arrays)) if fits(variant, arrays)]
     answers = [_agreed([variant[index] for variant in fitting]) for index in range(len(arrays))]
     return answers if class_name is not None or None not in answers else [None] * len(arrays)
 
@@ -144,7 +144,8 @@ def _variants(class_name: str | None, among: frozenset[str] | None, count: int) 
     return tuple(found)
 
 
-def _fits(variables: tuple[Variable, ...], arrays: Sequence[Described]) -> bool:
+def fits(variables: tuple[Variable, ...], arrays: Sequence[Described]) -> bool:
+    """Whether arrays can be the variables of a layer: as many, with shapes that agree among themselves, of the right elements."""
     if len(variables) != len(arrays):
         return False
     symbols: dict[str, int | Shape] = {}

@@ -49,7 +49,14 @@ class Scale:
     factor: float
 
 
-Step = Transpose | Flip | Reshape | Take | Scale
+@dataclass(frozen=True, slots=True)
+class Polynomial:
+    """Work out `c[0] + c[1] x + c[2] x² …` of each value: the variance of a layer that keeps a deviation."""
+
+    coefficients: tuple[float, ...]
+
+
+Step = Transpose | Flip | Reshape | Take | Scale | Polynomial
 
 
 @dataclass(frozen=True, slots=True)

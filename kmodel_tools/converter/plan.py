@@ -11,6 +11,7 @@ from kmodel_tools.architecture.envelope import Era, era_of, era_of_version, iter
 from kmodel_tools.converter.optimizer import CHECKPOINT, carried_state, retied, same_layout
 from kmodel_tools.converter.request import Request
 from kmodel_tools.converter.salvage import without_damaged
+from kmodel_tools.converter.upgrading import upgraded
 from kmodel_tools.derived import count_beyond
 from kmodel_tools.editor import cast, graft, plant, select, take_averages
 from kmodel_tools.errors import ConversionError
@@ -194,6 +195,9 @@ class Plan:
             # The layout still needs it: groups go by classes, and the order of weights by what is frozen.
             return model if self.target.name != "keras-archive" else replace(model, architecture=None)
         wanted = self._wanted_generation(era)
+        if era in KERAS_2 and wanted == GENERATIONS[Era.KERAS_3]:
+            model = self._upgraded(model)
+            era = Era.KERAS_3
         if era is not None and GENERATIONS[era] != wanted:
             raise ConversionError(
                 f"the architecture is of {GENERATIONS[era]}, and {self.target.title} holds one of {wanted}",
@@ -219,6 +223,13 @@ class Plan:
         if model.training_config:
             self.carried.append("training configuration")
         return model
+
+    def _upgraded(self, model: Model) -> Model:
+        """The model as one of Keras 3."""
+        new = upgraded(model)
+        self.carried.append(f"the architecture is upgraded to Keras 3{''.join(f'; {sentence}' for sentence in new.changes)}")
+        self.lost += new.lost
+        return new.model
 
     def _wanted_generation(self, era: Era | None) -> str:
         if self.target.name != "keras-h5":

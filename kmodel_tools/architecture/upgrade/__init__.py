@@ -1,0 +1,63 @@
+"""Architectures of earlier generations, carried to Keras 3: the configuration upgraded, and what becomes of the weights.
+
+A configuration goes in as its file has it, and comes out as a `.keras` archive of Keras 3 holds it. What changed its
+meaning between the generations is expressed in layers that Keras 3 has, so that the model loads without further code and
+predicts what it predicted; what cannot be expressed is an error that names the layer. The rules are small functions by
+theme: `layers` (classes), `semantics` (meaning), `arguments`, `inputs`, `graph`, `objects`, `training`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kmodel_tools.architecture.custom_objects import CustomObject, custom_objects
+from kmodel_tools.architecture.envelope import Config, Era, era_of
+from kmodel_tools.architecture.upgrade.draft import Notes
+from kmodel_tools.architecture.upgrade.draft import UpgradeError as UpgradeError
+from kmodel_tools.architecture.upgrade.walk import upgraded_layer
+from kmodel_tools.architecture.weight_rules import WeightRule
+from kmodel_tools.tree import Path
+
+KERAS_VERSION = "3.15.1"
+"""The release whose configurations are written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upgraded:
+    """An architecture of Keras 3, and how it came from an earlier one.
+
+    Attributes:
+        config: The configuration, as a `.keras` archive holds it.
+        renamed: New names of layers, by the new path of the model around them and their old name.
+        rules: What the weights are made of whose values change; they speak of the new names.
+        changes: What was expressed in another way, and why: a sentence each.
+        custom: The classes and functions that loading it needs.
+    """
+
+    config: Config
+    renamed: Mapping[Path, str]
+    rules: tuple[WeightRule, ...]
+    changes: tuple[str, ...]
+    custom: tuple[CustomObject, ...]
+
+
+def upgrade(config: Config, keras_version: str | None = None) -> Upgraded:
+    """Carry an architecture to Keras 3. One of Keras 3 comes back as it is.
+
+    Args:
+        config: The configuration of a model, as its file has it.
+        keras_version: The version that wrote it, where the file says so.
+
+    Raises:
+        UpgradeError: A layer has no equivalent in Keras 3.
+        ConfigError: It is not a model's configuration.
+    """
+    era = era_of(config, keras_version)
+    if era is Era.KERAS_3:
+        return Upgraded(config, {}, (), (), custom_objects(config))
+    if era in (Era.KERAS_0, Era.KERAS_1):
+        raise UpgradeError(f"an architecture of {era.value}")
+    notes = Notes(era)
+    upgraded, _ = upgraded_layer(config, ((),), notes)
+    return Upgraded(upgraded, notes.renamed, tuple(notes.rules), notes.sentences(), custom_objects(upgraded))

@@ -1,0 +1,183 @@
+"""The graph of a Functional model: which layer is called on which tensors, and how often.
+
+::
+
+    Keras 2    [["conv", 0, 0, {"training": false}]]                   a call: [layer, its call, output, keyword arguments] …
+    Keras 3    {"args": [TENSOR], "kwargs": {"training": false}}
+               TENSOR = {"class_name": "__keras_tensor__", "config": {"shape", "dtype", "keras_history": ["conv", 0, 0]}}
+
+Keras 3 still reads the lists where no keyword argument is a tensor. It rejects what it counts otherwise:
+`Invalid Functional model configuration. The graph of the Functional model either has loops or disconnected nodes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kmodel_tools.architecture.envelope import class_of, is_model, settings_of
+from kmodel_tools.architecture.topology import references
+from kmodel_tools.architecture.upgrade.draft import Draft, Json, UpgradeError
+from kmodel_tools.architecture.upgrade.objects import LISTS
+
+CONSTANT = "_CONSTANT_VALUE"
+STATES = frozenset({"LSTM", "GRU", "SimpleRNN", "RNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "Bidirectional"})
+MERGES = frozenset({"Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract"})
+
+
+@dataclass(slots=True)
+class Graph:
+    """How a Functional configuration's layers refer to each other.
+
+    Attributes:
+        names: New names of its layers by the old ones.
+        from_one: Nested models whose calls are counted from 1: such have a call of their own inside.
+        functional: Nested models that count so in Keras 3 too, among inputs and outputs.
+        inputs: Its InputLayers, which are called once and no more.
+    """
+
+    names: dict[str, str] = field(default_factory=dict)
+    from_one: set[str] = field(default_factory=set)
+    functional: set[str] = field(default_factory=set)
+    inputs: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any], names: Mapping[str, str]) -> Graph:
+        """Look at a whole model: `config` with `layers`, `input_layers`, `output_layers`, and what layers are renamed to."""
+        graph = cls(dict(names))
+        calls: dict[str, int] = {}
+        for layer in settings["layers"]:
+            name = name_of(layer)
+            graph.names.setdefault(name, name)
+            own = settings_of(layer)
+            if class_of(layer) == "InputLayer":
+                graph.inputs.add(name)
+            elif is_model(class_of(layer), own):
+                calls[name] = len(layer.get("inbound_nodes") or ())
+                if class_of(layer) != "Sequential":
+                    graph.functional.add(name)
+        used = [*references(settings.get("input_layers")), *references(settings.get("output_layers"))]
+        used += [item for layer in settings["layers"] for item in _references(layer.get("inbound_nodes"), graph.names)]
+        for name, count in calls.items():
+            numbers = [int(item[1]) for item in used if item[0] == name]
+            if numbers and max(numbers) >= count:
+                graph.from_one.add(name)
+        return graph
+
+    def tensor(self, reference: Sequence[Any], is_output: bool = False) -> list[Any]:
+        """`[layer, call, output]` as Keras 3 counts calls: from 0, but those of a Functional among inputs and outputs from 1."""
+        name, call, output = reference[0], int(reference[1]), int(reference[2])
+        if name not in self.names:
+            raise UpgradeError(f"a tensor of a layer {name!r} that the model does not have")
+        if name in self.inputs:
+            call = 0
+        elif name in self.from_one:
+            call -= 1
+        if is_output and name in self.functional:
+            call += 1
+        return [self.names[name], max(call, 0), output]
+
+    def ends(self, value: Any) -> Any:
+        """A model's `input_layers` or `output_layers`: a single tensor bare, several as they are structured.
+
+        Keras 3.15 takes a list of one for a structure: a Functional with it that is first in a Sequential ends in
+        `Cannot convert '((None, 4), 4)' to a shape`.
+        """
+        found = self._ends(value)
+        return found[0] if isinstance(found, list) and len(found) == 1 and isinstance(found[0], list) else found
+
+    def _ends(self, value: Any) -> Any:
+        if is_reference(value):
+            return self.tensor(value, is_output=True)
+        if isinstance(value, Mapping) and value.get("class_name") in LISTS:
+            value = value.get("items")
+        if isinstance(value, Mapping):
+            return {key: self._ends(item) for key, item in value.items()}
+        return [self._ends(item) for item in value] if isinstance(value, list) else value
+
+    # Calls.
+
+    def call(self, node: Any, layer: Draft) -> Json:
+        """One entry of `inbound_nodes`."""
+        if isinstance(node, Mapping) and "args" in node:
+            return {"args": node["args"], "kwargs": node.get("kwargs") or {}}
+        kwargs: Json = {}
+        given = self._structure(node, kwargs, layer)
+        if isinstance(given, list) and len(given) == 1 and layer.class_name not in MERGES:
+            given = given[0]
+        kwargs = {key: self._value(item) for key, item in kwargs.items() if item is not None} | layer.call_with
+        if layer.class_name in STATES and isinstance(given, list):
+            kwargs["initial_state"] = given[1:]  # Keras 2 lists the states behind the sequence
+            given = given[0]
+        if kwargs.pop("constants", None):
+            raise layer.refuse("is called with constants, which recurrent layers of Keras 3 do not take")
+        return {"args": [given], "kwargs": kwargs}
+
+    def _structure(self, node: Any, kwargs: Json, layer: Draft) -> Any:
+        """What a layer is called on, and into `kwargs` what else it is called with."""
+        if is_reference(node, constants=True):
+            if len(node) > 3 and isinstance(node[3], Mapping):
+                kwargs |= node[3]
+            if node[0] == CONSTANT:
+                return node[2]
+            return _tensor(self.tensor(node))
+        if isinstance(node, Mapping) and node.get("class_name") in LISTS:
+            node = node.get("items")
+        if isinstance(node, Mapping):
+            return {key: self._structure(item, kwargs, layer) for key, item in node.items()}
+        if isinstance(node, list):
+            return [self._structure(item, kwargs, layer) for item in node]
+        raise layer.refuse(f"is called on {node!r}, which is no tensor")
+
+    def _value(self, value: Any) -> Any:
+        """A keyword argument, in which `[layer, call, output]` of a layer of the model is a tensor."""
+        if is_reference(value) and len(value) == 3 and value[0] in self.names:
+            return _tensor(self.tensor(value))
+        if isinstance(value, Mapping):
+            items = value.get("items")
+            if value.get("class_name") in LISTS and isinstance(items, list):
+                return [self._value(item) for item in items]
+            return {key: self._value(item) for key, item in value.items()}
+        return [self._value(item) for item in value] if isinstance(value, list) else value
+
+
+def _tensor(history: list[Any]) -> Json:
+    """A tensor by where it comes from; its shape and dtype are looked at by nobody."""
+    return {"class_name": "__keras_tensor__", "config": {"shape": [None], "dtype": "float32", "keras_history": history}}
+
+
+def is_reference(item: Any, constants: bool = False) -> bool:
+    """Whether it is `[layer, call, output, …]`."""
+    if not isinstance(item, list) or len(item) < 3 or not isinstance(item[0], str) or not isinstance(item[1], int):
+        return False
+    return isinstance(item[2], int) or (constants and item[0] == CONSTANT)
+
+
+def _references(node: Any, names: Mapping[str, str]) -> list[Sequence[Any]]:
+    """Every reference below a value, those in keyword arguments included."""
+    found: list[Sequence[Any]] = []
+    stack = [node]
+    while stack:
+        item = stack.pop()
+        if is_reference(item, constants=True):
+            if item[0] in names:
+                found.append(item)
+            stack.extend(item[3:])
+        elif isinstance(item, Mapping):
+            stack.extend(item.values())
+        elif isinstance(item, list):
+            stack.extend(item)
+    return found
+
+
+def name_of(layer: Mapping[str, Any]) -> str:
+    """The name of a layer of a model.
+
+    Raises:
+        UpgradeError: It has none.
+    """
+    name = layer.get("name") or settings_of(layer).get("name")
+    if not isinstance(name, str):
+        raise UpgradeError("a layer without a name")
+    return name

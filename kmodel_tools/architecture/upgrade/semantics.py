@@ -1,0 +1,111 @@
+"""What has another meaning in Keras 3, without a word: the old meaning, expressed in layers that Keras 3 has."""
+
+from __future__ import annotations
+
+from kmodel_tools.architecture.envelope import Era
+from kmodel_tools.architecture.upgrade.draft import Draft
+from kmodel_tools.architecture.upgrade.objects import activation_of, spelled
+from kmodel_tools.architecture.weight_rules import Scale, Step, Take
+
+HARD_SIGMOID = "hard_sigmoid"
+STEEPER = 1.2
+"""Keras 2 has `clip(0.2 x + 0.5, 0, 1)`, Keras 3 `clip(x / 6 + 0.5, 0, 1)`: the old one of x is the new one of 1.2 x."""
+WHY = f"Keras 3's hard_sigmoid(x) is the old one at x / {STEEPER}"
+
+GATES = {"LSTM": (4, 2), "ConvLSTM": (4, 2), "GRU": (3, 2), "SimpleRNN": (1, 0)}
+"""Number of gates of recurrent layers, and the position of the one that `activation` and not `recurrent_activation` is for."""
+CONV_RANKS = {"ConvLSTM1D": 3, "ConvLSTM2D": 4, "ConvLSTM3D": 5}
+WEIGHTED = {
+    "Dense": "kernel",
+    "EinsumDense": "kernel",
+    **{f"Conv{rank}D": "kernel" for rank in (1, 2, 3)},
+    **{f"Conv{rank}DTranspose": "kernel" for rank in (1, 2, 3)},
+    **{f"DepthwiseConv{rank}D": "kernel" for rank in (1, 2)},
+    **{f"SeparableConv{rank}D": "pointwise_kernel" for rank in (1, 2)},
+}
+"""Layers that apply a function to what is linear in a kernel, and that kernel."""
+
+
+def old_defaults(draft: Draft) -> None:
+    """A GRU that does not say `reset_after` is of Keras up to 2.1, which had no other than False; Keras 3 takes True.
+
+    Cures `Layer 'gru_cell' expected 3 variables … Shape mismatch` (the bias has another shape).
+    """
+    if draft.is_a("GRU", "GRUCell"):
+        draft.config.setdefault("reset_after", False)
+    if draft.notes.era in (Era.KERAS_1, Era.KERAS_2) and draft.is_a("LSTM", "LSTMCell", "GRU", "GRUCell", *CONV_RANKS):
+        draft.config.setdefault("recurrent_activation", HARD_SIGMOID)
+
+
+def hard_sigmoid_of_weighted(draft: Draft) -> None:
+    """Dense and convolutions with `hard_sigmoid`: the kernel and bias that lead to it are 1.2 times as large."""
+    role = WEIGHTED.get(draft.class_name)
+    if role is None or activation_of(draft) != HARD_SIGMOID:
+        return
+    roles = [role]
+    if draft.config.get("bias_axes") if draft.is_a("EinsumDense") else draft.config.get("use_bias", True):
+        roles.append("bias")
+    for name in roles:
+        draft.change_weight("", name, [{"steps": (Scale(STEEPER),)}], 0, WHY)
+    _say_scaled(draft)
+
+
+def hard_sigmoid_of_gates(draft: Draft) -> None:
+    """Recurrent layers with `hard_sigmoid`: kernels and biases of the gates that it is for are 1.2 times as large.
+
+    It is the default of Keras up to 2.2, of TensorFlow 1, and of ConvLSTM up to 2.15; passed through, outputs are off by some percent.
+
+    Raises:
+        UpgradeError: The function is applied to the state of an LSTM, which no factor expresses.
+    """
+    is_cell = draft.class_name.endswith("Cell")
+    kind = "ConvLSTM" if draft.class_name in CONV_RANKS else draft.class_name.removesuffix("Cell")
+    if kind not in GATES:
+        return
+    gates, candidate = GATES[kind]
+    inner = activation_of(draft) == HARD_SIGMOID
+    recurrent = gates > 1 and activation_of(draft, "recurrent_activation") == HARD_SIGMOID
+    if inner and kind in ("LSTM", "ConvLSTM"):
+        raise draft.refuse("applies the old hard_sigmoid to its state, and Keras 3 has another function of that name")
+    scaled = [inner if gate == candidate else recurrent for gate in range(gates)]
+    if not any(scaled):
+        return
+    axis = CONV_RANKS.get(draft.class_name, 2) - 1
+    attr = "" if is_cell else "cell"
+    for role in ("kernel", "recurrent_kernel", *(("bias",) if draft.config.get("use_bias", True) else ())):
+        two_biases = kind == "GRU" and draft.config["reset_after"]
+        along = axis if role != "bias" else 1 if two_biases else 0
+        draft.change_weight(attr, role, [{"steps": _part(along, gate, gates, scaled[gate])} for gate in range(gates)], along, WHY)
+    _say_scaled(draft)
+
+
+def _part(axis: int, gate: int, gates: int, scaled: bool) -> tuple[Step, ...]:
+    return (Take(axis, gate, gates), *((Scale(STEEPER),) if scaled else ()))
+
+
+def _say_scaled(draft: Draft) -> None:
+    draft.say(f"hard_sigmoid is another function in Keras 3: weights that lead to it are {STEEPER} times as large, to make up for it")
+
+
+def hard_sigmoid_alone(draft: Draft) -> None:
+    """An Activation with `hard_sigmoid`: a list of two layers of the same name, the first of which multiplies by 1.2."""
+    if not draft.is_a("Activation") or activation_of(draft) != HARD_SIGMOID:
+        return
+    own = {key: draft.config[key] for key in ("dtype", "trainable") if key in draft.config}
+    name = draft.config.get("name", "activation")
+    steeper = spelled("keras.layers", "Rescaling", {"name": f"{name}_scale", **own, "scale": STEEPER, "offset": 0.0})
+    function = spelled("keras.layers", "Activation", {"name": f"{name}_function", **own, "activation": HARD_SIGMOID})
+    draft.class_name = "Sequential"
+    draft.config = {"name": name, "layers": [steeper, function]}
+    draft.say(f"hard_sigmoid is another function in Keras 3: a multiplication by {STEEPER} is put before it, to make up for it")
+
+
+def refuse_hard_sigmoid_elsewhere(draft: Draft) -> None:
+    """Any other layer with the old `hard_sigmoid` (one with an activation of its own kind) has no rule."""
+    handled = draft.class_name in WEIGHTED or draft.class_name.removesuffix("Cell") in GATES or draft.class_name in CONV_RANKS
+    applied = (activation_of(draft), activation_of(draft, "recurrent_activation"))
+    if not handled and not draft.is_a("Sequential") and HARD_SIGMOID in applied:
+        raise draft.refuse("applies the old hard_sigmoid, and Keras 3 has another function of that name")
+
+
+RULES = (old_defaults, hard_sigmoid_of_weighted, hard_sigmoid_of_gates, hard_sigmoid_alone, refuse_hard_sigmoid_elsewhere)

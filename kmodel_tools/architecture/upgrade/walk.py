@@ -1,0 +1,197 @@
+"""From the configuration of one model to that of the next generation, object by object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kmodel_tools.architecture.envelope import class_of, is_model, layer_configs, settings_of
+from kmodel_tools.architecture.layer_classes import is_builtin
+from kmodel_tools.architecture.layer_table import MODEL_CLASSES
+from kmodel_tools.architecture.spec import FRAMEWORKS
+from kmodel_tools.architecture.upgrade import arguments, layers, semantics
+from kmodel_tools.architecture.upgrade.draft import Draft, Json, Notes
+from kmodel_tools.architecture.upgrade.graph import Graph, name_of
+from kmodel_tools.architecture.upgrade.inputs import SHAPES, said_input, upgraded_input
+from kmodel_tools.architecture.upgrade.objects import plain_class, spelled, upgraded_value
+from kmodel_tools.tree import Path
+
+RULES = (*layers.RULES, *semantics.RULES, *arguments.RULES)
+"""What is done to a built-in layer, in this order: its class, its meaning, then its arguments."""
+MODELS = frozenset({*MODEL_CLASSES, "Network"})
+FUNCTIONAL = ("keras.src.models.functional", "Functional")
+
+
+def upgraded_layer(
+    node: Mapping[str, Any], paths: tuple[Path, ...], notes: Notes, depth: int = 0, frozen: bool = False, name: str | None = None
+) -> tuple[Json, Draft]:
+    """Upgrade a layer or a model and everything inside of it.
+
+    Args:
+        node: The object, as the file has it.
+        paths: Where its weights lie.
+        notes: What is found and done.
+        depth: How deep it is nested.
+        frozen: Whether a model around it is not trained, which Keras 3 forgets of a Sequential.
+        name: Its new name, where it gets one.
+
+    Raises:
+        UpgradeError: Keras 3 has no equivalent of it.
+        ConfigError: It is no configuration.
+    """
+    notes.enter(depth)
+    kind = plain_class(class_of(node))
+    settings = dict(settings_of(node))
+    own_name = name or clean_name(settings.get("name") or node.get("name") or "")
+    if own_name:
+        settings["name"] = own_name
+    draft = Draft(kind, settings, paths, notes, module=node.get("module"))
+    if is_model(kind, settings):
+        return _upgraded_model(node, draft, depth, frozen), draft
+    if kind == "InputLayer":
+        return upgraded_input(draft), draft
+    if _is_foreign(node, kind):
+        return _upgraded_custom(node, draft, depth, frozen), draft
+    if frozen and draft.config.get("trainable") is not False:
+        draft.config["trainable"] = False
+    for rule in RULES:
+        rule(draft)
+    if draft.class_name == "Sequential":  # a rule has put several layers in the place of one
+        return spelled("keras", "Sequential", draft.config), draft
+    return spelled("keras.layers", draft.class_name, _upgraded_arguments(draft, depth, frozen)), draft
+
+
+def clean_name(name: Any) -> str:
+    """A name without slashes.
+
+    Keras 3 has: Argument `name` must be a string and cannot contain character `/`.
+    """
+    return str(name).replace("/", "_")
+
+
+def _is_foreign(node: Mapping[str, Any], kind: str) -> bool:
+    """Whether a class is somebody's own, even if it has the name of a built-in one."""
+    registered = node.get("registered_name")
+    if not is_builtin(kind):
+        return True
+    return isinstance(registered, str) and str(node.get("module") or "").partition(".")[0] not in FRAMEWORKS
+
+
+def _upgraded_custom(node: Mapping[str, Any], draft: Draft, depth: int, frozen: bool) -> Json:
+    """Somebody's own layer: its class and arguments stay, what they hold of Keras's own is upgraded."""
+    draft.drop(*SHAPES)
+    if frozen and "trainable" in draft.config:
+        draft.config["trainable"] = False
+    registered = node.get("registered_name")
+    kind = class_of(node)
+    found = spelled(None, kind.rpartition(">")[2], _upgraded_arguments(draft, depth, frozen), registered or kind)
+    if isinstance(node.get("build_config"), Mapping):
+        found["build_config"] = node["build_config"]
+    return found
+
+
+def _upgraded_arguments(draft: Draft, depth: int, frozen: bool) -> Json:
+    """A layer's arguments, with the layers and other objects inside of them."""
+    config = draft.config
+    if draft.is_a("RNN") and isinstance(config.get("cell"), list):
+        config["cell"] = {"class_name": "StackedRNNCells", "config": {"name": "stacked_rnn_cells", "cells": config["cell"]}}
+
+    def inner(owner: str) -> Any:
+        def layer(value: Mapping[str, Any], key: str) -> Json:
+            return upgraded_layer(value, _inner_paths(draft, owner or key), draft.notes, depth + 1, frozen)[0]
+
+        return layer
+
+    found: Json = {}
+    for key, value in config.items():
+        if key == "cells" and isinstance(value, list):
+            found[key] = [upgraded_value(key, item, inner(f"cells/{index}")) for index, item in enumerate(value)]
+        else:
+            found[key] = upgraded_value(key, value, inner(""))
+    return found
+
+
+def _inner_paths(draft: Draft, attr: str) -> tuple[Path, ...]:
+    """Where the weights of a layer inside of an argument lie."""
+    attrs: Sequence[str] = (attr,)
+    if draft.is_a("Bidirectional") and attr == "layer":
+        attrs = ("forward_layer",) if draft.config.get("backward_layer") else ("forward_layer", "backward_layer")
+    return tuple((*path, *item.split("/")) for path in draft.paths for item in attrs)
+
+
+# Models.
+
+
+def _upgraded_model(node: Mapping[str, Any], draft: Draft, depth: int, frozen: bool) -> Json:
+    if draft.config.get("trainable") is False:
+        frozen = True
+    kind = draft.class_name
+    if kind == "Sequential":
+        return spelled("keras", "Sequential", _sequential(node, draft, depth, frozen))
+    if kind == "Graph":
+        raise draft.refuse("is of Keras 0")
+    config = _functional(node, draft, depth, frozen)
+    if kind in MODELS:
+        return spelled(FUNCTIONAL[0], "Functional", config, FUNCTIONAL[1])
+    registered = node.get("registered_name")
+    return spelled(None, kind.rpartition(">")[2], config, registered or kind)
+
+
+def _sequential(node: Mapping[str, Any], draft: Draft, depth: int, frozen: bool) -> Json:
+    """A list of layers, the first of which says the input.
+
+    Cures `pop expected at most 1 argument, got 2` (Keras 2.0 to 2.2.2 write the list alone).
+    """
+    name = draft.config.get("name") or "sequential"
+    entries = layer_configs(node)
+    kept = [entry for index, entry in enumerate(entries) if index == 0 or class_of(entry) != "InputLayer"]
+    names = _new_names(draft, kept)
+    named = zip(kept, names, strict=True)
+    found = [upgraded_layer(entry, _paths_below(draft, new), draft.notes, depth + 1, frozen, new)[0] for entry, new in named]
+    if (first := said_input(node, is_root=depth == 0)) is not None:
+        first["config"]["name"] = clean_name(first["config"]["name"])
+        found.insert(0, first)
+    return {"name": name, "trainable": not frozen, "layers": found}
+
+
+def _functional(node: Mapping[str, Any], draft: Draft, depth: int, frozen: bool) -> Json:
+    """A graph of layers."""
+    entries = layer_configs(node)
+    names = _new_names(draft, entries)
+    graph = Graph.of(draft.config, {name_of(entry): new for entry, new in zip(entries, names, strict=True)})
+    found = []
+    for entry, new in zip(entries, names, strict=True):
+        made, inner = upgraded_layer(entry, _paths_below(draft, new), draft.notes, depth + 1, frozen, new)
+        made["name"] = new
+        made["inbound_nodes"] = [graph.call(call, inner) for call in entry.get("inbound_nodes") or ()]
+        found.append(made)
+    kept = {key: value for key, value in draft.config.items() if key not in ("layers", "input_layers", "output_layers", "trainable")}
+    if draft.class_name in MODELS:
+        kept = {"name": kept.get("name")}
+    ends = {key: graph.ends(draft.config.get(key)) for key in ("input_layers", "output_layers")}
+    return kept | {"trainable": not frozen, "layers": found} | ends
+
+
+def _new_names(draft: Draft, entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The names of a model's layers: without slashes, each once, and some name for a Sequential that has none."""
+    old = [str(entry.get("name") or settings_of(entry).get("name") or "") for entry in entries]
+    taken = {name for name in old if name and "/" not in name}
+    found = []
+    for name, entry in zip(old, entries, strict=True):
+        new = clean_name(name) or class_of(entry).lower()
+        count = 0
+        while new != name and new in taken:
+            count += 1
+            new = f"{clean_name(name) or class_of(entry).lower()}_{count}"
+        taken.add(new)
+        found.append(new)
+        if new != name:
+            for path in draft.paths:
+                draft.notes.renamed[(*path, name)] = new
+            if name:
+                draft.notes.say("Keras 3 takes no slash in a name; it became an underscore in", name)
+    return found
+
+
+def _paths_below(draft: Draft, name: str) -> tuple[Path, ...]:
+    return tuple((*path, name) for path in draft.paths)

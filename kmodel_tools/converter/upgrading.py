@@ -1,0 +1,74 @@
+"""A model of an earlier generation as one of Keras 3: architecture, names, weights, optimizer and training configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from operator import attrgetter
+
+from kmodel_tools.architecture.envelope import ConfigError, class_of, era_of, is_model
+from kmodel_tools.architecture.upgrade import KERAS_VERSION, upgrade
+from kmodel_tools.architecture.upgrade.training import Training, upgraded_training
+from kmodel_tools.errors import ConversionError
+from kmodel_tools.tree import Layer, Model, Path, make_from_below
+from kmodel_tools.upgrader import apply_rules
+
+SEPARATE = "a layer that is shared with a nested model is two layers of the same values: Keras 3 does not load such a one from a file"
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """A model of Keras 3, what was expressed in another way in it, and what it lost."""
+
+    model: Model
+    changes: tuple[str, ...]
+    lost: tuple[str, ...]
+
+
+def upgraded(model: Model) -> Upgrade:
+    """Carry a model to Keras 3.
+
+    Raises:
+        ConversionError: Something in it has no equivalent there.
+    """
+    assert model.architecture is not None
+    try:
+        new = upgrade(model.architecture, model.metadata.get("keras_version"))
+    except ConfigError as error:
+        raise ConversionError(
+            f"the architecture cannot be carried to Keras 3: {error}", cure="its weights alone convert: --weights-only"
+        ) from error
+    training = Training()
+    if model.training_config:
+        training = upgraded_training(model.training_config, era_of(model.architecture, model.metadata.get("keras_version")))
+    changes = (*new.changes, *training.changes)
+    named = replace(_renamed(model, new.renamed), training_config=training.config)
+    if not is_model(class_of(new.config), new.config["config"]):
+        # Only its own code knows the layers of a model that is no graph: the tree stays as it was read.
+        metadata = {**model.metadata, "keras_version": KERAS_VERSION}
+        return Upgrade(replace(named, architecture=new.config, metadata=metadata), changes, tuple(training.lost))
+    applied = apply_rules(named, new.config, new.rules, KERAS_VERSION)
+    shared = (SEPARATE,) if applied.model.aliases() else ()
+    return Upgrade(replace(applied.model, layers=_apart(applied.model.layers)), (*changes, *shared), (*training.lost, *applied.lost))
+
+
+def _renamed(model: Model, names: Mapping[Path, str]) -> Model:
+    """A model whose layers have new names; a layer that is shared gets that of its first path."""
+    if not names:
+        return model
+    new: dict[int, str] = {}
+    stack: list[tuple[Path, Layer]] = [((), layer) for layer in reversed(model.layers)]
+    while stack:
+        parent, layer = stack.pop()
+        if id(layer) in new:
+            continue
+        new[id(layer)] = layer.name if layer.attr is not None else names.get((*parent, layer.name), layer.name)
+        path = (*parent, *(layer.components if layer.attr is not None else (new[id(layer)],)))
+        stack.extend((path, child) for child in reversed(layer.layers))
+    layers = make_from_below(model.layers, attrgetter("layers"), lambda layer, made: replace(layer, name=new[id(layer)], layers=made))
+    return replace(model, layers=layers)
+
+
+def _apart(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+    """The layers with those that several models hold once for each; `spec.MAX_DEPTH` and `MAX_LAYERS` bound them."""
+    return tuple(replace(layer, layers=_apart(layer.layers)) for layer in layers)
