@@ -171,6 +171,10 @@ def plant(source: Model, architecture: Config) -> Model:
 
 def _planted(spec: LayerSpec, path: Path, tree: Mapping[Path, Layer]) -> Layer:
     held = tree.get(path)
+    if held is not None and held.weights and not held.layers and spec.variables == () and len(spec.children) == 1:
+        # A file of weights has those of a wrapped layer under the wrapper's name alone.
+        tree = {**tree, (*path, *_components(spec.children[0])): held}
+        held = None
     below = tuple(_planted(child, (*path, *_components(child)), tree) for child in spec.children)
     known = {layer.components for layer in below}
     extra = tuple(layer for layer in held.layers if layer.components not in known) if held is not None else ()

@@ -229,6 +229,7 @@ class Plan:
         new = upgraded(model)
         self.carried.append(f"the architecture is upgraded to Keras 3{''.join(f'; {sentence}' for sentence in new.changes)}")
         self.lost += new.lost
+        self.left_out += new.left_out
         return new.model
 
     def _wanted_generation(self, era: Era | None) -> str:

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
 from kmodel_tools.architecture.envelope import ConfigError, class_of, era_of, is_model
+from kmodel_tools.architecture.optimizers import kind_of
 from kmodel_tools.architecture.upgrade import KERAS_VERSION, upgrade
 from kmodel_tools.architecture.upgrade.training import Training, upgraded_training
 from kmodel_tools.errors import ConversionError
-from kmodel_tools.tree import Layer, Model, Path, make_from_below
+from kmodel_tools.tree import Layer, Model, Optimizer, Path, make_from_below
 from kmodel_tools.upgrader import apply_rules
 
+VHAT = re.compile(r"/vhat_\d+(_\d+)?$")
 SEPARATE = "a layer that is shared with a nested model is two layers of the same values: Keras 3 does not load such a one from a file"
 
 
 @dataclass(frozen=True, slots=True)
 class Upgrade:
-    """A model of Keras 3, what was expressed in another way in it, and what it lost."""
+    """A model of Keras 3, what was expressed in another way in it, what it lost, and what had nothing in it."""
 
     model: Model
     changes: tuple[str, ...]
     lost: tuple[str, ...]
+    left_out: tuple[str, ...]
 
 
 def upgraded(model: Model) -> Upgrade:
@@ -42,14 +46,34 @@ def upgraded(model: Model) -> Upgrade:
     if model.training_config:
         training = upgraded_training(model.training_config, era_of(model.architecture, model.metadata.get("keras_version")))
     changes = (*new.changes, *training.changes)
-    named = replace(_renamed(model, new.renamed), training_config=training.config)
+    optimizer, left_out = _worth_carrying(model)
+    named = replace(_renamed(model, new.renamed), training_config=training.config, optimizer=optimizer)
     if not is_model(class_of(new.config), new.config["config"]):
         # Only its own code knows the layers of a model that is no graph: the tree stays as it was read.
         metadata = {**model.metadata, "keras_version": KERAS_VERSION}
-        return Upgrade(replace(named, architecture=new.config, metadata=metadata), changes, tuple(training.lost))
+        return Upgrade(replace(named, architecture=new.config, metadata=metadata), changes, tuple(training.lost), left_out)
     applied = apply_rules(named, new.config, new.rules, KERAS_VERSION)
     shared = (SEPARATE,) if applied.model.aliases() else ()
-    return Upgrade(replace(applied.model, layers=_apart(applied.model.layers)), (*changes, *shared), (*training.lost, *applied.lost))
+    apart = replace(applied.model, layers=_apart(applied.model.layers))
+    return Upgrade(apart, (*changes, *shared), (*training.lost, *applied.lost), left_out)
+
+
+def _worth_carrying(model: Model) -> tuple[Optimizer | None, tuple[str, ...]]:
+    """A model's optimizer without arrays that hold nothing, and what those are.
+
+    One that keeps state for each weight and has none has taken no step. Adam of Keras 2.1 to 2.3 keeps a single zero in
+    place of each array of `amsgrad` where that is not asked for (Keras 2.3.1 `optimizers.py`, `Adam.get_updates`).
+    """
+    optimizer = model.optimizer
+    if optimizer is None:
+        return None, ()
+    if not optimizer.slots and not optimizer.extras and kind_of(optimizer.class_name) not in ("sgd", ""):
+        return None, ("the optimizer's counters: it has taken no step",)
+    kept = tuple(extra for extra in optimizer.extras if not (VHAT.search(extra.role) and extra.tensor.shape == (1,)))
+    if kind_of(optimizer.class_name) != "adam" or len(kept) == len(optimizer.extras):
+        return optimizer, ()
+    count = len(optimizer.extras) - len(kept)
+    return replace(optimizer, extras=kept), (f"{count} placeholders of Adam, which hold nothing without amsgrad",)
 
 
 def _renamed(model: Model, names: Mapping[Path, str]) -> Model:

@@ -36,7 +36,7 @@ def trained(case: Case, keras: Any, optimizer: Any = "adam") -> Any:
     model = case.build(keras)
     inputs = inputs_of(case)
     for layer in model.layers:
-        if type(layer).__name__ == "Normalization":
+        if type(layer).__name__ == "Normalization" and layer.input_mean is None:
             layer.adapt(inputs[0])
     model.compile(optimizer, "mse", run_eagerly=True)
     fed = inputs if len(inputs) > 1 else inputs[0]

@@ -108,6 +108,22 @@ class Draft:
         for key in keys:
             self.config.pop(key, None)
 
+    def become_a_row(self, *layers: tuple[str, Mapping[str, Any]]) -> None:
+        """Put a list of layers in the place of this one, under its name; each is a class and its arguments.
+
+        A list stands wherever a layer can: in a graph, in a list, in a wrapper.
+        """
+        shared = {key: self.config[key] for key in ("dtype", "trainable") if key in self.config}
+        name = str(self.config.get("name") or self.class_name.lower())
+        self.config = {
+            "name": name,
+            "layers": [
+                {"class_name": kind, "config": {"name": f"{name}_{number}", **shared, **arguments}}
+                for number, (kind, arguments) in enumerate(layers, 1)
+            ],
+        }
+        self.class_name = "Sequential"
+
     def change_weight(self, attr: str, role: str, pieces: Sequence[Mapping[str, Any]], axis: int | None, why: str) -> None:
         """Add a rule for one weight, made of parts of weights of the same object.
 

@@ -91,4 +91,17 @@ def from_cudnn(draft: Draft) -> None:
     draft.say("CuDNN's own recurrent layers are not in Keras 3: written as the general ones, with their weights rearranged")
 
 
-RULES = (todays_name, refuse_what_is_gone, thresholded_relu, from_cudnn)
+def other_direction(draft: Draft) -> None:
+    """Bidirectional around a layer that goes backwards: its second layer goes forwards, and Keras 3 wants that to be said.
+
+    Cures `Forward layer and backward layer should have different go_backwards value`.
+    """
+    inner = draft.config.get("layer")
+    if not draft.is_a("Bidirectional") or draft.config.get("backward_layer") or not isinstance(inner, dict):
+        return
+    settings = inner.get("config")
+    if isinstance(settings, dict) and settings.get("go_backwards"):
+        draft.config["backward_layer"] = {**inner, "config": {**settings, "go_backwards": False}}
+
+
+RULES = (todays_name, refuse_what_is_gone, thresholded_relu, from_cudnn, other_direction)

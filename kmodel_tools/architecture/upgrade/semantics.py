@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kmodel_tools.architecture.envelope import Era
 from kmodel_tools.architecture.upgrade.draft import Draft
-from kmodel_tools.architecture.upgrade.objects import activation_of, spelled
+from kmodel_tools.architecture.upgrade.objects import activation_of
 from kmodel_tools.architecture.weight_rules import Scale, Step, Take
 
 HARD_SIGMOID = "hard_sigmoid"
@@ -91,12 +91,7 @@ def hard_sigmoid_alone(draft: Draft) -> None:
     """An Activation with `hard_sigmoid`: a list of two layers of the same name, the first of which multiplies by 1.2."""
     if not draft.is_a("Activation") or activation_of(draft) != HARD_SIGMOID:
         return
-    own = {key: draft.config[key] for key in ("dtype", "trainable") if key in draft.config}
-    name = draft.config.get("name", "activation")
-    steeper = spelled("keras.layers", "Rescaling", {"name": f"{name}_scale", **own, "scale": STEEPER, "offset": 0.0})
-    function = spelled("keras.layers", "Activation", {"name": f"{name}_function", **own, "activation": HARD_SIGMOID})
-    draft.class_name = "Sequential"
-    draft.config = {"name": name, "layers": [steeper, function]}
+    draft.become_a_row(("Rescaling", {"scale": STEEPER, "offset": 0.0}), ("Activation", {"activation": HARD_SIGMOID}))
     draft.say(f"hard_sigmoid is another function in Keras 3: a multiplication by {STEEPER} is put before it, to make up for it")
 
 
@@ -108,4 +103,23 @@ def refuse_hard_sigmoid_elsewhere(draft: Draft) -> None:
         raise draft.refuse("applies the old hard_sigmoid, and Keras 3 has another function of that name")
 
 
-RULES = (old_defaults, hard_sigmoid_of_weighted, hard_sigmoid_of_gates, hard_sigmoid_alone, refuse_hard_sigmoid_elsewhere)
+def crop_when_predicting(draft: Draft) -> None:
+    """RandomCrop: cropped to the shape of the target and resized when it predicts, which Keras 3 leaves out.
+
+    Cures `expected axis -1 of input shape to have value 80, but received input with shape (4, 196)`.
+    """
+    if draft.is_a("RandomCrop"):
+        size = {key: draft.config[key] for key in ("height", "width")}
+        own = {"seed": draft.config.get("seed")}
+        draft.become_a_row(("RandomCrop", {**size, **own}), ("Resizing", {**size, "crop_to_aspect_ratio": True}))
+        draft.say("RandomCrop leaves images as they are when it predicts in Keras 3: they are cropped and resized after it, as they were")
+
+
+RULES = (
+    old_defaults,
+    crop_when_predicting,
+    hard_sigmoid_of_weighted,
+    hard_sigmoid_of_gates,
+    hard_sigmoid_alone,
+    refuse_hard_sigmoid_elsewhere,
+)

@@ -45,6 +45,8 @@ def upgraded_layer(
     own_name = name or clean_name(settings.get("name") or node.get("name") or "")
     if own_name:
         settings["name"] = own_name
+    if settings.get("trainable", True) is None:
+        del settings["trainable"]  # Keras 3 has: Expected `trainable` to be a boolean
     draft = Draft(kind, settings, paths, notes, module=node.get("module"))
     if is_model(kind, settings):
         return _upgraded_model(node, draft, depth, frozen), draft
@@ -57,8 +59,14 @@ def upgraded_layer(
     for rule in RULES:
         rule(draft)
     if draft.class_name == "Sequential":  # a rule has put several layers in the place of one
-        return spelled("keras", "Sequential", draft.config), draft
+        return spelled("keras", "Sequential", {**draft.config, "layers": [_spelled_row(item) for item in draft.config["layers"]]}), draft
     return spelled("keras.layers", draft.class_name, _upgraded_arguments(draft, depth, frozen)), draft
+
+
+def _spelled_row(item: Mapping[str, Any]) -> Json:
+    """A layer that a rule made, which holds no other."""
+    config = {key: upgraded_value(key, value, lambda inner, _: dict(inner)) for key, value in item["config"].items()}
+    return spelled("keras.layers", item["class_name"], config)
 
 
 def clean_name(name: Any) -> str:

@@ -1,0 +1,128 @@
+"""Models that tf_keras builds and saves, carried to Keras 3: they load in safe mode and predict what they predicted."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import kmodel_tools as kmt
+from kmodel_tools.architecture.layer_table import ALIASES
+from kmodel_tools.architecture.upgrade.accepted import COMMON, FEW, accepted
+from tests.conftest import ERAS
+from tests.frameworks import making
+from tests.frameworks.zoo import MODELS, SHARED, TF_KERAS, Case
+from tests.frameworks.zoo_keras_2 import GRAPHS, WEIGHTED, WEIGHTLESS
+
+pytest.importorskip("tensorflow")
+pytest.importorskip("tf_keras")
+
+pytestmark = [
+    pytest.mark.frameworks,
+    # The frameworks warn about themselves: of formats that they call legacy, of protobuf and of NumPy.
+    pytest.mark.filterwarnings("ignore"),
+]
+
+Array = npt.NDArray[Any]
+
+REFUSED = {
+    "LocallyConnected1D": "has a kernel of its own for every position",
+    "LocallyConnected2D": "has a kernel of its own for every position",
+    "RandomFourierFeatures": "is not in Keras 3",
+}
+"""Layers that Keras 3 cannot express, and what the error says."""
+OWN_CODE = frozenset({"model-subclassed"})
+"""Models that only their own code builds."""
+CASES = [case for case in (*SHARED, *TF_KERAS, *MODELS, *WEIGHTLESS, *WEIGHTED, *GRAPHS) if case.name not in OWN_CODE]
+
+
+def outputs_of(found: Any) -> list[Array]:
+    items = list(found.values()) if isinstance(found, dict) else list(found) if isinstance(found, (list, tuple)) else [found]
+    return [np.asarray(item) for item in items]
+
+
+def same_predictions(wanted: list[Array], found: list[Array]) -> None:
+    """Assert the tolerance that a converted model must keep."""
+    for want, got in zip(wanted, found, strict=True):
+        assert want.shape == got.shape
+        assert np.abs(want - got).max() <= 1e-5 * np.abs(want).max() + 1e-6
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_model_of_tf_keras_loads_in_keras_3_and_predicts_the_same(case: Case, tmp_path: Path) -> None:
+    model = making.trained(case, making.framework("tf_keras"))
+    fed = making.inputs_of(case, 3)
+    given = fed if len(fed) > 1 else fed[0]
+    wanted = outputs_of(model(given, training=False))
+    for name, options in (("m.h5", {}), ("m.keras", {}), ("saved", {"save_format": "tf"})):
+        source = os.fspath(tmp_path / name)
+        model.save(source, **options)
+        if case.name in REFUSED:
+            with pytest.raises(kmt.ConversionError, match=REFUSED[case.name]):
+                kmt.convert(source, f"{source}.3.keras")
+            continue
+        kmt.convert(source, f"{source}.3.keras")
+        loaded = making.framework("keras").models.load_model(f"{source}.3.keras")
+        same_predictions(wanted, outputs_of(loaded(given, training=False)))
+
+
+def _of_an_era() -> list[Any]:
+    folders = sorted(path for path in ERAS.glob("*") if path.name.startswith(("2.", "tf")) and path.name != "tfjs") if ERAS.is_dir() else []
+    files = [path for folder in folders for path in sorted(folder.iterdir()) if path.suffix in (".h5", ".keras", ".json")]
+    whole = [path for path in files if not path.stem.endswith(("_w", "_l", ".weights"))]
+    return [pytest.param(path, id=f"{path.parent.name}/{path.name}") for path in whole if _inputs(path).exists()]
+
+
+def _inputs(path: Path) -> Path:
+    return path.with_name(f"{path.stem}_io.npz")
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("path", _of_an_era())
+def test_a_file_of_an_earlier_release_loads_in_keras_3_and_predicts_the_same(path: Path, tmp_path: Path) -> None:
+    destination = tmp_path / "m.keras"
+    if path.suffix == ".json":
+        kmt.convert(path.with_name(f"{path.stem}_w.h5"), destination, like=path)
+    else:
+        kmt.convert(path, destination)
+    keras = making.framework("keras")
+    if b"__lambda__" in destination.read_bytes():
+        with pytest.raises(ValueError, match="whose `function` is a Python lambda"):
+            keras.models.load_model(destination)
+        return
+    model = keras.models.load_model(destination)
+    with np.load(_inputs(path)) as stored:
+        x, y = stored["x"], stored["y"]
+    count = len(model.inputs)
+    found = outputs_of(model(np.split(x, count) if count > 1 else x, training=False))
+    same_predictions([y] if len(found) == 1 else list(y), found)
+
+
+def test_the_table_of_arguments_is_that_of_keras() -> None:
+    keras = making.framework("keras")
+    for name, known in accepted().items():
+        kind = getattr(keras.layers, name)
+        taken = _signature(kind)
+        assert known <= taken, f"{name}: {known - taken}"
+        assert (known >= COMMON) == (taken >= COMMON), name
+        assert known >= FEW, name
+    assert not set(ALIASES) & set(accepted()) - {"GroupQueryAttention"}
+
+
+def _signature(kind: type) -> set[str]:
+    """The arguments that a class takes, as far as it passes the rest to its base."""
+    found: set[str] = set()
+    for base in kind.__mro__:
+        if base.__name__ == "Layer":
+            return found | COMMON
+        if "__init__" in vars(base):
+            parameters = list(inspect.signature(vars(base)["__init__"]).parameters.values())[1:]
+            found |= {item.name for item in parameters if item.kind is not item.VAR_KEYWORD}
+            if not any(item.kind is item.VAR_KEYWORD for item in parameters):
+                return found
+    return found
