@@ -195,7 +195,7 @@ class Plan:
             # The layout still needs it: groups go by classes, and the order of weights by what is frozen.
             return model if self.target.name != "keras-archive" else replace(model, architecture=None)
         wanted = self._wanted_generation(era)
-        if era in KERAS_2 and wanted == GENERATIONS[Era.KERAS_3]:
+        if era is not None and GENERATIONS[era] != wanted == GENERATIONS[Era.KERAS_3]:
             model = self._upgraded(model)
             era = Era.KERAS_3
         if era is not None and GENERATIONS[era] != wanted:
