@@ -142,3 +142,23 @@ def test_models_nested_without_end_are_refused() -> None:
         model = {"class_name": "Sequential", "config": [model]}
     with pytest.raises(UpgradeError, match="deep"):
         to_keras_2(model, "1.2.2", "tensorflow")
+
+
+def test_a_cosine_has_a_dimension_more() -> None:
+    dot, reshape = upgraded(layer("Merge", mode="cos", dot_axes=[1, 1]))
+    assert dot == {"class_name": "Dot", "config": {"name": "x", "axes": [1, 1], "normalize": True}}
+    assert reshape["config"]["target_shape"] == [1, 1]
+
+
+def test_slopes_have_an_initializer_of_their_own() -> None:
+    assert arguments("PReLU", init="zero") == {"name": "x", "alpha_initializer": "zeros"}
+
+
+def test_a_model_that_is_merged_with_itself_is_one() -> None:
+    branch = {"class_name": "Sequential", "config": [layer("Dense", "d", output_dim=2, batch_input_shape=[None, 3])]}
+    merge = {"class_name": "Merge", "config": {"name": "m", "mode": "sum", "layers": [branch, branch]}}
+    new = to_keras_2({"class_name": "Sequential", "config": [merge]}, "1.2.2", "tensorflow").config["config"]
+    assert [item["name"] for item in new["layers"]] == ["d_input", "d", "m"]
+    assert new["input_layers"] == [["d_input", 0, 0]]
+    assert new["layers"][1]["inbound_nodes"] == [[["d_input", 0, 0]], [["d_input", 0, 0]]]
+    assert new["layers"][2]["inbound_nodes"] == [[["d", 0, 0], ["d", 1, 0]]]
