@@ -7,15 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
-from kmodel_tools.architecture.envelope import ConfigError, class_of, era_of, is_model
+from kmodel_tools.architecture.envelope import ConfigError, Era, class_of, era_of, is_model
 from kmodel_tools.architecture.optimizers import kind_of
 from kmodel_tools.architecture.upgrade import KERAS_VERSION, upgrade
+from kmodel_tools.architecture.upgrade.keras_1 import to_keras_2
 from kmodel_tools.architecture.upgrade.training import Training, upgraded_training
 from kmodel_tools.errors import ConversionError
 from kmodel_tools.tree import Layer, Model, Optimizer, Path, make_from_below
 from kmodel_tools.upgrader import apply_rules
 
 VHAT = re.compile(r"/vhat_\d+(_\d+)?$")
+LAST_OF_KERAS_2 = "2.3.1"
+"""The release that an architecture of Keras 1 is carried to on its way."""
 SEPARATE = "a layer that is shared with a nested model is two layers of the same values: Keras 3 does not load such a one from a file"
 
 
@@ -37,6 +40,8 @@ def upgraded(model: Model) -> Upgrade:
     """
     assert model.architecture is not None
     try:
+        model, earlier, gone = _keras_2(model)
+        assert model.architecture is not None
         new = upgrade(model.architecture, model.metadata.get("keras_version"))
     except ConfigError as error:
         raise ConversionError(
@@ -45,7 +50,7 @@ def upgraded(model: Model) -> Upgrade:
     training = Training()
     if model.training_config:
         training = upgraded_training(model.training_config, era_of(model.architecture, model.metadata.get("keras_version")))
-    changes = (*new.changes, *training.changes)
+    changes = (*earlier, *new.changes, *training.changes)
     optimizer, left_out = _worth_carrying(model)
     named = replace(_renamed(model, new.renamed), training_config=training.config, optimizer=optimizer)
     if not is_model(class_of(new.config), new.config["config"]):
@@ -55,7 +60,18 @@ def upgraded(model: Model) -> Upgrade:
     applied = apply_rules(named, new.config, new.rules, KERAS_VERSION)
     shared = (SEPARATE,) if applied.model.aliases() else ()
     apart = replace(applied.model, layers=_apart(applied.model.layers))
-    return Upgrade(apart, (*changes, *shared), (*training.lost, *applied.lost), left_out)
+    return Upgrade(apart, (*changes, *shared), (*gone, *training.lost, *applied.lost), left_out)
+
+
+def _keras_2(model: Model) -> tuple[Model, tuple[str, ...], tuple[str, ...]]:
+    """A model of Keras 0.3 or 1 as one of Keras 2, what changed, and what it lost; any other as it is."""
+    assert model.architecture is not None
+    version = model.metadata.get("keras_version")
+    if era_of(model.architecture, version) not in (Era.KERAS_0, Era.KERAS_1):
+        return model, (), ()
+    new = to_keras_2(model.architecture, version, None, model)
+    applied = apply_rules(model, new.config, new.rules, LAST_OF_KERAS_2)
+    return applied.model, new.changes, applied.lost
 
 
 def _worth_carrying(model: Model) -> tuple[Optimizer | None, tuple[str, ...]]:
