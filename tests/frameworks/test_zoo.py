@@ -271,6 +271,8 @@ def test_every_pair_of_containers_is_bit_equal_or_refused_beforehand(saved: Save
             if refused is not None:
                 assert any(reason in refused for reason in REFUSALS), f"{label} to {file}: {refused}"
                 continue
+            if saved.framework == "tf_keras" and file == "m.keras":
+                continue  # carried to Keras 3: test_upgrade.py asks Keras what the result predicts
             again = kmt.diff(tree, destination)
             twice = tree.aliases() and file == "m.h5"  # a legacy file has a layer that a nested model shares twice
             assert again.same or exceptions.rows_for(saved.case.name, container) or twice, f"{label} to {file}: {_told(again)}"
