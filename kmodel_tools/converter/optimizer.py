@@ -50,7 +50,7 @@ def carried_state(model: Model, source: Model, era: Era | None, target: Format, 
     if request.options.get("layout") == "names" and target.name == CHECKPOINT:
         named = source.metadata.get("dialect", "").endswith("name-based")
         return State(model.optimizer) if named else State(None, ["the optimizer's state (those of TensorFlow 1 keep another one)"])
-    if _stays_as_it_is(source, era, target, request):
+    if not _is_upgraded(model, era) and _stays_as_it_is(source, era, target, request):
         why = _other_trained(model) if request.like is not None else None
         return State(model.optimizer) if why is None else State(None, [f"the optimizer's state ({why})"])
     why = _obstacle(model, target, request)
@@ -73,6 +73,12 @@ def retied(model: Model, source: Model) -> Model:
 def same_layout(model: Model, target: Format) -> bool:
     """Whether a model comes from a file of the layout that it is written in."""
     return model.format == target.name or (model.format in STORES and target.name in STORES)
+
+
+def _is_upgraded(model: Model, era: Era | None) -> bool:
+    """Whether the model that will be written is of Keras 3, and its source is not: the archives of both count otherwise."""
+    version = model.metadata.get("keras_version", "")
+    return era is not Era.KERAS_3 and bool(version) and era_of_version(version) is Era.KERAS_3
 
 
 def _stays_as_it_is(source: Model, era: Era | None, target: Format, request: Request) -> bool:

@@ -23,6 +23,7 @@ from kmodel_tools.verifier import unread_parts
 SHOWN = 5
 SAVE_COUNTER = "save_counter"
 METRICS = re.compile(r"(^|/|::)metrics/")
+RANDOM = re.compile(r"/_random_generator/")
 KERAS_2 = frozenset({Era.KERAS_2, Era.TF_KERAS})
 GENERATIONS = {Era.KERAS_0: "Keras 0", Era.KERAS_1: "Keras 1", Era.KERAS_2: "Keras 2", Era.TF_KERAS: "Keras 2", Era.KERAS_3: "Keras 3"}
 
@@ -165,7 +166,10 @@ class Plan:
         """Arrays that fit nowhere in the tree: carried only into the layout that they came from."""
         kept = [extra.key for extra in source.extras if not _redundant(source, extra.role) and not self._carries(extra)]
         metrics = [key for key in kept if METRICS.search(key)]
-        kept = [key for key in kept if key not in metrics]
+        random = [key for key in kept if RANDOM.search(key)]
+        kept = [key for key in kept if key not in metrics and key not in random]
+        if random:
+            self.left_out.append(f"{len(random)} states of random generators, which draw anew when a model is loaded")
         if metrics:
             self.left_out.append(f"{len(metrics)} running values of metrics: no later release reads them")
         if kept and self.request.weights_only:

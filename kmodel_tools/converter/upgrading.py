@@ -59,6 +59,9 @@ def upgraded(model: Model) -> Upgrade:
         return Upgrade(replace(named, architecture=new.config, metadata=metadata), changes, tuple(training.lost), left_out)
     applied = apply_rules(named, new.config, new.rules, KERAS_VERSION)
     shared = (SEPARATE,) if applied.model.aliases() else ()
+    if shared and applied.model.optimizer is not None:
+        why = "the optimizer's state (a layer that was shared has become two)"
+        applied = replace(applied, model=replace(applied.model, optimizer=None), lost=(*applied.lost, why))
     apart = replace(applied.model, layers=_apart(applied.model.layers))
     return Upgrade(apart, (*changes, *shared), (*gone, *training.lost, *applied.lost), left_out)
 

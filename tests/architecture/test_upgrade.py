@@ -96,6 +96,17 @@ def test_an_own_layer_with_the_name_of_a_built_in_one_stays_somebodys() -> None:
     assert made["build_config"] == {"input_shape": [None, 5]}
 
 
+def test_layers_of_applications_are_found_where_keras_3_has_them() -> None:
+    made, found = upgraded_layer(layer("Custom>CustomScaleLayer", scale=0.5, trainable=True, batch_input_shape=[None, 5]))
+    assert made["module"] == "keras.src.applications.inception_resnet_v2"
+    assert made["config"] == {"name": "x", "scale": 0.5, "trainable": True}
+    assert not found.custom
+    assert upgraded_layer(layer("LayerScale", init_values=0.1, projection_dim=5))[0]["module"] == "keras.src.applications.convnext"
+    other, _ = upgraded_layer(layer("LayerScale", size=5))
+    assert other["module"] is None
+    assert upgraded_layer(layer("CustomScaleLayer", scale=0.5) | {"module": "my.code"})[0]["module"] is None
+
+
 # Inputs.
 
 

@@ -207,6 +207,11 @@ def test_hard_sigmoid_of_a_state_is_refused() -> None:
         settings(layer("LSTM", units=2, activation="hard_sigmoid"))
 
 
+def test_hard_sigmoid_of_any_other_layer_is_refused() -> None:
+    with pytest.raises(UpgradeError, match=r"the layer x \(Attention\) applies the old hard_sigmoid"):
+        settings(layer("Attention", activation="hard_sigmoid"))
+
+
 def test_hard_sigmoid_alone() -> None:
     made, found = upgraded_layer(layer("Activation", activation="hard_sigmoid"))
     assert (made["module"], made["class_name"], made["config"]["name"]) == ("keras", "Sequential", "x")

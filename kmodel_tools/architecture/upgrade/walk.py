@@ -10,6 +10,7 @@ from kmodel_tools.architecture.layer_classes import is_builtin
 from kmodel_tools.architecture.layer_table import MODEL_CLASSES
 from kmodel_tools.architecture.spec import FRAMEWORKS
 from kmodel_tools.architecture.upgrade import arguments, layers, semantics
+from kmodel_tools.architecture.upgrade.accepted import COMMON
 from kmodel_tools.architecture.upgrade.draft import Draft, Json, Notes
 from kmodel_tools.architecture.upgrade.graph import Graph, name_of
 from kmodel_tools.architecture.upgrade.inputs import SHAPES, said_input, upgraded_input
@@ -20,6 +21,17 @@ RULES = (*layers.RULES, *semantics.RULES, *arguments.RULES)
 """What is done to a built-in layer, in this order: its class, its meaning, then its arguments."""
 MODELS = frozenset({*MODEL_CLASSES, "Network"})
 FUNCTIONAL = ("keras.src.models.functional", "Functional")
+
+
+OF_APPLICATIONS = {
+    "CustomScaleLayer": ("inception_resnet_v2", {"scale"}),
+    "LayerScale": ("convnext", {"init_values", "projection_dim"}),
+    "StochasticDepth": ("convnext", {"drop_path_rate"}),
+}
+"""Layers that `keras.applications` defines for itself: their module, and the arguments by which they are told from others' of that name."""
+
+REGISTERED = frozenset(f"Custom>{name}" for name in OF_APPLICATIONS)
+"""What legacy files call them, for Keras registers them as anybody's."""
 
 
 def upgraded_layer(
@@ -52,6 +64,9 @@ def upgraded_layer(
         return _upgraded_model(node, draft, depth, frozen), draft
     if kind == "InputLayer":
         return upgraded_input(draft), draft
+    module = _module_of_application(node, draft)
+    if module is not None:
+        return spelled(module, draft.class_name, _upgraded_arguments(draft, depth, frozen), draft.class_name), draft
     if _is_foreign(node, kind):
         return _upgraded_custom(node, draft, depth, frozen), draft
     if frozen and draft.config.get("trainable") is not False:
@@ -61,6 +76,21 @@ def upgraded_layer(
     if draft.class_name == "Sequential":  # a rule has put several layers in the place of one
         return spelled("keras", "Sequential", {**draft.config, "layers": [_spelled_row(item) for item in draft.config["layers"]]}), draft
     return spelled("keras.layers", draft.class_name, _upgraded_arguments(draft, depth, frozen)), draft
+
+
+def _module_of_application(node: Mapping[str, Any], draft: Draft) -> str | None:
+    """The module of a layer that an application of Keras defines.
+
+    Cures `Could not locate class 'CustomScaleLayer'`.
+    """
+    draft.class_name = draft.class_name.removeprefix("Custom>") if draft.class_name in REGISTERED else draft.class_name
+    file, arguments = OF_APPLICATIONS.get(draft.class_name, ("", {""}))
+    module = node.get("module")
+    own = set(draft.config) - COMMON - {*SHAPES}
+    if own != arguments or (isinstance(module, str) and ".applications." not in module):
+        return None
+    draft.drop(*SHAPES)
+    return f"keras.src.applications.{file}"
 
 
 def _spelled_row(item: Mapping[str, Any]) -> Json:
@@ -80,7 +110,7 @@ def clean_name(name: Any) -> str:
 def _is_foreign(node: Mapping[str, Any], kind: str) -> bool:
     """Whether a class is somebody's own, even if it has the name of a built-in one."""
     registered = node.get("registered_name")
-    if not is_builtin(kind):
+    if not is_builtin(kind) or kind in OF_APPLICATIONS:
         return True
     return isinstance(registered, str) and str(node.get("module") or "").partition(".")[0] not in FRAMEWORKS
 
