@@ -181,9 +181,15 @@ def test_an_archive_is_laid_out_as_keras_lays_it_out(tmp_path: Path) -> None:
     assert place.path == str(tmp_path / "m.keras"), "weights are read in place"
 
 
-def test_an_architecture_of_keras_1_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(kmt.ConversionError, match=r"the architecture is of Keras 1, and .* holds one of Keras 3"):
-        kmt.convert(KERAS_1, tmp_path / "m.keras")
+def test_an_architecture_of_keras_1_is_carried_to_keras_3(tmp_path: Path) -> None:
+    report = kmt.convert(KERAS_1, tmp_path / "m.keras")
+    assert any(line.startswith("the architecture is upgraded to Keras 3") for line in report.carried)
+    assert kmt.read(tmp_path / "m.keras").metadata["keras_version"].startswith("3.")
+
+
+def test_an_architecture_of_keras_3_is_not_carried_back_yet(tmp_path: Path) -> None:
+    with pytest.raises(kmt.ConversionError, match=r"the architecture is of Keras 3, and .* holds one of Keras 2"):
+        kmt.convert(ARCHIVE, tmp_path / "m.h5", options={"layout": "keras2"})
 
 
 def test_arrays_of_keras_1_are_not_passed_off_as_later_ones(tmp_path: Path) -> None:
