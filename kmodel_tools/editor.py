@@ -148,7 +148,7 @@ def _model_in(source: Model, onto: Model) -> tuple[Model, tuple[str, ...]]:
     return inner, tuple(left)
 
 
-def plant(source: Model, architecture: Config) -> Model:
+def plant(source: Model, architecture: Config, keras_version: str | None = None) -> Model:
     """The weights of a model in the tree of an architecture, by name: what a layer's class does not announce stays out.
 
     Raises:
@@ -156,7 +156,7 @@ def plant(source: Model, architecture: Config) -> Model:
             writer, which knows whether it needs them.
     """
     try:
-        root = model_spec(architecture, None).root
+        root = model_spec(architecture, keras_version).root
     except ConfigError as error:
         raise ConversionError(f"the architecture cannot be followed: {error}") from error
     tree = dict(source.walk())
@@ -169,12 +169,19 @@ def plant(source: Model, architecture: Config) -> Model:
     return planted
 
 
-def _planted(spec: LayerSpec, path: Path, tree: Mapping[Path, Layer]) -> Layer:
+def _planted(spec: LayerSpec, path: Path, tree: dict[Path, Layer]) -> Layer:
     held = tree.get(path)
-    if held is not None and held.weights and not held.layers and spec.variables == () and len(spec.children) == 1:
-        # A file of weights has those of a wrapped layer under the wrapper's name alone.
-        tree = {**tree, (*path, *_components(spec.children[0])): held}
-        held = None
+    if held is not None and len(spec.children) == 1 and spec.variables == ():
+        inner = (*path, *_components(spec.children[0]))
+        if held.weights and not held.layers:
+            # A file of weights has those of a wrapped layer under the wrapper's name alone,
+            tree[inner] = held
+            held = None
+        elif len(held.layers) == 1 and not held.weights and inner not in tree and spec.children[0].attr is not None:
+            # or below the wrapped layer's name.
+            named = replace(held.layers[0], attr=spec.children[0].attr)
+            tree.update(((*path, *below), layer) for below, layer in Model(layers=(named,)).walk())
+            held = None
     below = tuple(_planted(child, (*path, *_components(child)), tree) for child in spec.children)
     known = {layer.components for layer in below}
     extra = tuple(layer for layer in held.layers if layer.components not in known) if held is not None else ()

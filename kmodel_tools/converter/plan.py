@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kmodel_tools.architecture.envelope import Era, era_of, era_of_version, iter_configs
+from kmodel_tools.architecture.envelope import Era, iter_configs
 from kmodel_tools.converter.optimizer import CHECKPOINT, carried_state, retied, same_layout
+from kmodel_tools.converter.planting import generation, planted
 from kmodel_tools.converter.request import Request
 from kmodel_tools.converter.salvage import without_damaged
 from kmodel_tools.converter.upgrading import upgraded
 from kmodel_tools.derived import count_beyond
-from kmodel_tools.editor import cast, graft, plant, select, take_averages
+from kmodel_tools.editor import cast, graft, select, take_averages
 from kmodel_tools.errors import ConversionError
 from kmodel_tools.format import Format, Part
 from kmodel_tools.renaming import rename
@@ -65,7 +66,7 @@ class Plan:
         if like is None:
             return source
         if like.architecture is not None and not any(True for _ in like.weights()):
-            return plant(source, like.architecture)
+            return planted(source, like)
         grafted, how, beside = graft(source, like, "auto" if self.request.mapping is None else "name")
         self.inferred.append(f"weights are paired {how}")
         if beside:
@@ -277,18 +278,6 @@ class Plan:
                 self.inferred.append(f"{len(model.assets)} files of layers are those of --like, not the source's")
             return model
         return replace(model, assets=())
-
-
-def generation(model: Model) -> Era | None:
-    """The era of the Keras that a model was saved by, or None where the file does not say."""
-    version = model.metadata.get("keras_version", "")
-    if version:
-        return era_of_version(version)
-    if model.format == "keras-h5":
-        return Era.KERAS_1  # Keras 2 and later leave their version in every file
-    if model.metadata.get("producer") == "Keras 3" or model.metadata.get("dialect") in ("Keras 3.6 or later", "sharded"):
-        return Era.KERAS_3
-    return era_of(model.architecture) if model.architecture is not None else None
 
 
 def beyond_precision(model: Model) -> list[str]:
