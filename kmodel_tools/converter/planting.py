@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from kmodel_tools.architecture.envelope import Era, era_of, era_of_version
+from kmodel_tools.architecture.envelope import Era, era_of
 from kmodel_tools.architecture.spec import LayerSpec, followed
-from kmodel_tools.architecture.upgrade.keras_1 import backend_of
-from kmodel_tools.architecture.upgrade.keras_1.draft import THEANO
 from kmodel_tools.editor import plant
 from kmodel_tools.errors import ConversionError
 from kmodel_tools.format import Part
 from kmodel_tools.formats import load_format
 from kmodel_tools.tree import Model
+from kmodel_tools.upgrader.generation import FIRST, generation
 
-OLD = frozenset({Era.KERAS_0, Era.KERAS_1})
 OF_THE_SOURCE = frozenset({"keras_version", "dialect", "producer"})
 """Metadata that tell the generation of the weights' file, which need not be that of the architecture."""
 OF_THE_ARCHITECTURE = ("keras_version", "backend")
@@ -66,21 +64,6 @@ def _below(root: LayerSpec) -> Iterator[LayerSpec]:
 
 def _refuse_other_meaning(source: Model, of_weights: Era | None, era: Era) -> None:
     """Keras 2 arranges the arrays of some layers otherwise than Keras 1 does, and shapes do not always tell."""
-    if of_weights is not None and of_weights not in OLD and era in OLD:
-        problem = f"the weights are of {of_weights.value}, and the architecture is of {era.value}, which keeps other arrays"
+    if of_weights is not None and (of_weights in FIRST) is not (era in FIRST):
+        problem = f"the weights are of {of_weights.value}, and the architecture is of {era.value}, which keep other arrays"
         raise ConversionError(problem, cure="give the architecture that they were saved with: --like")
-    if of_weights in OLD and era not in OLD and backend_of(weight.key for _, weight in source.weights()) == THEANO:
-        problem = f"the weights are of {of_weights.value} on Theano, which flips kernels, and the architecture is of {era.value}"
-        raise ConversionError(problem, cure="give the architecture that they were saved with: --like")
-
-
-def generation(model: Model) -> Era | None:
-    """The era of the Keras that a model was saved by, or None where the file does not say."""
-    version = model.metadata.get("keras_version", "")
-    if version:
-        return era_of_version(version)
-    if model.format == "keras-h5":
-        return Era.KERAS_1  # Keras 2 and later leave their version in every file
-    if model.metadata.get("producer") == "Keras 3" or model.metadata.get("dialect") in ("Keras 3.6 or later", "sharded"):
-        return Era.KERAS_3
-    return era_of(model.architecture) if model.architecture is not None else None
