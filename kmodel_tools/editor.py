@@ -6,14 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 
-from kmodel_tools.architecture.envelope import Config, ConfigError
 from kmodel_tools.architecture.legacy_weights import sub_layers_are_ordered
-from kmodel_tools.architecture.spec import LayerSpec, model_spec
 from kmodel_tools.derived import cast as cast_tensor
 from kmodel_tools.errors import ConversionError
 from kmodel_tools.matcher import check_patterns, match, selector
 from kmodel_tools.tensor import DType
-from kmodel_tools.tree import Layer, Model, Optimizer, Path, Slot, Weight, join_path, make_from_below, split_path
+from kmodel_tools.tree import Layer, Model, Optimizer, Path, Slot, Weight, join_path, make_from_below
 
 MODEL = "model"
 """What a checkpoint usually calls its model: `tf.train.Checkpoint(model=…, optimizer=…, step=…)`."""
@@ -146,50 +144,6 @@ def _model_in(source: Model, onto: Model) -> tuple[Model, tuple[str, ...]]:
     kept = {id(weight) for _, weight in inner.weights()}
     left = [join_path(path) for path, weight in source.weights() if id(weight) not in kept]
     return inner, tuple(left)
-
-
-def plant(source: Model, architecture: Config, keras_version: str | None = None) -> Model:
-    """The weights of a model in the tree of an architecture, by name: what a layer's class does not announce stays out.
-
-    Raises:
-        ConversionError: The architecture is none, or a weight has no place in it. Weights that it lacks are left to the
-            writer, which knows whether it needs them.
-    """
-    try:
-        root = model_spec(architecture, keras_version).root
-    except ConfigError as error:
-        raise ConversionError(f"the architecture cannot be followed: {error}") from error
-    tree = dict(source.walk())
-    layers = tuple(_planted(child, (child.name,), tree) for child in root.children)
-    planted = replace(source, name=root.name, layers=layers, architecture=architecture, training_config=None, format="", inventory=None)
-    held = {id(weight) for _, weight in planted.weights()}
-    left = [join_path(path) for path, weight in source.weights() if id(weight) not in held]
-    if left:
-        raise ConversionError(f"the architecture has no place for: {_listed(left)}", tuple(left))
-    return planted
-
-
-def _planted(spec: LayerSpec, path: Path, tree: dict[Path, Layer]) -> Layer:
-    held = tree.get(path)
-    if held is not None and len(spec.children) == 1 and spec.variables == ():
-        inner = (*path, *_components(spec.children[0]))
-        if held.weights and not held.layers:
-            # A file of weights has those of a wrapped layer under the wrapper's name alone,
-            tree[inner] = held
-            held = None
-        elif len(held.layers) == 1 and not held.weights and inner not in tree and spec.children[0].attr is not None:
-            # or below the wrapped layer's name.
-            named = replace(held.layers[0], attr=spec.children[0].attr)
-            tree.update(((*path, *below), layer) for below, layer in Model(layers=(named,)).walk())
-            held = None
-    below = tuple(_planted(child, (*path, *_components(child)), tree) for child in spec.children)
-    known = {layer.components for layer in below}
-    extra = tuple(layer for layer in held.layers if layer.components not in known) if held is not None else ()
-    return Layer(spec.name, spec.attr, spec.class_name, held.weights if held is not None else (), (*below, *extra))
-
-
-def _components(spec: LayerSpec) -> Path:
-    return (spec.name,) if spec.attr is None else split_path(spec.attr)
 
 
 def _listed(items: Sequence[str]) -> str:

@@ -77,7 +77,9 @@ class Plan:
         self.inferred += ["the source is carried to Keras 3 first"] if brought.upgraded else []
         self.inferred += brought.remarks
         if like.architecture is not None and not any(True for _ in like.weights()):
-            return planted(source, like)
+            model, remarks = planted(source, like)
+            self.inferred += remarks
+            return model
         grafted, how, beside = graft(source, like, "auto" if self.request.mapping is None else "name")
         self.inferred.append(f"weights are paired {how}")
         if beside:

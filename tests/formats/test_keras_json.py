@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import h5py
+import numpy as np
 import pytest
 import yaml
 
@@ -147,3 +149,62 @@ def test_the_generation_of_an_architecture_without_a_version_is_told_by_its_own_
     kmt.convert(archive, tmp_path / "whole.keras", optimizer=False)
     kmt.convert(archive, tmp_path / "parts.keras", like=config, optimizer=False)
     assert kmt.diff(tmp_path / "whole.keras", tmp_path / "parts.keras", aspects=("layers", "weights", "config")).same
+
+
+def dense_layers(*names: str) -> dict[str, Any]:
+    """A Sequential of Keras 2 of layers that are all alike."""
+    first = {"batch_input_shape": [None, 2], "dtype": "float32"}
+    layers = [
+        {"class_name": "Dense", "config": {"name": name, "units": 2, **(first if number == 0 else {})}} for number, name in enumerate(names)
+    ]
+    return {"class_name": "Sequential", "config": {"name": "list", "layers": layers}, "keras_version": "2.3.1", "backend": "tensorflow"}
+
+
+def write_weights(path: Path, *names: str) -> None:
+    """A file of weights of such layers as Keras 2 writes it, each with values of its own."""
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [name.encode() for name in names]
+        file.attrs["keras_version"] = b"2.3.1"
+        for number, name in enumerate(names):
+            group = file.create_group(name)
+            group.attrs["weight_names"] = [f"{name}/{role}:0".encode() for role in ("kernel", "bias")]
+            group[f"{name}/kernel:0"] = np.full((2, 2), number, "float32")
+            group[f"{name}/bias:0"] = np.full(2, number, "float32")
+
+
+@pytest.mark.parametrize(
+    ("held", "wanted", "found"),
+    [
+        (("a", "b", "c"), ("c", "b", "a"), (2, 1, 0)),
+        (("a", "b", "c"), ("x", "y", "z"), (0, 1, 2)),
+        (("dense_4", "b", "dense_5"), ("dense", "b", "dense_1"), (0, 1, 2)),
+        (("dense_1", "dense_2", "c"), ("dense", "dense_1", "c"), None),
+        (("a", "b"), ("x", "y", "z"), None),
+    ],
+)
+def test_layers_are_found_by_name_or_else_by_order(
+    held: tuple[str, ...], wanted: tuple[str, ...], found: tuple[int, ...] | None, tmp_path: Path
+) -> None:
+    """Names that are counted anew may be another layer's: then nothing is written."""
+    write_weights(tmp_path / "w.h5", *held)
+    like = written(tmp_path / "m.json", json.dumps(dense_layers(*wanted)))
+    if found is None:
+        with pytest.raises(kmt.ConversionError, match="the architecture has no place for"):
+            kmt.convert(tmp_path / "w.h5", tmp_path / "m.keras", like=like)
+        return
+    report = kmt.convert(tmp_path / "w.h5", tmp_path / "m.keras", like=like)
+    model = kmt.read(tmp_path / "m.keras")
+    values = [float(layer.weights[0].tensor.read()[0, 0]) for layer in model.layers if layer.weights]
+    assert values == list(found)
+    assert any("by their order, not by name" in line for line in report.inferred) == (set(held) != set(wanted))
+
+
+def test_a_checkpoint_and_an_architecture_are_a_model(tmp_path: Path) -> None:
+    """The nested models of a checkpoint of Keras 2 have no name there."""
+    source = ROOT / "tests" / "eras" / "2.3.1" / "func.h5"
+    kmt.convert(source, tmp_path / "ckpt", to="tf-checkpoint", optimizer=False)
+    kmt.convert(source, tmp_path / "whole.keras", optimizer=False)
+    for like in (FOLDER / "keras-2.3.1.yaml", written(tmp_path / "m.json", json.dumps(kmt.read(FOLDER / "keras-2.3.1.yaml").architecture))):
+        report = kmt.convert(tmp_path / "ckpt", tmp_path / "parts.keras", like=like, overwrite=True)
+        assert "1 layers are found by their order, not by name: inner" in report.inferred
+        assert kmt.diff(tmp_path / "whole.keras", tmp_path / "parts.keras", aspects=("layers", "weights", "config")).same
