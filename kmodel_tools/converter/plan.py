@@ -9,10 +9,11 @@ from typing import Any
 
 from kmodel_tools.architecture.envelope import Era, iter_configs
 from kmodel_tools.converter.optimizer import CHECKPOINT, carried_state, retied, same_layout
+from kmodel_tools.converter.planting import planted
 from kmodel_tools.converter.request import Request
 from kmodel_tools.converter.salvage import without_damaged
 from kmodel_tools.derived import count_beyond
-from kmodel_tools.editor import cast, graft, plant, select, take_averages
+from kmodel_tools.editor import cast, graft, select, take_averages
 from kmodel_tools.errors import ConversionError
 from kmodel_tools.format import Format, Part
 from kmodel_tools.renaming import rename
@@ -71,12 +72,14 @@ class Plan:
                 "layers of Keras 0.3 and 1 keep other arrays than those of later releases, and only their architecture tells which",
                 cure="give the one that it was saved with (to_json): --like OLD.json",
             )
-        if like.architecture is not None and not any(True for _ in like.weights()):
-            return plant(source, like.architecture)
         brought = brought_to(source, like)
         source = brought.model
         self.inferred += ["the source is carried to Keras 3 first"] if brought.upgraded else []
         self.inferred += brought.remarks
+        if like.architecture is not None and not any(True for _ in like.weights()):
+            model, remarks = planted(source, like)
+            self.inferred += remarks
+            return model
         grafted, how, beside = graft(source, like, "auto" if self.request.mapping is None else "name")
         self.inferred.append(f"weights are paired {how}")
         if beside:
