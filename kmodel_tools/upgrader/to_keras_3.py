@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from operator import attrgetter
+from typing import Any
 
 from kmodel_tools.architecture.envelope import ConfigError, Era, class_of, era_of, is_model
 from kmodel_tools.architecture.optimizers import kind_of
@@ -82,11 +83,16 @@ def _keras_2(model: Model) -> tuple[Model, tuple[str, ...], tuple[str, ...]]:
 def _worth_carrying(model: Model) -> tuple[Optimizer | None, tuple[str, ...]]:
     """A model's optimizer without arrays that hold nothing, and what those are.
 
-    One that keeps state for each weight and has none has taken no step.
+    One that keeps state for each weight and has none has taken no step. SGD of tf_keras 2.11 and later keeps the last step of
+    each weight as its momentum, and multiplies it by 0 where none is asked for (2.21 `optimizers/sgd.py`, `update_step`).
     """
     optimizer = model.optimizer
     if optimizer is None:
         return None, ()
+    settings = _settings(model)
+    if kind_of(optimizer.class_name) == "sgd" and optimizer.slots and settings is not None and not settings.get("momentum"):
+        why = f"{len(optimizer.slots)} arrays of SGD's momentum, which have no effect: it is 0"
+        return replace(optimizer, slots=(), extras=()), (why,)
     if not optimizer.slots and not optimizer.extras and kind_of(optimizer.class_name) not in ("sgd", ""):
         return None, ("the optimizer's counters: it has taken no step",)
     empty = _placeholders(model, optimizer)
@@ -105,11 +111,18 @@ def _placeholders(model: Model, optimizer: Optimizer) -> list[Weight]:
     named = [extra for extra in found if VHAT.search(extra.role)]
     if kind_of(optimizer.class_name) != "adam" or named:
         return named
-    described = (model.training_config or {}).get("optimizer_config")
-    settings = described.get("config") if isinstance(described, Mapping) else None
-    asked_for = not isinstance(settings, Mapping) or settings.get("amsgrad") is not False
     weights = sum(slot.name == "momentum" for slot in optimizer.slots)
-    return [] if asked_for or len(found) != weights else found
+    return found if (_settings(model) or {}).get("amsgrad") is False and len(found) == weights else []
+
+
+def _settings(model: Model) -> Mapping[str, Any] | None:
+    """What the training configuration says of its optimizer beyond its class, or None; one that is named alone has the defaults."""
+    config = model.training_config or {}
+    described = config.get("optimizer_config", config.get("optimizer"))
+    if isinstance(described, str):
+        return {}
+    settings = described.get("config") if isinstance(described, Mapping) else None
+    return settings if isinstance(settings, Mapping) else None
 
 
 def _renamed(model: Model, names: Mapping[Path, str]) -> Model:
