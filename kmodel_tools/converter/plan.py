@@ -28,6 +28,7 @@ SAVE_COUNTER = "save_counter"
 METRICS = re.compile(r"(^|/|::)metrics/")
 OF_NESTED = re.compile(r"(^|::)layers/.*/optimizer/")
 """What the optimizer of a nested model keeps, where somebody has compiled that for itself: a GAN's discriminator."""
+STATES = re.compile(r"/keras_api/states/[0-9]+/")
 RANDOM = re.compile(r"/_random_generator/")
 KERAS_2 = frozenset({Era.KERAS_2, Era.TF_KERAS})
 
@@ -182,7 +183,10 @@ class Plan:
         random = [extra.key for extra in extras if RANDOM.search(extra.key)]
         nested = [extra for extra in extras if OF_NESTED.search(extra.key)]
         steps = [extra.key for extra in nested] if all(extra.tensor.shape == () for extra in nested) else []
-        kept = [extra.key for extra in extras if extra.key not in (*metrics, *random, *steps)]
+        states = [extra.key for extra in extras if STATES.search(extra.key)]
+        kept = [extra.key for extra in extras if extra.key not in (*metrics, *random, *steps, *states)]
+        if states:
+            self.lost.append(f"the states that stateful layers were left in ({len(states)} arrays): they start from zero")
         if random:
             self.left_out.append(f"{len(random)} states of random generators, which draw anew when a model is loaded")
         if metrics:
