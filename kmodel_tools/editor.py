@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 
-from kmodel_tools.architecture.checkpoint_layout import named_by_number
 from kmodel_tools.architecture.envelope import Config, ConfigError
 from kmodel_tools.architecture.legacy_weights import sub_layers_are_ordered
 from kmodel_tools.architecture.spec import LayerSpec, model_spec
@@ -160,7 +159,6 @@ def plant(source: Model, architecture: Config) -> Model:
         root = model_spec(architecture, None).root
     except ConfigError as error:
         raise ConversionError(f"the architecture cannot be followed: {error}") from error
-    source = replace(source, layers=named_by_number(source.layers, root))
     tree = dict(source.walk())
     layers = tuple(_planted(child, (child.name,), tree) for child in root.children)
     planted = replace(source, name=root.name, layers=layers, architecture=architecture, training_config=None, format="", inventory=None)

@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 
 from kmodel_tools.architecture.layer_classes import canonical_class
-from kmodel_tools.architecture.spec import LayerSpec
-from kmodel_tools.tree import Layer, split_path
 
 
 class GraphLayout(enum.Enum):
@@ -37,33 +34,6 @@ def layout_like(metadata: Mapping[str, str]) -> str:
 
 LISTED = re.compile(r"(layer|layer_with_weights)-[0-9]{1,9}$|operations/[0-9]{1,9}$")
 """Attributes by which the reader calls a layer of a graph or a list whose name it does not know."""
-
-NUMBERED = re.compile(r"(layer|layer_with_weights)-([0-9]{1,9})$")
-
-
-def named_by_number(layers: Sequence[Layer], spec: LayerSpec) -> tuple[Layer, ...]:
-    """Layers that a checkpoint knows by their numbers alone, under the names that an architecture has for them.
-
-    `layer-2` is the third of `model.layers`, `layer_with_weights-2` the third of those that have weights.
-    Source: tf_keras 2.21 `functional.py`, `_layer_checkpoint_dependencies`. `spec.MAX_DEPTH` bounds the nesting.
-    """
-    listed = {"layer": spec.children, "layer_with_weights": tuple(child for child in spec.children if _has_weights(child))}
-    named = {(child.name,) if child.attr is None else split_path(child.attr): child for child in spec.children}
-    found = []
-    for layer in layers:
-        child, own = named.get(layer.components), layer
-        number = NUMBERED.match(layer.name) if child is None and spec.is_model else None
-        if number is not None and int(number[2]) < len(listed[number[1]]):
-            child = listed[number[1]][int(number[2])]
-            own = replace(layer, name=child.name, attr=None)
-        found.append(own if child is None else replace(own, layers=named_by_number(own.layers, child)))
-    return tuple(found)
-
-
-def _has_weights(spec: LayerSpec) -> bool:
-    """Whether a layer has weights, as far as its class tells."""
-    return not spec.is_known or bool(spec.variables) or any(_has_weights(child) for child in spec.children)
-
 
 _PRIVATE = frozenset({"query_dense", "key_dense", "gate_dense", "value_dense", "output_dense"})
 """The sub-layers of the attention layers, in either Keras."""
