@@ -27,6 +27,9 @@ STORE = "keras-weights"
 AS_ASKED = "optimizer state: as asked for"
 SAVE_COUNTER = "save_counter"
 METRICS = re.compile(r"(^|/|::)metrics/")
+OF_NESTED = re.compile(r"(^|::)layers/.*/optimizer/")
+"""What the optimizer of a nested model keeps, where somebody has compiled that for itself: a GAN's discriminator."""
+STATES = re.compile(r"/keras_api/states/[0-9]+/")
 RANDOM = re.compile(r"/_random_generator/")
 KERAS_2 = frozenset({Era.KERAS_2, Era.TF_KERAS})
 
@@ -178,14 +181,21 @@ class Plan:
 
     def _extras(self, source: Model) -> None:
         """Arrays that fit nowhere in the tree: carried only into the layout that they came from."""
-        kept = [extra.key for extra in source.extras if not _redundant(source, extra.role) and not self._carries(extra)]
-        metrics = [key for key in kept if METRICS.search(key)]
-        random = [key for key in kept if RANDOM.search(key)]
-        kept = [key for key in kept if key not in metrics and key not in random]
+        extras = [extra for extra in source.extras if not _redundant(source, extra.role) and not self._carries(extra)]
+        metrics = [extra.key for extra in extras if METRICS.search(extra.key)]
+        random = [extra.key for extra in extras if RANDOM.search(extra.key)]
+        nested = [extra for extra in extras if OF_NESTED.search(extra.key)]
+        steps = [extra.key for extra in nested] if all(extra.tensor.shape == () for extra in nested) else []
+        states = [extra.key for extra in extras if STATES.search(extra.key)]
+        kept = [extra.key for extra in extras if extra.key not in (*metrics, *random, *steps, *states)]
+        if states:
+            self.lost.append(f"the states that stateful layers were left in ({len(states)} arrays): they start from zero")
         if random:
             self.left_out.append(f"{len(random)} states of random generators, which draw anew when a model is loaded")
         if metrics:
             self.left_out.append(f"{len(metrics)} running values of metrics: no later release reads them")
+        if steps:
+            self.left_out.append(f"counters of the optimizers of nested models, which keep nothing else ({len(steps)})")
         if kept and self.request.weights_only:
             self.left_out.append(f"{len(kept)} arrays that belong to no layer: as asked for")
         elif kept:
@@ -195,7 +205,8 @@ class Plan:
     def _carries(self, extra: Weight) -> bool:
         """Whether the target has a place for an array that is not in the tree."""
         if self.target.name != CHECKPOINT:
-            return same_layout(self.source, self.target) and self.request.like is None
+            upgraded = self.target.name == "keras-archive" and generation(self.source) is not Era.KERAS_3
+            return same_layout(self.source, self.target) and self.request.like is None and not upgraded
         options = self.request.options
         if options.get("layout") == "names":
             return self.source.metadata.get("dialect", "").endswith("name-based")

@@ -30,6 +30,7 @@ class Notes:
         rules: What becomes of weights.
         said: Sentences for the report, with the layers that each is about.
         renamed: New names of layers, by the new path of their model and their old name.
+        uncalled: Paths of layers that their model holds and does not call.
         layers: How many layers have been seen.
     """
 
@@ -37,6 +38,7 @@ class Notes:
     rules: list[WeightRule] = field(default_factory=list)
     said: dict[str, list[str]] = field(default_factory=dict)
     renamed: dict[Path, str] = field(default_factory=dict)
+    uncalled: list[Path] = field(default_factory=list)
     layers: int = 0
 
     def say(self, sentence: str, layer: str) -> None:
