@@ -13,8 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from kmodel_tools.architecture.checkpoint_layout import layout_like
+from kmodel_tools.architecture.custom_objects import CustomObject, custom_objects
+from kmodel_tools.architecture.custom_stub import loading_stub
+from kmodel_tools.architecture.envelope import Era
 from kmodel_tools.converter.optimizer import CHECKPOINT
-from kmodel_tools.converter.plan import Plan
+from kmodel_tools.converter.plan import Plan, generation
 from kmodel_tools.converter.request import Conversion as Conversion
 from kmodel_tools.converter.request import Request as Request
 from kmodel_tools.derived import Counted
@@ -71,7 +74,17 @@ def convert(source: Model, destination: str | os.PathLike[str], request: Request
         tuple(plan.left_out),
         tuple(plan.inferred),
         tuple(plan.lost),
+        tuple(plan.changes),
+        *_custom(plan, model, path),
     )
+
+
+def _custom(plan: Plan, model: Model, path: str) -> tuple[tuple[CustomObject, ...], str]:
+    """What the written model needs that Keras does not have, and the Python that loads it."""
+    if plan.weights_only or model.architecture is None or Part.ARCHITECTURE not in plan.target.holds:
+        return (), ""
+    custom = custom_objects(model.architecture, model.training_config)
+    return custom, loading_stub(path, model.architecture, model.training_config) if generation(model) is Era.KERAS_3 else ""
 
 
 def _counted(model: Model, progress: Progress) -> Model:

@@ -9,12 +9,13 @@ from typing import Any
 
 from kmodel_tools.architecture.envelope import Era, era_of, era_of_version, iter_configs
 from kmodel_tools.converter.optimizer import CHECKPOINT, carried_state, retied, same_layout
+from kmodel_tools.converter.replacing import Replacing
 from kmodel_tools.converter.request import Request
 from kmodel_tools.converter.salvage import without_damaged
 from kmodel_tools.converter.upgrading import upgraded
 from kmodel_tools.derived import count_beyond
 from kmodel_tools.editor import cast, graft, plant, select, take_averages
-from kmodel_tools.errors import ConversionError
+from kmodel_tools.errors import ConversionError, KmtError
 from kmodel_tools.format import Format, Part
 from kmodel_tools.renaming import rename
 from kmodel_tools.tree import Model, Weight, join_path
@@ -39,7 +40,12 @@ class Plan:
     left_out: list[str] = field(default_factory=list)
     inferred: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
     holes: bool = False
+    replacing: Replacing = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.replacing = Replacing(self.request.replace_layers)
 
     @property
     def weights_only(self) -> bool:
@@ -53,8 +59,8 @@ class Plan:
         if self.source.graph is not None:
             self.left_out.append("the TensorFlow graph with its signatures: what is written holds weights and Keras's configuration")
         model = self.source
-        steps = (self._averaged, self._named, self._like, self._chosen, self._salvaged, self._rounded, self._in_range)
-        for step in (*steps, self._architecture, self._optimizer, self._assets):
+        steps = (self._averaged, self._named, self._like, self._marked, self._chosen, self._salvaged, self._rounded, self._in_range)
+        for step in (*steps, self._architecture, self._replaced, self._optimizer, self._assets):
             model = step(model)
         self._remark_order(model)
         return replace(model, extras=tuple(extra for extra in model.extras if self._carries(extra)))
@@ -72,6 +78,19 @@ class Plan:
             listed = ", ".join(beside[:3]) + (" …" if len(beside) > 3 else "")
             self.lost.append(f"{len(beside)} arrays that stand beside the model ({listed})")
         return retied(grafted, self.source)
+
+    def _marked(self, source: Model) -> Model:
+        """The model with marks in the place of the layers that are to be replaced."""
+        if self.request.replace_layers and (self.request.select or self.request.drop):
+            raise KmtError("--replace-layer is for a whole model, and --select and --drop are for a part")
+        return self.replacing.mark(source)
+
+    def _replaced(self, model: Model) -> Model:
+        """The model with the layers that were asked for."""
+        replaced = self.replacing.put(model, generation(model) is Era.KERAS_3)
+        self.changes += self.replacing.said
+        self.lost += self.replacing.lost
+        return replaced
 
     def _chosen(self, source: Model) -> Model:
         """The weights that were chosen; of a legacy file, with the architecture that tells their order."""
@@ -199,9 +218,10 @@ class Plan:
             # The layout still needs it: groups go by classes, and the order of weights by what is frozen.
             return model if self.target.name != "keras-archive" else replace(model, architecture=None)
         wanted = self._wanted_generation(era)
+        old = era
         if era is not None and GENERATIONS[era] != wanted == GENERATIONS[Era.KERAS_3]:
             model = self._upgraded(model)
-            era = Era.KERAS_3
+            old, era = era, Era.KERAS_3
         if era is not None and GENERATIONS[era] != wanted:
             raise ConversionError(
                 f"the architecture is of {GENERATIONS[era]}, and {self.target.title} holds one of {wanted}",
@@ -220,7 +240,7 @@ class Plan:
             raise ConversionError(
                 "a layer with LoRA is stored merged, and a legacy file needs its factors", cure="convert to .keras, or its --weights-only"
             )
-        self.carried.append("architecture")
+        self.carried.append("architecture" if old is era or old is None else f"architecture, upgraded from {GENERATIONS[old]} to Keras 3")
         if model.training_config and self.target.name == "keras-h5" and not _names_optimizer(model.training_config):
             self.lost.append("the training configuration (it names no optimizer, without which a legacy file does not load)")
             return replace(model, training_config=None)
@@ -231,7 +251,7 @@ class Plan:
     def _upgraded(self, model: Model) -> Model:
         """The model as one of Keras 3."""
         new = upgraded(model)
-        self.carried.append(f"the architecture is upgraded to Keras 3{''.join(f'; {sentence}' for sentence in new.changes)}")
+        self.changes += new.changes
         self.lost += new.lost
         self.left_out += new.left_out
         return new.model
