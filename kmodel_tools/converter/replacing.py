@@ -197,7 +197,7 @@ def _mark(node: Json, mark: str) -> None:
     for key in ("module", "registered_name", "build_config"):
         node.pop(key, None)
     if "config" not in node:  # Keras 0.3 has the arguments in the object itself
-        calls = {key: node[key] for key in ("inbound_nodes", "custom_name") if key in node}
+        calls: Json = {key: node[key] for key in ("inbound_nodes", "custom_name") if key in node}
         node.clear()
         node.update(calls)
     node["class_name"] = mark
