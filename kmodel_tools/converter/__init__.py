@@ -17,7 +17,7 @@ from kmodel_tools.architecture.custom_objects import CustomObject, custom_object
 from kmodel_tools.architecture.custom_stub import loading_stub
 from kmodel_tools.architecture.envelope import Era
 from kmodel_tools.converter.optimizer import CHECKPOINT
-from kmodel_tools.converter.plan import Plan, generation
+from kmodel_tools.converter.plan import Plan
 from kmodel_tools.converter.request import Conversion as Conversion
 from kmodel_tools.converter.request import Request as Request
 from kmodel_tools.derived import Counted
@@ -28,6 +28,7 @@ from kmodel_tools.formats import read_model, writable_format
 from kmodel_tools.storage.atomic import check_destination, draft, draft_set
 from kmodel_tools.tensor import Tensor
 from kmodel_tools.tree import Model, Path, join_path
+from kmodel_tools.upgrader.generation import generation
 
 Progress = Callable[[int, int], None]
 
