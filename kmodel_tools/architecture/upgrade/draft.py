@@ -31,6 +31,7 @@ class Notes:
         said: Sentences for the report, with the layers that each is about.
         renamed: New names of layers, by the new path of their model and their old name.
         layers: How many layers have been seen.
+        widths: How wide the outputs of layers are, by their path in the configuration, as far as it tells.
     """
 
     era: Era
@@ -38,6 +39,7 @@ class Notes:
     said: dict[str, list[str]] = field(default_factory=dict)
     renamed: dict[Path, str] = field(default_factory=dict)
     layers: int = 0
+    widths: Mapping[Path, int] = field(default_factory=dict)
 
     def say(self, sentence: str, layer: str) -> None:
         """Note a sentence for the report; layers that it is true of are listed together."""
