@@ -7,25 +7,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kmodel_tools.architecture.envelope import Era, era_of, era_of_version, iter_configs
+from kmodel_tools.architecture.envelope import Era, iter_configs
 from kmodel_tools.converter.optimizer import CHECKPOINT, carried_state, retied, same_layout
 from kmodel_tools.converter.request import Request
 from kmodel_tools.converter.salvage import without_damaged
-from kmodel_tools.converter.upgrading import upgraded
 from kmodel_tools.derived import count_beyond
 from kmodel_tools.editor import cast, graft, plant, select, take_averages
 from kmodel_tools.errors import ConversionError
 from kmodel_tools.format import Format, Part
 from kmodel_tools.renaming import rename
 from kmodel_tools.tree import Model, Weight, join_path
+from kmodel_tools.upgrader.generation import FIRST, GENERATIONS, brought_to, generation
+from kmodel_tools.upgrader.to_keras_3 import upgraded
 from kmodel_tools.verifier import unread_parts
 
 SHOWN = 5
+STORE = "keras-weights"
+AS_ASKED = "optimizer state: as asked for"
 SAVE_COUNTER = "save_counter"
 METRICS = re.compile(r"(^|/|::)metrics/")
 RANDOM = re.compile(r"/_random_generator/")
 KERAS_2 = frozenset({Era.KERAS_2, Era.TF_KERAS})
-GENERATIONS = {Era.KERAS_0: "Keras 0", Era.KERAS_1: "Keras 1", Era.KERAS_2: "Keras 2", Era.TF_KERAS: "Keras 2", Era.KERAS_3: "Keras 3"}
 
 
 @dataclass(slots=True)
@@ -64,14 +66,23 @@ class Plan:
         like = self.request.like
         if like is None:
             return source
+        if generation(source) in FIRST and source.architecture is None and generation(like) not in FIRST:
+            raise ConversionError(
+                "layers of Keras 0.3 and 1 keep other arrays than those of later releases, and only their architecture tells which",
+                cure="give the one that it was saved with (to_json): --like OLD.json",
+            )
         if like.architecture is not None and not any(True for _ in like.weights()):
             return plant(source, like.architecture)
+        brought = brought_to(source, like)
+        source = brought.model
+        self.inferred += ["the source is carried to Keras 3 first"] if brought.upgraded else []
+        self.inferred += brought.remarks
         grafted, how, beside = graft(source, like, "auto" if self.request.mapping is None else "name")
         self.inferred.append(f"weights are paired {how}")
         if beside:
             listed = ", ".join(beside[:3]) + (" …" if len(beside) > 3 else "")
             self.lost.append(f"{len(beside)} arrays that stand beside the model ({listed})")
-        return retied(grafted, self.source)
+        return retied(grafted, source)
 
     def _chosen(self, source: Model) -> Model:
         """The weights that were chosen; of a legacy file, with the architecture that tells their order."""
@@ -193,7 +204,10 @@ class Plan:
             return model
         era = generation(model)
         if self.weights_only or Part.ARCHITECTURE not in self.target.holds:
-            self._refuse_old_values(era)
+            if era in FIRST and self.target.name == STORE and not self.holes:
+                model = self._upgraded(replace(model, training_config=None), "the weights are carried")
+            else:
+                self._refuse_old_values(era)
             why = "as asked for" if self.weights_only else "a file of weights holds none"
             self.left_out += [] if self.holes else [f"architecture{' and training configuration' if model.training_config else ''}: {why}"]
             # The layout still needs it: groups go by classes, and the order of weights by what is frozen.
@@ -228,10 +242,13 @@ class Plan:
             self.carried.append("training configuration")
         return model
 
-    def _upgraded(self, model: Model) -> Model:
+    def _upgraded(self, model: Model, done: str = "the architecture is upgraded") -> Model:
         """The model as one of Keras 3."""
-        new = upgraded(model)
-        self.carried.append(f"the architecture is upgraded to Keras 3{''.join(f'; {sentence}' for sentence in new.changes)}")
+        optimizer = None if self.request.weights_only or not self.request.optimizer else model.optimizer
+        if optimizer is not model.optimizer:
+            self.left_out.append(AS_ASKED)
+        new = upgraded(replace(model, optimizer=optimizer))
+        self.carried.append(f"{done} to Keras 3{''.join(f'; {sentence}' for sentence in new.changes)}")
         self.lost += new.lost
         self.left_out += new.left_out
         return new.model
@@ -243,16 +260,18 @@ class Plan:
         return {"keras2": "Keras 2", "keras3": "Keras 3"}.get(layout or "", GENERATIONS[era] if era else "Keras 3")
 
     def _refuse_old_values(self, era: Era | None) -> None:
-        if era in (Era.KERAS_0, Era.KERAS_1) and self.target.name != "keras-h5":
+        if era in FIRST and self.target.name != "keras-h5":
+            assert era is not None
             raise ConversionError(
-                f"layers of {GENERATIONS[era]} keep other arrays than those of later releases, and they are not merged yet"
+                f"layers of {GENERATIONS[era]} keep other arrays than those of later releases",
+                cure="carry the whole model to Keras 3 first (kmt convert OLD.h5 NEW.keras), with --like OLD.json for weights alone",
             )
 
     def _optimizer(self, model: Model) -> Model:
         if model.optimizer is None:
             return model
         if self.request.weights_only or not self.request.optimizer:
-            self.left_out.append("optimizer state: as asked for")
+            self.left_out.append(AS_ASKED)
             return replace(model, optimizer=None)
         state = carried_state(model, self.source, generation(self.source), self.target, self.request)
         self.lost += state.lost
@@ -277,18 +296,6 @@ class Plan:
                 self.inferred.append(f"{len(model.assets)} files of layers are those of --like, not the source's")
             return model
         return replace(model, assets=())
-
-
-def generation(model: Model) -> Era | None:
-    """The era of the Keras that a model was saved by, or None where the file does not say."""
-    version = model.metadata.get("keras_version", "")
-    if version:
-        return era_of_version(version)
-    if model.format == "keras-h5":
-        return Era.KERAS_1  # Keras 2 and later leave their version in every file
-    if model.metadata.get("producer") == "Keras 3" or model.metadata.get("dialect") in ("Keras 3.6 or later", "sharded"):
-        return Era.KERAS_3
-    return era_of(model.architecture) if model.architecture is not None else None
 
 
 def beyond_precision(model: Model) -> list[str]:
