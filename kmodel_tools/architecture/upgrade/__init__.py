@@ -16,6 +16,7 @@ from kmodel_tools.architecture.envelope import Config, Era, era_of
 from kmodel_tools.architecture.upgrade.draft import Notes
 from kmodel_tools.architecture.upgrade.draft import UpgradeError as UpgradeError
 from kmodel_tools.architecture.upgrade.walk import upgraded_layer
+from kmodel_tools.architecture.upgrade.widths import widths
 from kmodel_tools.architecture.weight_rules import WeightRule
 from kmodel_tools.tree import Path
 
@@ -60,6 +61,6 @@ def upgrade(config: Config, keras_version: str | None = None) -> Upgraded:
         return Upgraded(config, {}, (), (), custom_objects(config))
     if era in (Era.KERAS_0, Era.KERAS_1):
         raise UpgradeError(f"an architecture of {era.value}")
-    notes = Notes(era)
+    notes = Notes(era, widths=widths(config))
     upgraded, _ = upgraded_layer(config, ((),), notes)
     return Upgraded(upgraded, notes.renamed, tuple(notes.rules), notes.sentences(), custom_objects(upgraded), tuple(notes.uncalled))

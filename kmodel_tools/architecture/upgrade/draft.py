@@ -32,6 +32,7 @@ class Notes:
         renamed: New names of layers, by the new path of their model and their old name.
         uncalled: Paths of layers that their model holds and does not call.
         layers: How many layers have been seen.
+        widths: How wide the outputs of layers are, by their path in the configuration, as far as it tells.
     """
 
     era: Era
@@ -40,6 +41,7 @@ class Notes:
     renamed: dict[Path, str] = field(default_factory=dict)
     uncalled: list[Path] = field(default_factory=list)
     layers: int = 0
+    widths: Mapping[Path, int] = field(default_factory=dict)
 
     def say(self, sentence: str, layer: str) -> None:
         """Note a sentence for the report; layers that it is true of are listed together."""
