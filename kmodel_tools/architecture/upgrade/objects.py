@@ -61,6 +61,21 @@ def activation_of(draft: Draft, key: str = "activation") -> str | None:
     return _ACTIVATIONS.get(value, value) if isinstance(value, str) else None
 
 
+def plain_value(value: Any) -> Any:
+    """A number or lists of numbers, which may be wrapped as an array of NumPy's or as a tuple."""
+    if isinstance(value, Mapping) and set(value) == {"type", "value"}:
+        value = value["value"]
+    if isinstance(value, Mapping) and value.get("class_name") in LISTS:
+        value = value.get("items")
+    return [plain_value(item) for item in value] if isinstance(value, list) else value
+
+
+def sizes(value: Any, rank: int) -> tuple[int, ...]:
+    """A size along each of some axes, of which one may stand for all."""
+    plain = plain_value(value)
+    return tuple(int(size) for size in plain) if isinstance(plain, list) else (int(plain),) * rank
+
+
 def upgraded_value(key: str, value: Any, layer: Callable[[Mapping[str, Any], str], Json]) -> Any:
     """An argument of a layer, upgraded.
 
