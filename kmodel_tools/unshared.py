@@ -53,9 +53,7 @@ class Windows:
     @property
     def connections(self) -> int:
         """The number of pairs of an output and an input position that are connected."""
-        inside = [
-            sum(0 <= tick < size for row in axis for tick in row) for axis, size in zip(self.ticks(), self.inputs, strict=True)
-        ]
+        inside = [sum(0 <= tick < size for row in axis for tick in row) for axis, size in zip(self.ticks(), self.inputs, strict=True)]
         return math.prod(inside)
 
 
@@ -103,7 +101,10 @@ class Gathered:
         if self.channels_first:
             values = np.moveaxis(values, (0, rank + 1), (rank, 2 * rank + 1))
         grids, inside = self._grid()
-        outputs = [np.arange(count).reshape([-1 if axis == own else 1 for own in range(2 * rank)]) for axis, count in enumerate(self.windows.outputs)]
+        outputs = [
+            np.arange(count).reshape([-1 if axis == own else 1 for own in range(2 * rank)])
+            for axis, count in enumerate(self.windows.outputs)
+        ]
         found = values[(*grids, slice(None), *outputs, slice(None))]
         return np.where(inside[..., None, None], found, np.zeros((), values.dtype))
 

@@ -224,7 +224,12 @@ def check_singles(K: Any, cases: Sequence[Single], containers: Sequence[str], co
 
 
 def check_wholes(
-    K: Any, cases: Iterable[Whole], containers: Sequence[str], counts: Counter[str], seed: int = 0, show: Callable[[Any], None] = lambda _: None
+    K: Any,
+    cases: Iterable[Whole],
+    containers: Sequence[str],
+    counts: Counter[str],
+    seed: int = 0,
+    show: Callable[[Any], None] = lambda _: None,
 ) -> list[Failure]:
     """Check models, each by itself."""
     failures: list[Failure] = []

@@ -91,11 +91,15 @@ def random_graph(K: Framework, seed: str, inputs: int = 1) -> Any:
         outputs[0] = K.layers.Concatenate()([*entries, outputs[0]])
     form = draw.choice(["list", "dict", "single"])
     many = [tensor for number, tensor in enumerate(outputs) if all(tensor is not other for other in outputs[:number])]
-    ends: Any = many[0] if form == "single" else {f"out_{chr(97 + number)}": item for number, item in enumerate(many)} if form == "dict" else many
+    ends: Any = (
+        many[0] if form == "single" else {f"out_{chr(97 + number)}": item for number, item in enumerate(many)} if form == "dict" else many
+    )
     return K.Model(entries if len(entries) > 1 else entries[0], ends, name=draw.choice(["model", "a_model", None]))
 
 
-LOSSES = "mse mae mape msle binary_crossentropy categorical_crossentropy hinge squared_hinge kld poisson cosine_similarity log_cosh huber MSE"
+LOSSES = (
+    "mse mae mape msle binary_crossentropy categorical_crossentropy hinge squared_hinge kld poisson cosine_similarity log_cosh huber MSE"
+)
 
 
 def compiled(K: Framework, model: Any, draw: random.Random) -> Any:
@@ -135,7 +139,13 @@ def compiled(K: Framework, model: Any, draw: random.Random) -> Any:
     objects += [S.BinaryFocalCrossentropy(), S.MeanAbsoluteError(reduction="sum"), S.LogCosh(), S.KLDivergence(), S.mean_squared_error]
     loss = draw.choice([*LOSSES.split(), *objects, S.categorical_crossentropy])
     names = "accuracy acc mse mae AUC binary_accuracy categorical_accuracy cosine_similarity top_k_categorical_accuracy MeanSquaredError".split()
-    made = [M.AUC(num_thresholds=20), M.Precision(top_k=2), M.MeanAbsoluteError(name="m"), M.RootMeanSquaredError(), M.CategoricalAccuracy()]
+    made = [
+        M.AUC(num_thresholds=20),
+        M.Precision(top_k=2),
+        M.MeanAbsoluteError(name="m"),
+        M.RootMeanSquaredError(),
+        M.CategoricalAccuracy(),
+    ]
     made += [M.mean_absolute_error, M.Recall(thresholds=[0.3, 0.5]), M.TopKCategoricalAccuracy(3), M.MeanIoU(2), M.F1Score(threshold=0.5)]
     made += [M.MeanMetricWrapper(M.mean_squared_error, name="w"), M.SensitivityAtSpecificity(0.5), M.R2Score(), M.LogCoshError()]
     metrics = draw.sample([*names, *made], draw.randint(0, 3))
@@ -169,7 +179,11 @@ def _plain(K: Framework, label: str) -> Any:
     x = L.BatchNormalization(name="norm")(L.Dense(5, activation=draw.choice(["relu", "hard_sigmoid"]), name="a/b")(entry))
     one = L.Dense(5, activation="sigmoid", name="one")(x)
     ends = draw.choice([one, [one, L.Dense(3, activation="softmax", name="two")(x)], {"p": one, "q": L.Dense(2, name="q")(x)}])
-    return K.Model(entry, ends) if draw.random() < 0.7 else K.Sequential([K.Input((5,)), L.Dense(4, "relu"), L.BatchNormalization(), L.Dense(3)])
+    return (
+        K.Model(entry, ends)
+        if draw.random() < 0.7
+        else K.Sequential([K.Input((5,)), L.Dense(4, "relu"), L.BatchNormalization(), L.Dense(3)])
+    )
 
 
 def structures(K: Framework) -> Iterator[Whole]:

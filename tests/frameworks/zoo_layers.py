@@ -56,9 +56,7 @@ def activations(K: Framework) -> list[Any]:
     import tensorflow as tf
 
     A, L = K.activations, K.layers
-    names = (
-        "elu exponential gelu hard_sigmoid leaky_relu linear log_softmax mish relu relu6 selu sigmoid silu softmax softplus softsign swish tanh"
-    )
+    names = "elu exponential gelu hard_sigmoid leaky_relu linear log_softmax mish relu relu6 selu sigmoid silu softmax softplus softsign swish tanh"
     known = [name for name in names.split() if hasattr(A, name)]
     objects = [A.hard_sigmoid, A.relu, A.gelu, A.softmax, tf.nn.relu, tf.nn.softmax, tf.nn.silu, tf.nn.elu, tf.nn.sigmoid, tf.math.tanh]
     layers = [L.LeakyReLU(0.2), L.ReLU(1.5, 0.1, 0.2), L.ELU(0.6), L.Softmax(), L.ThresholdedReLU(0.3), L.PReLU(shared_axes=[1])]
@@ -83,7 +81,15 @@ def _around(K: Framework, *roles: str) -> dict[str, list[Any]]:
         I.Ones(),
     ]
     second = ["l1", "l2", "l1_l2", R.L1(0.1), R.L2(0.2), R.L1L2(0.1, 0.2)]
-    third = ["non_neg", "unit_norm", "max_norm", C.MaxNorm(1.5, axis=0), C.MinMaxNorm(0.1, 2.0, 0.5, axis=0), C.UnitNorm(axis=0), C.NonNeg()]
+    third = [
+        "non_neg",
+        "unit_norm",
+        "max_norm",
+        C.MaxNorm(1.5, axis=0),
+        C.MinMaxNorm(0.1, 2.0, 0.5, axis=0),
+        C.UnitNorm(axis=0),
+        C.NonNeg(),
+    ]
     found: dict[str, list[Any]] = {}
     for role in roles:
         matrix = [I.Orthogonal(0.7, seed=1), "orthogonal"] if role not in ("bias", "beta", "gamma", "moving_mean") else []
@@ -210,7 +216,11 @@ def table(K: Framework) -> dict[str, tuple[str, dict[str, Any], Arguments]]:
         "RandomFlip": ("image", {}, {"mode": ["horizontal", "vertical"], **seed}),
         "RandomTranslation": ("image", {"height_factor": 0.1, "width_factor": 0.2}, {"height_factor": [(-0.2, 0.3)], **fill, **seed}),
         "RandomRotation": ("image", {"factor": 0.1}, {"factor": [(-0.2, 0.3)], **fill, **seed}),
-        "RandomZoom": ("image", {"height_factor": 0.1}, {"height_factor": [(-0.2, 0.3)], "width_factor": [0.2, (0.1, 0.2)], **fill, **seed}),
+        "RandomZoom": (
+            "image",
+            {"height_factor": 0.1},
+            {"height_factor": [(-0.2, 0.3)], "width_factor": [0.2, (0.1, 0.2)], **fill, **seed},
+        ),
         "RandomContrast": ("image", {"factor": 0.1}, {"factor": [(0.2, 0.3)], **seed}),
         "RandomBrightness": ("image", {"factor": 0.1}, {"factor": [(-0.2, 0.3)], "value_range": [(0, 1), [0.0, 1.0]], **seed}),
         "RandomHeight": ("image", {"factor": 0.1}, {"factor": [(-0.2, 0.3)], "interpolation": ["nearest"], **seed}),
@@ -346,7 +356,9 @@ def singles(K: Framework, seed: int, size: int = 2, only: Sequence[str] = ()) ->
             sets.append({key: draw.choice(list(own[key])) for key in some})
         for number, chosen in enumerate(sets):
             label = ",".join(f"{key}={_shown(value)}" for key, value in chosen.items())
-            yield Single(f"{kind}#{number}({label})", kind, ("[" + given.strip("[]()") + "]",) if given[0] in "[(" else inputs, {**needed, **chosen})
+            yield Single(
+                f"{kind}#{number}({label})", kind, ("[" + given.strip("[]()") + "]",) if given[0] in "[(" else inputs, {**needed, **chosen}
+            )
 
 
 def _shown(value: Any) -> str:

@@ -165,7 +165,11 @@ def _made_states(K: Framework, draw: random.Random, size: int) -> Iterator[Whole
             states = list(found[1:])
             second = getattr(L, kind)(3, name=f"{name}2", recurrent_activation="hard_sigmoid") if kind != "SimpleRNN" else L.SimpleRNN(3)
             states = states if len(states) > 1 else states[0] if draw.random() < 0.5 else states
-            y = second(found[0], initial_state=states) if keyword else second([found[0], *(states if isinstance(states, list) else [states])])
+            y = (
+                second(found[0], initial_state=states)
+                if keyword
+                else second([found[0], *(states if isinstance(states, list) else [states])])
+            )
             return K.Model(entry, [y, found[1]])
 
         return build

@@ -121,7 +121,7 @@ class Graph:
                 kwargs |= node[3]
             if node[0] == CONSTANT:
                 return node[2]
-            return _tensor(self.tensor(node))
+            return tensor_at(self.tensor(node))
         if isinstance(node, Mapping) and node.get("class_name") in LISTS:
             node = node.get("items")
         if isinstance(node, Mapping):
@@ -133,7 +133,7 @@ class Graph:
     def _value(self, value: Any) -> Any:
         """A keyword argument, in which `[layer, call, output]` of a layer of the model is a tensor."""
         if is_reference(value) and len(value) == 3 and value[0] in self.names:
-            return _tensor(self.tensor(value))
+            return tensor_at(self.tensor(value))
         if isinstance(value, Mapping):
             items = value.get("items")
             if value.get("class_name") in LISTS and isinstance(items, list):
@@ -142,9 +142,9 @@ class Graph:
         return [self._value(item) for item in value] if isinstance(value, list) else value
 
 
-def _tensor(history: list[Any]) -> Json:
+def tensor_at(history: Sequence[Any]) -> Json:
     """A tensor by where it comes from; its shape and dtype are looked at by nobody."""
-    return {"class_name": "__keras_tensor__", "config": {"shape": [None], "dtype": "float32", "keras_history": history}}
+    return {"class_name": "__keras_tensor__", "config": {"shape": [None], "dtype": "float32", "keras_history": list(history)}}
 
 
 def is_reference(item: Any, constants: bool = False) -> bool:

@@ -94,7 +94,9 @@ def random_size(draft: Draft) -> None:
     Source: tf_keras 2.21 `layers/preprocessing/image_preprocessing.py`, `RandomHeight.call`.
     """
     if draft.is_a("RandomHeight", "RandomWidth"):
-        draft.say(f"{draft.class_name} is not in Keras 3: written as Identity, as it predicts; in training it does not change images any more")
+        draft.say(
+            f"{draft.class_name} is not in Keras 3: written as Identity, as it predicts; in training it does not change images any more"
+        )
         draft.class_name = "Identity"
         draft.drop("factor", "interpolation", "seed")
 

@@ -123,7 +123,9 @@ def _windows(draft: Draft, rank: int, first: bool) -> tuple[Windows, int]:
         place = 1 if first else 0
         return Windows(kernel[place : place + rank], window, strides, same), kernel[0 if first else rank]
     outputs = tuple(bias[:rank]) if bias is not None else kernel[:1] if rank == 1 and len(kernel) > 1 else None
-    fitting = _fitting(kernel, (window, strides, same), filters, [inputs] if inputs is not None else _inputs(outputs, window, strides, same))
+    fitting = _fitting(
+        kernel, (window, strides, same), filters, [inputs] if inputs is not None else _inputs(outputs, window, strides, same)
+    )
     if not fitting:
         raise draft.refuse("does not tell the sizes of what it is called on")
     if len({(item.outputs, channels, item.connections) for item, channels in fitting}) > 1:

@@ -15,6 +15,7 @@ from kmodel_tools.architecture.upgrade.accepted import COMMON
 from kmodel_tools.architecture.upgrade.draft import Draft, Json, Notes
 from kmodel_tools.architecture.upgrade.graph import Graph, name_of
 from kmodel_tools.architecture.upgrade.inputs import SHAPES, as_shape, said_input, upgraded_input
+from kmodel_tools.architecture.upgrade.masks import with_masks
 from kmodel_tools.architecture.upgrade.objects import plain_class, spelled, upgraded_value
 from kmodel_tools.tree import Path
 
@@ -224,6 +225,7 @@ def _functional(node: Mapping[str, Any], draft: Draft, depth: int, frozen: bool)
     if draft.class_name in MODELS:
         kept = {"name": kept.get("name")}
     ends = {key: graph.ends(draft.config.get(key)) for key in ("input_layers", "output_layers")}
+    ends = with_masks(found, ends, draft.notes)
     return kept | {"trainable": not frozen, "layers": found} | ends
 
 
