@@ -70,12 +70,11 @@ class Gathered:
 
     def blocks(self, limit: int) -> Iterator[Buffer]:
         """Yield the bytes of the elements."""
-        import numpy as np
 
         values = self.tensor.read()
         made = self._of_sparse(values) if values.ndim == 1 else self._of_full(values)
         outputs, inner = self.windows.outputs, math.prod(self.windows.window) * self.channels
-        flat = memoryview(np.ascontiguousarray(made.reshape(*outputs, inner, self.filters)).reshape(-1).view(np.uint8))
+        flat = memoryview(made.reshape(*outputs, inner, self.filters).tobytes())
         yield from (flat[start : start + limit] for start in range(0, len(flat), limit))
 
     def _grid(self) -> tuple[list[Array], Array]:
@@ -105,7 +104,8 @@ class Gathered:
             np.arange(count).reshape([-1 if axis == own else 1 for own in range(2 * rank)])
             for axis, count in enumerate(self.windows.outputs)
         ]
-        found = values[(*grids, slice(None), *outputs, slice(None))]
+        places: tuple[Any, ...] = (*grids, slice(None), *outputs, slice(None))
+        found = values[places]
         return np.where(inside[..., None, None], found, np.zeros((), values.dtype))
 
     def _of_sparse(self, values: Array) -> Array:
@@ -151,7 +151,7 @@ class Unit:
     size: int
     byte_range: None = None
 
-    def blocks(self, limit: int) -> Iterator[Buffer]:  # noqa: ARG002  # a row is the least and small
+    def blocks(self, limit: int) -> Iterator[Buffer]:  # a row is the least and small
         """Yield the bytes of the rows."""
         import numpy as np
 

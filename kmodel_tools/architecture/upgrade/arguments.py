@@ -146,7 +146,7 @@ def mean_and_variance(draft: Draft) -> None:
         return
     given = {key: plain_value(draft.config[key]) for key in ("mean", "variance") if draft.config.get(key) is not None}
     rows = [value for value in given.values() if isinstance(value, list)]
-    if len(given) == 2 and len(rows) == 1:  # noqa: PLR2004  # mean and variance
+    if len(given) == 2 and len(rows) == 1:
         given = {key: value if isinstance(value, list) else _filled(rows[0], value) for key, value in given.items()}
     draft.config |= given
 

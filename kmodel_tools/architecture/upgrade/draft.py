@@ -90,6 +90,7 @@ class Draft:
         notes: What was found and done.
         call_with: Keyword arguments that calls of the layer get from now on.
         module: The module that the file gives its class, or None.
+        takes_one: Whether it is called on one tensor and nothing else: a rule has put a graph in its place.
     """
 
     class_name: str
@@ -98,6 +99,7 @@ class Draft:
     notes: Notes
     call_with: Json = field(default_factory=dict)
     module: str | None = None
+    takes_one: bool = False
 
     @property
     def label(self) -> str:
@@ -167,11 +169,27 @@ class Draft:
             for rule in self.notes.rules
         ]
 
-    def make_constant(self, number: int, role: str, steps: Sequence[Step], why: str) -> None:
-        """Give a layer of a row a weight of which the steps tell all values; it is in the precision of the old one of that role."""
+    def make_weight(self, name: str, role: str, of: str, steps: Sequence[Step], why: str) -> None:
+        """Make a weight of a layer inside of what stands in the place of this one, out of one of its own."""
         for path in self.paths:
-            pieces = (Piece(path, role, tuple(steps)),)
-            self.notes.rules.append(WeightRule((*path, f"{self.config['name']}_{number}"), role, pieces, 0, why))
+            self.notes.rules.append(WeightRule((*path, name), role, (Piece(path, of, tuple(steps)),), 0, why))
+
+    def move_all(self, name: str, why: str) -> None:
+        """Give all weights, those of layers inside included, to a layer inside of what stands in the place of this one."""
+        for path in self.paths:
+            mine = [rule for rule in self.notes.rules if rule.layer[: len(path)] == path]
+            self.notes.rules = [rule for rule in self.notes.rules if rule not in mine]
+            self.notes.rules += [replace(rule, layer=(*path, name, *rule.layer[len(path) :])) for rule in mine]
+            ruled = {(*rule.layer, rule.role) for rule in mine}
+            held = self.notes.layer_at(path)
+            stack = [(path, held)] if held is not None else []
+            while stack:
+                place, layer = stack.pop()
+                for weight in layer.weights:
+                    if (*place, weight.role) not in ruled:
+                        owner = (*path, name, *place[len(path) :])
+                        self.notes.rules.append(WeightRule(owner, weight.role, (Piece(place, weight.role),), 0, why))
+                stack += [((*place, *child.components), child) for child in layer.layers]
 
     def change_weight(self, attr: str, role: str, pieces: Sequence[Mapping[str, Any]], axis: int | None, why: str) -> None:
         """Add a rule for one weight, made of parts of weights of the same object.

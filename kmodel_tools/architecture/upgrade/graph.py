@@ -107,6 +107,9 @@ class Graph:
         if isinstance(given, list) and len(given) == 1 and layer.class_name not in MERGES:
             given = given[0]
         kwargs = {key: self._value(item) for key, item in kwargs.items() if item is not None} | layer.call_with
+        if layer.takes_one and (isinstance(given, list) or kwargs.keys() - {"training"}):
+            raise layer.refuse("has time_major=True and is called with more than a sequence, which is not carried")
+        kwargs = {} if layer.takes_one else kwargs
         if layer.class_name in STATES and isinstance(given, list):
             kwargs["initial_state"] = given[1:]  # Keras 2 lists the states behind the sequence
             given = given[0]

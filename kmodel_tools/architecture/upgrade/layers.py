@@ -9,7 +9,6 @@ from kmodel_tools.architecture.weight_rules import Reshape, Take, Transpose
 
 OPERATIONS = frozenset({"TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer", "ClassMethod", "InstanceMethod", "InstanceProperty"})
 GONE = {
-    "RandomFourierFeatures": "is not in Keras 3, and no layer of it does the same",
     "DenseFeatures": "is made of feature columns, which Keras 3 does not have",
     "DynamicEmbedding": "is not in Keras 3, and no layer of it does the same",
     "DynamicLookup": "is not in Keras 3, and no layer of it does the same",

@@ -75,7 +75,8 @@ def locally_connected(draft: Draft) -> None:
     draft.extend_steps(count, "kernel", _kernel_steps(windows, channels, filters, first, implementation))
     if use_bias and first:
         draft.extend_steps(count, "bias", (Reshape(output),))  # tf_keras reshapes it too (`backend.bias_add`): nothing is transposed
-    draft.make_constant(count - 1, "kernel", _taking_steps(windows, channels, first, implementation), WHY)
+    taking = f"{draft.config['name']}_{count - 1}"
+    draft.make_weight(taking, "kernel", "kernel", _taking_steps(windows, channels, first, implementation), WHY)
     draft.say("LocallyConnected is not in Keras 3: written as a convolution that takes windows, and EinsumDense")
 
 

@@ -261,7 +261,7 @@ class _Masks:
 
     def moved_end(self, value: Any) -> Any:
         """A model's ends, in which a tensor is a bare list."""
-        if isinstance(value, list) and len(value) == 3 and isinstance(value[0], str) and isinstance(value[1], int):  # noqa: PLR2004  # a tensor
+        if isinstance(value, list) and len(value) == 3 and isinstance(value[0], str) and isinstance(value[1], int):
             return list(self.moved.get((value[0], value[1], value[2]), value))
         if isinstance(value, Mapping):
             return {key: self.moved_end(item) for key, item in value.items()}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from kmodel_tools.architecture.envelope import Era
 from kmodel_tools.architecture.upgrade.draft import Draft
-from kmodel_tools.architecture.upgrade.arguments import drop_what_is_not_known
 from kmodel_tools.architecture.upgrade.locally_connected import locally_connected
 from kmodel_tools.architecture.upgrade.objects import activation_of, sizes
 from kmodel_tools.architecture.weight_rules import Scale, Step, Take
@@ -129,7 +128,6 @@ def causal_padding(draft: Draft) -> None:
         return
     (size,), (dilation,) = (sizes(draft.config.get(key) or 1, 1) for key in ("kernel_size", "dilation_rate"))
     before = {"padding": [dilation * (size - 1), 0], "data_format": draft.config.get("data_format")}
-    drop_what_is_not_known(draft)
     own = {key: value for key, value in draft.config.items() if key not in ("name", "dtype", "trainable")} | {"padding": "valid"}
     roles = ["depthwise_kernel", "pointwise_kernel", *(["bias"] if own.get("use_bias", True) else [])]
     draft.become_a_row(("ZeroPadding1D", before), ("SeparableConv1D", own))

@@ -10,7 +10,7 @@ from kmodel_tools.architecture.layer_classes import is_builtin
 from kmodel_tools.architecture.layer_table import MODEL_CLASSES
 from kmodel_tools.architecture.spec import FRAMEWORKS
 from kmodel_tools.architecture.topology import references
-from kmodel_tools.architecture.upgrade import arguments, layers, semantics
+from kmodel_tools.architecture.upgrade import arguments, layers, semantics, subgraphs
 from kmodel_tools.architecture.upgrade.accepted import COMMON
 from kmodel_tools.architecture.upgrade.draft import Draft, Json, Notes
 from kmodel_tools.architecture.upgrade.graph import Graph, name_of
@@ -19,7 +19,7 @@ from kmodel_tools.architecture.upgrade.masks import with_masks
 from kmodel_tools.architecture.upgrade.objects import plain_class, spelled, upgraded_value
 from kmodel_tools.tree import Path
 
-RULES = (*layers.RULES, *semantics.RULES, *arguments.RULES)
+RULES = (*layers.RULES, *semantics.RULES, *subgraphs.RULES, *arguments.RULES)
 """What is done to a built-in layer, in this order: its class, its meaning, then its arguments."""
 MODELS = frozenset({*MODEL_CLASSES, "Network"})
 FUNCTIONAL = ("keras.src.models.functional", "Functional")
@@ -79,7 +79,17 @@ def upgraded_layer(
     if draft.class_name == "Sequential":  # a rule has put several layers in the place of one
         row = [_spelled_row(item, draft, depth, frozen) for item in draft.config["layers"]]
         return spelled("keras", "Sequential", {**draft.config, "layers": row}), draft
+    if draft.takes_one:
+        inner = [_spelled_part(item, draft, depth, frozen) for item in draft.config["layers"]]
+        return spelled(FUNCTIONAL[0], "Functional", {**draft.config, "layers": inner}, FUNCTIONAL[1]), draft
     return spelled("keras.layers", draft.class_name, _upgraded_arguments(draft, depth, frozen)), draft
+
+
+def _spelled_part(item: Json, around: Draft, depth: int, frozen: bool) -> Json:
+    """A part of a graph that a rule made: a layer of it, or an operation, which is spelled already."""
+    if item["module"] != "keras.layers" or item["class_name"] == "InputLayer":
+        return item
+    return item | _spelled_row(item, around, depth, frozen)
 
 
 def _note_input(node: Mapping[str, Any], draft: Draft) -> None:
@@ -110,6 +120,7 @@ def _spelled_row(item: Mapping[str, Any], around: Draft, depth: int, frozen: boo
     """A layer that a rule made: there is nothing left to be done but for what its arguments hold."""
     paths = tuple((*path, str(item["config"]["name"])) for path in around.paths)
     draft = Draft(item["class_name"], dict(item["config"]), paths, around.notes)
+    arguments.drop_what_is_not_known(draft)
     return spelled("keras.layers", draft.class_name, _upgraded_arguments(draft, depth, frozen))
 
 
@@ -219,6 +230,8 @@ def _functional(node: Mapping[str, Any], draft: Draft, depth: int, frozen: bool)
     for entry, new in zip(entries, names, strict=True):
         made, inner = upgraded_layer(entry, _paths_below(draft, new), draft.notes, depth + 1, frozen, new)
         made["name"] = new
+        if inner.takes_one:
+            graph.functional.add(name_of(entry))
         made["inbound_nodes"] = [graph.call(call, inner) for call in entry.get("inbound_nodes") or ()]
         found.append(made)
     kept = {key: value for key, value in draft.config.items() if key not in ("layers", "input_layers", "output_layers", "trainable")}
