@@ -49,6 +49,7 @@ class Match:
         left_out: Number of weights of both sides that `include` and `exclude` left out; a pair counts once.
         mismatched: Weights of one name that do not fit each other, where a caller wants pairs that do.
         reasons: Why a weight of `a` is without a partner, where more is to say than that `b` has none of its name.
+        remarks: What to know of how `a` was taken, a sentence each: that it was carried to the generation of `b`.
     """
 
     pairs: tuple[Pair, ...]
@@ -59,6 +60,7 @@ class Match:
     left_out: int = 0
     mismatched: tuple[Pair, ...] = ()
     reasons: Mapping[Path, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As plain dictionaries and lists, for JSON: paths, shapes and reasons."""
@@ -78,6 +80,7 @@ class Match:
             "only_a": [{"path": join_path(path), "reason": self.reasons.get(path, "")} for path, _ in self.only_a],
             "only_b": [join_path(path) for path, _ in self.only_b],
             "left_out": self.left_out,
+            "remarks": list(self.remarks),
         }
 
 

@@ -13,6 +13,9 @@ from kmodel_tools.errors import KmtError
 from kmodel_tools.matcher import Match, Pair, check_patterns, match_names
 from kmodel_tools.renaming import Mapped, rename
 from kmodel_tools.tree import Model, Path
+from kmodel_tools.upgrader.generation import brought_to
+
+CARRIED = "the source is carried to Keras 3 first"
 
 
 def transfer(
@@ -35,6 +38,8 @@ def transfer(
         KmtError: One of the two holds no names of layers, and there is no map; the map does not fit the source; or a pattern is
             none or matches nothing.
     """
+    brought = brought_to(source, into)
+    source = brought.model
     nameless = [model.metadata.get("names") == "groups" for model in (source, into)]
     if mapping is None and nameless[0] != nameless[1]:
         raise KmtError(
@@ -52,7 +57,11 @@ def transfer(
     mismatched = tuple(pair for pair in found.pairs if not fits(pair) or pair.path_a in others)
     # The inventory of `into` stays for the order that it has; its values are not taken from there.
     return replace(loaded, inventory=into.inventory), replace(
-        found, pairs=pairs, mismatched=mismatched, reasons={**found.reasons, **others}
+        found,
+        pairs=pairs,
+        mismatched=mismatched,
+        reasons={**found.reasons, **others},
+        remarks=((CARRIED,) if brought.upgraded else ()) + brought.remarks,
     )
 
 

@@ -40,6 +40,7 @@ REFUSALS = (
     "the optimizer's decay",
     "Keras 3 counts",
     "a checkpoint counts layers in the model's order",
+    "is an architecture alone",
 )
 """Why a container may be refused to a sample."""
 TARGETS = ("m.keras", "m.weights.h5", "m.h5")
@@ -183,7 +184,7 @@ def test_an_archive_is_laid_out_as_keras_lays_it_out(tmp_path: Path) -> None:
 
 def test_an_architecture_of_keras_1_is_carried_to_keras_3(tmp_path: Path) -> None:
     report = kmt.convert(KERAS_1, tmp_path / "m.keras")
-    assert any(line.startswith("the architecture is upgraded to Keras 3") for line in report.carried)
+    assert any(line == "architecture, upgraded from Keras 1 to Keras 3" for line in report.carried)
     assert kmt.read(tmp_path / "m.keras").metadata["keras_version"].startswith("3.")
 
 
@@ -193,8 +194,38 @@ def test_an_architecture_of_keras_3_is_not_carried_back_yet(tmp_path: Path) -> N
 
 
 def test_arrays_of_keras_1_are_not_passed_off_as_later_ones(tmp_path: Path) -> None:
+    bare = kmt.convert(KERAS_1, tmp_path / "bare.h5", weights_only=True).destination
+    kmt.convert(KERAS_1, tmp_path / "m.keras")
     with pytest.raises(kmt.ConversionError, match="layers of Keras 1 keep other arrays"):
-        kmt.convert(KERAS_1, tmp_path / "m.weights.h5")
+        kmt.convert(bare, tmp_path / "m.weights.h5")
+    with pytest.raises(kmt.ConversionError, match="only their architecture tells which"):
+        kmt.convert(bare, tmp_path / "n.keras", like=tmp_path / "m.keras")
+    with pytest.raises(kmt.ConversionError, match="layers of Keras 1 keep other arrays"):
+        kmt.convert(KERAS_1, tmp_path / "checkpoint", to="tf-checkpoint")
+
+
+def test_weights_of_keras_1_are_carried_where_the_architecture_is_there(tmp_path: Path) -> None:
+    kmt.convert(KERAS_1, tmp_path / "m.keras")
+    report = kmt.convert(KERAS_1, tmp_path / "m.weights.h5")
+    assert any(line.startswith("the weights are carried to Keras 3") for line in report.carried)
+    assert kmt.digest(tmp_path / "m.weights.h5").values == kmt.digest(tmp_path / "m.keras").values
+
+
+OLD_RNN = Path(__file__).parent / "eras" / "2.0.9" / "rnn.h5"
+"""Its LSTM and GRU have the hard_sigmoid that Keras 2 had, which Keras 3 expresses by weights 1.2 times as large."""
+
+
+def test_weights_that_go_into_a_model_of_keras_3_mean_there_what_they_meant(tmp_path: Path) -> None:
+    kmt.convert(OLD_RNN, tmp_path / "m.keras")
+    report = kmt.convert(OLD_RNN, tmp_path / "n.keras", like=tmp_path / "m.keras")
+    assert "the source is carried to Keras 3 first" in report.inferred
+    assert any("1.2 times as large" in line for line in report.inferred)
+    carried = kmt.digest(tmp_path / "m.keras").values
+    assert kmt.digest(tmp_path / "n.keras").values == carried
+    assert carried != kmt.digest(OLD_RNN).values
+    bare = kmt.convert(OLD_RNN, tmp_path / "bare.h5", weights_only=True).destination
+    _, match = kmt.transfer(bare, tmp_path / "m.keras")
+    assert any("hard_sigmoid is another function in Keras 3" in line and "lstm_1" in line for line in match.remarks)
 
 
 def test_keras_2_weights_go_into_the_layout_of_keras_3(tmp_path: Path) -> None:

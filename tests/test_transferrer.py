@@ -238,3 +238,13 @@ def test_values_beyond_the_targets_precision_are_told_before_anything_is_written
     assert (status, "--lossy" in text, (tmp_path / "out.h5").exists()) == (2, True, False)
     assert run(*files, "-o", tmp_path / "out.h5", "--lossy")[0] == 0
     assert np.isinf(next(kmt.read(tmp_path / "out.h5").weights())[1].tensor.read()).all()
+
+
+def test_an_earlier_model_is_carried_to_keras_3_before_it_is_loaded_into_one(tmp_path: Path) -> None:
+    old = Path(__file__).parent / "eras" / "2.0.9" / "rnn.h5"
+    kmt.convert(old, tmp_path / "new.keras")
+    loaded, match = kmt.transfer(old, tmp_path / "new.keras")
+    assert match.remarks[0] == "the source is carried to Keras 3 first"
+    assert kmt.diff(loaded, tmp_path / "new.keras").same
+    kmt.write(loaded, tmp_path / "loaded.keras")
+    assert kmt.digest(tmp_path / "loaded.keras").values == kmt.digest(tmp_path / "new.keras").values

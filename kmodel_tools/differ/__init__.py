@@ -11,6 +11,7 @@ from kmodel_tools.differ.values import Tolerance
 from kmodel_tools.errors import KmtError
 from kmodel_tools.matcher import Match, match, renamer, selector
 from kmodel_tools.tree import Model, join_path
+from kmodel_tools.upgrader.generation import Brought, brought_to
 
 __all__ = ["ASPECTS", "Diff", "diff"]
 
@@ -42,7 +43,8 @@ def diff(
 
     Two floats are the same if ``|a - b| <= atol + rtol * |b|``; integers, booleans and strings are the same or not. Floats of two
     precisions are compared after both are cast to float64, which holds all of them exactly; another dtype alone is told, and is
-    no difference. Arrays are read in blocks.
+    no difference. Arrays are read in blocks. Where one of the two is of Keras 3, an earlier one is compared as it is carried there:
+    what is expressed otherwise in Keras 3 is no difference (`brought_to`).
 
     Args:
         a: One model, "the old one".
@@ -66,6 +68,9 @@ def diff(
         raise KmtError(f"there is no aspect called {unknown[0]!r}", cure=f"use some of {', '.join(ASPECTS)}")
     if not (rtol >= 0 and atol >= 0):
         raise KmtError("a tolerance is negative or NaN", cure="give rtol and atol as numbers from 0 on")
+    brought_a, brought_b = brought_to(a, b), brought_to(b, a)
+    side_a, side_b = _side(a, brought_a), _side(b, brought_b)
+    a, b = brought_a.model, brought_b.model
     pairs = match(a, b, by, rename, include, exclude)
     if by == "auto" and not {"layers", "weights", "optimizer", "trainable"}.isdisjoint(aspects):
         pairs = with_moved(pairs)
@@ -74,8 +79,8 @@ def diff(
     findings = Findings()
     verdicts = tuple(_COMPARERS[name](task, findings) for name in ASPECTS if name in aspects)
     return Diff(
-        a=_side(a),
-        b=_side(b),
+        a=side_a,
+        b=side_b,
         pairing=_pairing(pairs),
         tolerance=tolerance,
         aspects=verdicts,
@@ -83,8 +88,8 @@ def diff(
     )
 
 
-def _side(model: Model) -> Side:
-    return Side(model.name, model.format, dict(model.metadata))
+def _side(model: Model, brought: Brought) -> Side:
+    return Side(model.name, model.format, dict(model.metadata), brought.upgraded, brought.remarks)
 
 
 def _pairing(pairs: Match) -> Pairing:

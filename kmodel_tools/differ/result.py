@@ -16,11 +16,21 @@ SAME, DIFFERENT, NOT_COMPARED, NEITHER = "same", "different", "not compared", "i
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of the two models: its name, its format, and what its file says of who wrote it."""
+    """One of the two models.
+
+    Attributes:
+        name: Its name.
+        format: Its format.
+        metadata: What its file says of who wrote it.
+        upgraded: Whether it is compared as it is carried to Keras 3, which the other one is of.
+        remarks: What was expressed in another way by that, or why it could not be carried; a sentence each.
+    """
 
     name: str
     format: str
     metadata: Mapping[str, str]
+    upgraded: bool = False
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from kmodel_tools.render.diff_words import (
     recast_texts,
     same_settings,
     setting_change,
+    side_remarks,
     side_text,
     value_text,
     verdict,
@@ -39,7 +40,8 @@ def diff_markdown(diff: Diff, titles: Sequence[str], files: Sequence[str], top: 
     """
     named = " → ".join(f"`{_code(file)}`" for file in files)
     lines = [f"### Model diff: {named}", "", f"**{_cell(verdict(diff))}**", ""]
-    lines += [f"* {letter}: {_cell(side_text(side, title))}" for letter, side, title in zip("ab", (diff.a, diff.b), titles, strict=True)]
+    for letter, side, title in zip("ab", (diff.a, diff.b), titles, strict=True):
+        lines.append(f"* {letter}: {_cell('; '.join((side_text(side, title), *side_remarks(side))))}")
     lines += [f"* {_cell(pairing_text(diff))}", ""]
     details = [
         [_cell(aspect_name(item.name)), item.status, "<br>".join(map(_cell, aspect_details(item)))]

@@ -18,6 +18,7 @@ from kmodel_tools.render.diff_words import (
     recast_texts,
     same_settings,
     setting_change,
+    side_remarks,
     side_text,
     verdict,
 )
@@ -51,6 +52,7 @@ def _heading(diff: Diff, titles: Sequence[str], files: Sequence[str], width: int
     lines: list[str] = []
     for letter, side, title, file in zip("ab", (diff.a, diff.b), titles, files, strict=True):
         lines += [f"{letter}  {printable(file)}", *_wrapped(side_text(side, title), width, "     ")]
+        lines += [line for remark in side_remarks(side) for line in _wrapped(remark, width, "     ")]
     return [*lines, *_wrapped(pairing_text(diff), width, "", "  ")]
 
 

@@ -26,6 +26,12 @@ def side_text(side: Side, title: str) -> str:
     return printable(", ".join(part for part in parts if part))
 
 
+def side_remarks(side: Side) -> list[str]:
+    """What to know of how one of the two is compared, a line each; none where it is as its file has it."""
+    first = ["compared as it is carried to Keras 3"] if side.upgraded else []
+    return [printable(line) for line in (*first, *side.remarks)]
+
+
 def pairing_text(diff: Diff) -> str:
     """How the weights were paired."""
     pairing = diff.pairing

@@ -29,6 +29,7 @@ def transfer_text(match: Match, source: str, into: str, report: Conversion | Non
     size = byte_size(sum(pair.a.tensor.nbytes for pair in pairs))
     lines = [printable(f"{source} → {into} → {report.destination if report else 'nothing written'}")]
     lines += _paragraph("loaded", [f"{counted(len(pairs), 'weight')} ({size}){_how(pairs)}", *_by_layer(pairs)], top)
+    lines += _paragraph("inferred", match.remarks, 0)
     other = [pair for pair in pairs if pair.a.tensor.dtype is not pair.b.tensor.dtype]
     widened = sum(_holds(pair.b.tensor.dtype, pair.a.tensor.dtype) for pair in other)
     for label, count in (("widened", widened), ("rounded", len(other) - widened)):

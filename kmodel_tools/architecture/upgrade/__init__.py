@@ -34,6 +34,7 @@ class Upgraded:
         rules: What the weights are made of whose values change; they speak of the new names.
         changes: What was expressed in another way, and why: a sentence each.
         custom: The classes and functions that loading it needs.
+        uncalled: Paths of layers that are left out, for no model calls them.
     """
 
     config: Config
@@ -41,6 +42,7 @@ class Upgraded:
     rules: tuple[WeightRule, ...]
     changes: tuple[str, ...]
     custom: tuple[CustomObject, ...]
+    uncalled: tuple[Path, ...] = ()
 
 
 def upgrade(config: Config, keras_version: str | None = None, held: Model | None = None) -> Upgraded:
@@ -62,4 +64,4 @@ def upgrade(config: Config, keras_version: str | None = None, held: Model | None
         raise UpgradeError(f"an architecture of {era.value}")
     notes = Notes(era, held=LayersByPath(held) if held is not None else None)
     upgraded, _ = upgraded_layer(config, ((),), notes)
-    return Upgraded(upgraded, notes.renamed, tuple(notes.rules), notes.sentences(), custom_objects(upgraded))
+    return Upgraded(upgraded, notes.renamed, tuple(notes.rules), notes.sentences(), custom_objects(upgraded), tuple(notes.uncalled))

@@ -32,6 +32,7 @@ class Notes:
         rules: What becomes of weights.
         said: Sentences for the report, with the layers that each is about.
         renamed: New names of layers, by the new path of their model and their old name.
+        uncalled: Paths of layers that their model holds and does not call.
         layers: How many layers have been seen.
         held: The tree of the old model, where it is at hand: it tells the shapes of weights.
         given: Shapes of what layers are called on, where that is known, by their new paths.
@@ -41,6 +42,7 @@ class Notes:
     rules: list[WeightRule] = field(default_factory=list)
     said: dict[str, list[str]] = field(default_factory=dict)
     renamed: dict[Path, str] = field(default_factory=dict)
+    uncalled: list[Path] = field(default_factory=list)
     layers: int = 0
     held: LayersByPath | None = None
     given: dict[Path, list[Any]] = field(default_factory=dict)

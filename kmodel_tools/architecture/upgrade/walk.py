@@ -222,7 +222,7 @@ def _sequential(node: Mapping[str, Any], draft: Draft, depth: int, frozen: bool)
 
 def _functional(node: Mapping[str, Any], draft: Draft, depth: int, frozen: bool) -> Json:
     """A graph of layers."""
-    entries = layer_configs(node)
+    entries = _called(draft, layer_configs(node))
     names = _new_names(draft, entries)
     graph = Graph.of(draft.config, {name_of(entry): new for entry, new in zip(entries, names, strict=True)})
     _note_inputs(draft, entries, dict(zip(map(name_of, entries), names, strict=True)))
@@ -254,6 +254,23 @@ def _note_inputs(draft: Draft, entries: Sequence[Mapping[str, Any]], names: Mapp
         for name, *_ in references(entry.get("inbound_nodes")):
             if name in shapes:
                 draft.notes.given.setdefault((*draft.paths[0], names[name_of(entry)]), shapes[name])
+
+
+def _called(draft: Draft, entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The layers that a graph calls.
+
+    Keras 2 lists every layer that is an attribute of a model, called or not (TFX keeps its preprocessing so); Keras 3 makes
+    each of them: `Could not locate class 'TransformFeaturesLayer'`. Source: tf_keras 2.21 `functional.py`, `get_network_config`.
+    """
+    ends = {str(item[0]) for key in ("input_layers", "output_layers") for item in references(draft.config.get(key))}
+    found = []
+    for entry in entries:
+        if entry.get("inbound_nodes") or class_of(entry) == "InputLayer" or name_of(entry) in ends:
+            found.append(entry)
+        else:
+            draft.notes.uncalled += [(*path, name_of(entry)) for path in draft.paths]
+            draft.notes.say("left out, for the model holds it and does not call it", name_of(entry))
+    return found
 
 
 def _new_names(draft: Draft, entries: Sequence[Mapping[str, Any]]) -> list[str]:

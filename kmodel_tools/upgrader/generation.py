@@ -1,0 +1,78 @@
+"""Which generation of Keras a model is of, and two models brought to the same one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kmodel_tools.architecture.envelope import Era, era_of, era_of_version, iter_configs
+from kmodel_tools.architecture.upgrade.semantics import HARD_SIGMOID
+from kmodel_tools.errors import ConversionError
+from kmodel_tools.tree import Model
+from kmodel_tools.upgrader.to_keras_3 import upgraded
+
+GENERATIONS = {Era.KERAS_0: "Keras 0", Era.KERAS_1: "Keras 1", Era.KERAS_2: "Keras 2", Era.TF_KERAS: "Keras 2", Era.KERAS_3: "Keras 3"}
+FIRST = frozenset({Era.KERAS_0, Era.KERAS_1})
+"""Eras whose layers keep other arrays than those of later releases."""
+
+
+def generation(model: Model) -> Era | None:
+    """The era of the Keras that a model was saved by, or None where the file does not say."""
+    version = model.metadata.get("keras_version", "")
+    if version:
+        return era_of_version(version)
+    if model.format == "keras-h5":
+        return Era.KERAS_1  # Keras 2 and later leave their version in every file
+    if model.metadata.get("producer") == "Keras 3" or model.metadata.get("dialect") in ("Keras 3.6 or later", "sharded"):
+        return Era.KERAS_3
+    return era_of(model.architecture) if model.architecture is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """A model as another one of Keras 3 can be compared or paired with.
+
+    Attributes:
+        model: The model, carried to Keras 3 where it is of an earlier generation.
+        upgraded: Whether it was.
+        remarks: What was expressed in another way by that, what was lost, or why it was left as it is; a sentence each.
+    """
+
+    model: Model
+    upgraded: bool = False
+    remarks: tuple[str, ...] = ()
+
+
+def brought_to(model: Model, other: Model) -> Brought:
+    """Carry a model to Keras 3 where it is of an earlier generation and another one is of Keras 3.
+
+    Layers of Keras 0.3 and 1 keep other arrays, so theirs are always carried; a later one only where `other` has an
+    architecture too, which says that names and settings are to be read as those of Keras 3.
+    """
+    era, wanted = generation(model), generation(other)
+    if era in (None, Era.KERAS_3) or wanted is not Era.KERAS_3:
+        return Brought(model)
+    if model.architecture is None:
+        return Brought(model, remarks=_unknown_meaning(other))
+    if era not in FIRST and other.architecture is None:
+        return Brought(model)
+    try:
+        new = upgraded(model)
+    except ConversionError as error:
+        return Brought(model, remarks=(f"it is taken as it is stored: {error.problem}",))
+    lost = (f"not carried, and so not looked at: {'; '.join(new.lost)}",) if new.lost else ()
+    return Brought(new.model, True, (*new.changes, *lost))
+
+
+def _unknown_meaning(other: Model) -> tuple[str, ...]:
+    """What weights that come without an architecture may mean otherwise in a model of Keras 3."""
+    if other.architecture is None:
+        return ()
+    layers = [
+        str(config.get("name", "a layer"))
+        for config in iter_configs(other.architecture)
+        if HARD_SIGMOID in (config.get("activation"), config.get("recurrent_activation"))
+    ]
+    if not layers:
+        return ()
+    listed = ", ".join(layers[:5]) + (" …" if len(layers) > 5 else "")
+    return (f"hard_sigmoid is another function in Keras 3 than in the earlier one that these weights are of: {listed}",)
