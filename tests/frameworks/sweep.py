@@ -244,7 +244,7 @@ def check_wholes(
             if os.environ.get("SHOW"):
                 print("  not built:", name, str(error).replace("\n", " ")[:150])
             continue
-        good, bad = checked(K, name, model, given, containers, traces=True)
+        good, bad = checked(K, name, model, given, containers, traces)
         counts.update(good)
         failures += bad
         show(bad)

@@ -338,8 +338,8 @@ COMMON: Mapping[str, Sequence[Any]] = {
 }
 
 
-def singles(K: Framework, seed: int, size: int = 2, only: Sequence[str] = ()) -> Iterator[Single]:
-    """The cases of every class, or of some: each argument once, and `size` times some of them together."""
+def singles(K: Framework, seed: int, size: int = 2, only: Sequence[str] = (), together: bool = False) -> Iterator[Single]:
+    """The cases of every class, or of some: each argument by itself with `size` of its values (unless only together), and as often some."""
     for kind, (given, needed, varied) in table(K).items():
         if only and kind not in only:
             continue
@@ -347,7 +347,7 @@ def singles(K: Framework, seed: int, size: int = 2, only: Sequence[str] = ()) ->
         inputs = tuple(given.strip("[]()").split())
         own = {**varied, **COMMON}
         sets: list[dict[str, Any]] = [{}]
-        for key, values in own.items():
+        for key, values in own.items() if not together else ():
             if key.endswith(("_initializer", "_regularizer", "_constraint")) and draw.random() < 0.5 and size < 4:
                 continue
             sets += [{key: value} for value in draw.sample(list(values), min(len(values), max(1, size)))]

@@ -111,12 +111,12 @@ def _windows(draft: Draft, rank: int, first: bool) -> tuple[Windows, int]:
         UpgradeError: They do not.
     """
     config = draft.config
-    window, strides = sizes(config["kernel_size"], rank), sizes(config.get("strides") or 1, rank)
-    same = config.get("padding") == "same"
     kernel, bias = draft.shape("kernel"), draft.shape("bias")
     if kernel is None:
-        raise draft.refuse("is written with the sizes of its weights, and there are none")
-    filters = int(config["filters"])
+        raise draft.refuse("has a kernel of its own for every position, and is written anew with its weights, of which there are none")
+    window, strides = sizes(config.get("kernel_size"), rank), sizes(config.get("strides") or 1, rank)
+    (filters,) = sizes(config.get("filters"), 1)
+    same = config.get("padding") == "same"
     given = draft.notes.given.get(draft.paths[0])
     known = (given[2:] if first else given[1:-1]) if given is not None else None
     inputs = tuple(known) if known is not None and len(known) == rank and all(known) else None

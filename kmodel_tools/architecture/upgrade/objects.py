@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kmodel_tools.architecture.upgrade.draft import Draft, Json
+from kmodel_tools.architecture.upgrade.draft import Draft, Json, UpgradeError
 
 _INITIALIZER_NAMES = """
     Constant GlorotNormal GlorotUniform HeNormal HeUniform Identity LecunNormal LecunUniform Ones Orthogonal RandomNormal
@@ -71,9 +71,16 @@ def plain_value(value: Any) -> Any:
 
 
 def sizes(value: Any, rank: int) -> tuple[int, ...]:
-    """A size along each of some axes, of which one may stand for all."""
+    """A size along each of some axes, of which one may stand for all.
+
+    Raises:
+        UpgradeError: It is none.
+    """
     plain = plain_value(value)
-    return tuple(int(size) for size in plain) if isinstance(plain, list) else (int(plain),) * rank
+    found = plain if isinstance(plain, list) else [plain] * rank
+    if len(found) != rank or not all(isinstance(size, int) and size > 0 for size in found):
+        raise UpgradeError(f"{value!r} is no size along {rank} axes")
+    return tuple(found)
 
 
 def upgraded_value(key: str, value: Any, layer: Callable[[Mapping[str, Any], str], Json]) -> Any:
