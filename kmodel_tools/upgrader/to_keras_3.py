@@ -45,7 +45,7 @@ def upgraded(model: Model) -> Upgrade:
     try:
         model, earlier, gone = _keras_2(model)
         assert model.architecture is not None
-        new = upgrade(model.architecture, model.metadata.get("keras_version"))
+        new = upgrade(model.architecture, model.metadata.get("keras_version"), model)
     except ConfigError as error:
         raise ConversionError(
             f"the architecture cannot be carried to Keras 3: {error}", cure="its weights alone convert: --weights-only"
