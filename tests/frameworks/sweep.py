@@ -19,7 +19,7 @@ import numpy.typing as npt
 import kmodel_tools as kmt
 from tests.frameworks import making
 from tests.frameworks.zoo_forms import forms
-from tests.frameworks.zoo_layers import DTYPES, SHAPES, Single, singles
+from tests.frameworks.zoo_layers import DTYPES, SHAPES, Fresh, Single, singles
 from tests.frameworks.zoo_wrapped import Whole, wrapped
 
 Array = npt.NDArray[Any]
@@ -80,13 +80,13 @@ def difference(wanted: Sequence[Array], found: Sequence[Array], tolerance: float
             if want.tolist() != got.tolist():
                 return f"output {number} has other strings"
             continue
-        want, got = np.asarray(want, "float64"), np.asarray(got, "float64")
-        if not np.array_equal(np.isnan(want), np.isnan(got)):
+        one, other = np.asarray(want, "float64"), np.asarray(got, "float64")
+        if not np.array_equal(np.isnan(one), np.isnan(other)):
             return f"output {number} is not a number elsewhere"
-        want, got = np.nan_to_num(want), np.nan_to_num(got)
-        worst = np.abs(want - got).max() if want.size else 0.0
-        if worst > tolerance * np.abs(want).max() + 1e-6:
-            return f"output {number} is off by {worst:.2g} of {np.abs(want).max():.2g}"
+        one, other = np.nan_to_num(one), np.nan_to_num(other)
+        worst = np.abs(one - other).max() if one.size else 0.0
+        if worst > tolerance * np.abs(one).max() + 1e-6:
+            return f"output {number} is off by {worst:.2g} of {np.abs(one).max():.2g}"
     return None
 
 
@@ -109,7 +109,8 @@ def layer_of(K: Any, single: Single, name: str | None = None) -> Any:
     kind: Any = K.layers
     for part in single.kind.split("."):
         kind = getattr(kind, part)
-    return kind(**single.arguments, **({"name": name} if name else {}))
+    made = {key: value.kind(*value.arguments) if isinstance(value, Fresh) else value for key, value in single.arguments.items()}
+    return kind(**made, **({"name": name} if name else {}))
 
 
 def bundle(K: Any, cases: Sequence[Single]) -> tuple[Any, list[str]]:
@@ -147,7 +148,7 @@ def saved(model: Any, folder: str, containers: Sequence[str], traces: bool = Fal
             else:
                 options = {"save_format": "tf", "save_traces": traces} if container == "saved" else {}
                 model.save(path, **options)
-        except Exception:  # noqa: BLE001, S112  # whatever it is, tf_keras does not save the model so: no case
+        except Exception:  # noqa: BLE001  # whatever it is, tf_keras does not save the model so: no case
             continue
         yield container, path, like
 
@@ -233,7 +234,8 @@ def check_wholes(
     containers: Sequence[str],
     counts: Counter[str],
     seed: int = 0,
-    show: Callable[[Any], None] = lambda _: None,
+    show: Callable[[list[Failure]], None] = lambda _: None,
+    traces: bool = True,
 ) -> list[Failure]:
     """Check models, each by itself."""
     failures: list[Failure] = []
@@ -245,8 +247,7 @@ def check_wholes(
             given = arranged(model, kinds, seed)
             model(given, training=False)
         except Exception as error:  # noqa: BLE001  # whatever it is, tf_keras does not take it: no case
-            if os.environ.get("SHOW"):
-                print("  not built:", name, str(error).replace("\n", " ")[:150])
+            _tell(f"  no case: {name} {error}"[:240], "SHOW" in os.environ)
             continue
         good, bad = checked(K, name, model, given, containers, traces)
         counts.update(good)
@@ -272,8 +273,7 @@ def is_built(K: Any, single: Single) -> bool:
         arrays = fed(kinds)
         model([arrays[kind] for kind in kinds] if len(kinds) > 1 else arrays[kinds[0]], training=False)
     except Exception as error:  # noqa: BLE001  # whatever it is, tf_keras does not take it: no case
-        if os.environ.get("SHOW"):
-            print("  not built:", single.name, str(error).replace("\n", " ")[:150])
+        _tell(f"  no case: {single.name} {error}"[:240], "SHOW" in os.environ)
         return False
     return True
 
@@ -293,19 +293,24 @@ def main(seed: int, size: int, only: Sequence[str]) -> None:
         found = check_singles(K, cases, containers, counts, seed)
         _show(found)
         failures += found
-        print(f"{kind}: {len(cases)}", "failed" if found else "", flush=True)
+        _tell(f"{kind}: {len(cases)} {'failed' if found else ''}")
     if os.environ.get("ONLY") != "layers":
         found = check_wholes(K, wrapped(K, seed, size), containers, counts, seed, _show)
         found += check_wholes(K, forms(K, seed, size), containers, counts, seed, _show)
         failures += found
     failed = Counter(failure.container for failure in failures)
     for container in containers:
-        print(f"{container}: {counts[container] - failed[container]} of {counts[container]}")
+        _tell(f"{container}: {counts[container] - failed[container]} of {counts[container]}")
+
+
+def _tell(text: str, wanted: bool = True) -> None:
+    if wanted:
+        print(" ".join(text.split()), flush=True)  # noqa: T201  # this is a command
 
 
 def _show(failures: Sequence[Failure]) -> None:
     for failure in failures:
-        print(f"FAILED {failure.case} [{failure.container}] {failure.why}", flush=True)
+        _tell(f"FAILED {failure.case} [{failure.container}] {failure.why}")
 
 
 if __name__ == "__main__":
