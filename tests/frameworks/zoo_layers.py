@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from kmodel_tools.architecture.upgrade.objects import ACTIVATIONS
+
 Framework = Any
 Arguments = Mapping[str, Sequence[Any]]
 
