@@ -16,6 +16,7 @@ from kmodel_tools.architecture.envelope import Config, Era, era_of
 from kmodel_tools.architecture.upgrade.draft import Notes
 from kmodel_tools.architecture.upgrade.draft import UpgradeError as UpgradeError
 from kmodel_tools.architecture.upgrade.walk import upgraded_layer
+from kmodel_tools.architecture.upgrade.within_keras_3 import brought_up
 from kmodel_tools.architecture.weight_rules import WeightRule
 from kmodel_tools.tree import Path
 
@@ -43,7 +44,7 @@ class Upgraded:
 
 
 def upgrade(config: Config, keras_version: str | None = None) -> Upgraded:
-    """Carry an architecture to Keras 3. One of Keras 3 comes back as it is.
+    """Carry an architecture to Keras 3. One of Keras 3 changes as little as its last release needs.
 
     Args:
         config: The configuration of a model, as its file has it.
@@ -54,10 +55,11 @@ def upgrade(config: Config, keras_version: str | None = None) -> Upgraded:
         ConfigError: It is not a model's configuration.
     """
     era = era_of(config, keras_version)
+    notes = Notes(era)
     if era is Era.KERAS_3:
-        return Upgraded(config, {}, (), (), custom_objects(config))
+        same = brought_up(config, keras_version, notes)
+        return Upgraded(same, {}, (), notes.sentences(), custom_objects(same))
     if era in (Era.KERAS_0, Era.KERAS_1):
         raise UpgradeError(f"an architecture of {era.value}")
-    notes = Notes(era)
     upgraded, _ = upgraded_layer(config, ((),), notes)
     return Upgraded(upgraded, notes.renamed, tuple(notes.rules), notes.sentences(), custom_objects(upgraded))
