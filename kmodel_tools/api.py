@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kmodel_tools.differ.result import ASPECTS, Diff
 from kmodel_tools.digester import Digest
@@ -189,6 +189,7 @@ def convert(
     salvage: bool = False,
     mapping: Names | None = None,
     averages: bool = False,
+    replace_layers: Mapping[str, str | Mapping[str, Any]] | None = None,
 ) -> Conversion:
     """Write a model in another format, and say what was carried, concluded and lost.
 
@@ -209,6 +210,9 @@ def convert(
         salvage: Leave out what cannot be read, each as a loss, so that `lossy` lets it go; every array is read once beforehand.
         mapping: New paths of layers and weights by their old paths or keys, None to leave out; or the path of such a map.
         averages: Whether the moving averages of weights take their place.
+        replace_layers: Layers of Keras 3 by the paths, or patterns of paths, of those whose place they take: a configuration
+            `{"class_name": "Rescaling", "config": {"scale": 0.5}}`, as a mapping or in JSON, `Rescaling(scale=0.5)`, or `@FILE`
+            that holds one.
 
     Raises:
         ConversionError: The format cannot hold the model; `losses` lists what.
@@ -231,6 +235,7 @@ def convert(
         salvage,
         _mapping(mapping),
         averages,
+        {name: _replacement(name, new) for name, new in (replace_layers or {}).items()},
     )
     return _convert(_model(source, salvage), destination, request, progress)
 
@@ -303,6 +308,24 @@ def _mapping(mapping: Names | None) -> Mapping[str, str | None] | None:
     from kmodel_tools.map_file import read_map
 
     return read_map(mapping)
+
+
+def _replacement(name: str, new: str | Mapping[str, Any]) -> dict[str, Any]:
+    """The layer of Keras 3 that a text or a mapping describes; `@FILE` holds such a text."""
+    from kmodel_tools.architecture.envelope import ConfigError
+    from kmodel_tools.architecture.layer_text import LONGEST, checked_layer, layer_from_text
+
+    try:
+        if not isinstance(new, str):
+            return checked_layer(new)
+        if not new.startswith("@"):
+            return layer_from_text(new)
+        with open(new[1:], encoding="utf-8") as file:
+            return layer_from_text(file.read(LONGEST + 1))
+    except ConfigError as error:
+        raise KmtError(f"the replacement of {name}: {error}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise KmtError(f"the replacement of {name} cannot be read: {error}", path=str(new)[1:]) from error
 
 
 def _dtype(name: str) -> DType:
