@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kmodel_tools.architecture.envelope import Era, iter_configs
+from kmodel_tools.architecture.upgrade import upgrade
 from kmodel_tools.converter.numbering import numbered, order_depends_on_flags
 from kmodel_tools.converter.optimizer import CHECKPOINT, carried_state, retied, same_layout
 from kmodel_tools.converter.planting import planted
@@ -270,6 +271,8 @@ class Plan:
         if era is not None and GENERATIONS[era] != wanted == GENERATIONS[Era.KERAS_3]:
             model = self._upgraded(model)
             old, era = era, Era.KERAS_3
+        elif era is Era.KERAS_3 and self.target.name == "keras-archive":
+            model = self._brought_up(model)
         if era is not None and GENERATIONS[era] != wanted:
             raise ConversionError(
                 f"the architecture is of {GENERATIONS[era]}, and {self.target.title} holds one of {wanted}",
@@ -295,6 +298,13 @@ class Plan:
         if model.training_config:
             self.carried.append("training configuration")
         return model
+
+    def _brought_up(self, model: Model) -> Model:
+        """A model of an earlier Keras 3 as the last one loads it."""
+        assert model.architecture is not None
+        new = upgrade(model.architecture, model.metadata.get("keras_version"))
+        self.carried += [f"of the architecture: {sentence}" for sentence in new.changes]
+        return replace(model, architecture=new.config)
 
     def _upgraded(self, model: Model) -> Model:
         """The model as one of Keras 3."""
