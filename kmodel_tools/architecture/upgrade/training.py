@@ -298,7 +298,13 @@ def _metric(value: Mapping[str, Any]) -> Any:
 
 
 def _somebodys(value: Mapping[str, Any]) -> Json:
-    """An object that Keras does not have: its class must be given when the model is loaded."""
+    """An object that Keras does not have: its class must be given when the model is loaded.
+
+    Cures `Invalid value for argument `reduction`. … Received: reduction=auto` of a loss.
+    """
     kind = str(value["class_name"])
     registered = value.get("registered_name")
-    return spelled(None, kind.rpartition(">")[2], value.get("config"), registered if isinstance(registered, str) else kind)
+    config = value.get("config")
+    if isinstance(config, Mapping) and config.get("reduction") == "auto":
+        config = {**config, "reduction": "sum_over_batch_size"}
+    return spelled(None, kind.rpartition(">")[2], config, registered if isinstance(registered, str) else kind)
