@@ -213,6 +213,9 @@ def _put(node: Json, new: Config, as_keras_3: bool) -> None:
     node["class_name"] = new["class_name"]
     node["config"] = {**kept, **{key: value for key, value in new["config"].items() if key != "name"}}
     node.pop("build_config", None)
+    for call in node.get("inbound_nodes") or ():
+        if isinstance(call, dict) and isinstance(call.get("kwargs"), dict):  # Keras 3 notes `mask: null` for a layer that takes masks
+            call["kwargs"] = {key: value for key, value in call["kwargs"].items() if value is not None}
     if as_keras_3:
         node["module"], node["registered_name"] = new["module"], new["registered_name"]
 

@@ -77,3 +77,8 @@ def test_a_model_under_another_name() -> None:
 def test_bytecode_of_shapes_and_masks() -> None:
     shaped = layer("Lambda", "l", function="relu", output_shape={"class_name": "__lambda__", "config": {"code": "4wEA"}})
     assert custom_objects(model(shaped)) == (CustomObject("lambda", "Lambda", ("l",)),)
+
+
+def test_layers_of_a_sequential_of_keras_1() -> None:
+    config = {"class_name": "Sequential", "config": [layer("Mine", "m"), layer("Lambda", "l", function="\xe3", function_type="lambda")]}
+    assert custom_objects(config) == (CustomObject("layer", "Mine", ("m",)), CustomObject("lambda", "Lambda", ("l",)))

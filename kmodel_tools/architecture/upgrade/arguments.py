@@ -110,6 +110,8 @@ def lambda_function(draft: Draft) -> None:
         elif isinstance(value, list) and len(value) == 3 and isinstance(value[0], str) and kind != "raw":
             code, defaults, closure = value
             config[key] = {"class_name": "__lambda__", "config": {"code": code, "defaults": defaults, "closure": closure}}
+        elif isinstance(value, str) and kind == "lambda":  # Keras 1.0 had neither defaults nor closures
+            config[key] = {"class_name": "__lambda__", "config": {"code": value, "defaults": None, "closure": None}}
         elif isinstance(value, str) and kind != "raw":
             config[key] = {"class_name": "function", "config": value, "module": "builtins", "registered_name": "function"}
     config["arguments"] = config.get("arguments") or {}
