@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pytest
 
 import kmodel_tools as kmt
+from tests.conftest import ERAS
 from tests.frameworks import making
 from tests.frameworks.custom_classes import custom_classes
 
@@ -257,3 +258,19 @@ def test_a_layer_takes_over_the_weights_that_fit_it(tmp_path: Path) -> None:
     report = kmt.convert(tmp_path / "m.h5", tmp_path / "new.keras", replace_layers={"x": "Dense(units=3)"})
     assert report.changes == ("x: Dense in the place of Squared, as asked for, with its weights kernel, bias",)
     _same(tmp_path / "new.keras", {}, x, wanted)
+
+
+def _lambdas_of_eras() -> list[Any]:
+    files = [ERAS / era / "misc.h5" for era in ("1.0.8_theano_th", "1.2.2_tensorflow", "2.0.9", "2.3.1", "tf2.2.0")]
+    files += [ERAS / era / "v3lambda.keras" for era in ("2.12.0", "3.0.5", "3.15.1")]
+    return [pytest.param(path, id=f"{path.parent.name}/{path.name}") for path in files if path.exists()]
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("path", _lambdas_of_eras())
+def test_a_lambda_of_any_release_is_replaced(path: Path, tmp_path: Path) -> None:
+    (found,) = [item for item in kmt.inspect(path).custom_objects if item.kind == "lambda"]
+    layers = dict.fromkeys(found.used_by, "Rescaling(scale=2.0)")
+    kmt.convert(path, tmp_path / "m.keras", replace_layers=layers, optimizer=False)
+    with np.load(path.with_name(f"{path.stem}_io.npz")) as stored:
+        _same(tmp_path / "m.keras", {}, stored["x"], stored["y"])
