@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kmodel_tools.differ.result import ASPECTS, Diff
 from kmodel_tools.digester import Digest
 from kmodel_tools.errors import KmtError, MatchError
-from kmodel_tools.format import Container, Format, Probe
+from kmodel_tools.format import Format, Part, Probe
 from kmodel_tools.formats import all_formats, detect_format, load_format, read_model, writable_format
 from kmodel_tools.inspector.summary import Summary
 from kmodel_tools.tensor import DType
@@ -138,11 +138,15 @@ def digest(model: Readable, everything: bool = False) -> Digest:
         everything: Also digest configurations and the optimizer's state.
 
     Raises:
-        KmtError: As `read`, and for values that cannot be read.
+        KmtError: As `read`; for values that cannot be read, and for an architecture alone, unless `everything` is asked for.
     """
     from kmodel_tools.digester import digest as _digest
 
-    return _digest(_model(model), everything)
+    given = _model(model)
+    if not everything and given.format and Part.WEIGHTS not in load_format(given.format).holds:
+        path = None if isinstance(model, Model) else model
+        raise KmtError("holds no weights, of which a digest could be made", path=path, cure="digest the architecture: kmt hash --all")
+    return _digest(given, everything)
 
 
 def write(
@@ -193,7 +197,7 @@ def convert(
         source: A model, or the path of one.
         destination: Where to write.
         to: The name of the format, or None to go by the suffix of `destination`.
-        like: A model whose architecture and layout the weights take on, or the path of one or of an architecture in JSON.
+        like: A model whose architecture and layout the weights take on, or the path of one or of an architecture in JSON or YAML.
         weights_only: Leave out architecture, training configuration, optimizer and files of layers.
         optimizer: Whether to carry the optimizer's state.
         select: Patterns of the weights to carry; `*` and `?`, or a regular expression after `re:`.
@@ -219,7 +223,7 @@ def convert(
 
     request = Request(
         to,
-        None if like is None else _like(like),
+        None if like is None else _model(like),
         weights_only,
         optimizer,
         tuple(select),
@@ -322,16 +326,6 @@ def _replacement(name: str, new: str | Mapping[str, Any]) -> dict[str, Any]:
         raise KmtError(f"the replacement of {name}: {error}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise KmtError(f"the replacement of {name} cannot be read: {error}", path=str(new)[1:]) from error
-
-
-def _like(like: Readable) -> Model:
-    """The model whose layout is wanted; a JSON document is an architecture without weights."""
-    if isinstance(like, Model):
-        return like
-    probe = Probe(like)
-    if probe.container is Container.JSON and isinstance(probe.json, dict) and "class_name" in probe.json:
-        return Model(architecture=probe.json)
-    return read(like)
 
 
 def _dtype(name: str) -> DType:

@@ -40,6 +40,7 @@ REFUSALS = (
     "the optimizer's decay",
     "Keras 3 counts",
     "a checkpoint counts layers in the model's order",
+    "is an architecture alone",
 )
 """Why a container may be refused to a sample."""
 TARGETS = ("m.keras", "m.weights.h5", "m.h5")

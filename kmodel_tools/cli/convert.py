@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.argument("destination", required=False)
 @format_option
 @click.option("--to", metavar="FORMAT", help="The format to write, instead of going by the destination's suffix.")
-@click.option("--like", metavar="FILE", help="Take architecture and layout from FILE (a model, or an architecture in JSON).")
+@click.option("--like", metavar="FILE", help="Take architecture and layout from FILE (a model, or an architecture in JSON/YAML).")
 @click.option("--map", "map_file", metavar="FILE", help="Rename layers and weights as FILE says, before anything else (YAML or JSON).")
 @click.option(
     "--propose-map", "proposed", metavar="OUT", help="Write the likely map of SOURCE onto --like as OUT (YAML, or .json), no model."

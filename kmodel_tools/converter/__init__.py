@@ -18,6 +18,7 @@ from kmodel_tools.architecture.custom_stub import loading_stub
 from kmodel_tools.architecture.envelope import Era
 from kmodel_tools.converter.optimizer import CHECKPOINT
 from kmodel_tools.converter.plan import Plan
+from kmodel_tools.converter.planting import refuse_an_architecture_alone
 from kmodel_tools.converter.request import Conversion as Conversion
 from kmodel_tools.converter.request import Request as Request
 from kmodel_tools.derived import Counted
@@ -55,6 +56,7 @@ def convert(source: Model, destination: str | os.PathLike[str], request: Request
     _check_destination(target, path, request.overwrite)
     if target.name == CHECKPOINT and request.options.get("layout", "auto") == "auto":
         request = replace(request, options={**request.options, "layout": layout_like(source.metadata)})
+    refuse_an_architecture_alone(source)
     plan = Plan(source, target, request)
     model = plan.model()
     plan.left_out += _companions(target, path)

@@ -53,10 +53,17 @@ def carried_state(model: Model, source: Model, era: Era | None, target: Format, 
     if not _is_upgraded(model, era) and _stays_as_it_is(source, era, target, request):
         why = _other_trained(model) if request.like is not None else None
         return State(model.optimizer) if why is None else State(None, [f"the optimizer's state ({why})"])
+    compiled_with = described_optimizer(model.training_config).class_name
+    unnamed = model.optimizer.class_name is None and compiled_with is not None
+    if unnamed:  # a SavedModel need not state its class
+        model = replace(model, optimizer=replace(model.optimizer, class_name=compiled_with))
     why = _obstacle(model, target, request)
     if why is not None:
         return State(None, [f"the optimizer's state ({why})"])
-    return _laid_out_anew(model, target, request)
+    state = _laid_out_anew(model, target, request)
+    if unnamed:
+        state.inferred.append(f"the optimizer is taken for the {compiled_with} that the model is compiled with")
+    return state
 
 
 def retied(model: Model, source: Model) -> Model:

@@ -10,11 +10,12 @@ from typing import Any
 from kmodel_tools.architecture.envelope import Era, iter_configs
 from kmodel_tools.converter.numbering import numbered, order_depends_on_flags
 from kmodel_tools.converter.optimizer import CHECKPOINT, carried_state, retied, same_layout
+from kmodel_tools.converter.planting import planted
 from kmodel_tools.converter.precision import beyond_precision
 from kmodel_tools.converter.replacing import Replacing
 from kmodel_tools.converter.request import Request
 from kmodel_tools.converter.salvage import without_damaged
-from kmodel_tools.editor import cast, graft, plant, select, take_averages
+from kmodel_tools.editor import cast, graft, select, take_averages
 from kmodel_tools.errors import ConversionError, KmtError
 from kmodel_tools.format import Format, Part
 from kmodel_tools.renaming import rename
@@ -27,6 +28,9 @@ STORE = "keras-weights"
 AS_ASKED = "optimizer state: as asked for"
 SAVE_COUNTER = "save_counter"
 METRICS = re.compile(r"(^|/|::)metrics/")
+OF_NESTED = re.compile(r"(^|::)layers/.*/optimizer/")
+"""What the optimizer of a nested model keeps, where somebody has compiled that for itself: a GAN's discriminator."""
+STATES = re.compile(r"/keras_api/states/[0-9]+/")
 RANDOM = re.compile(r"/_random_generator/")
 KERAS_2 = frozenset({Era.KERAS_2, Era.TF_KERAS})
 
@@ -87,12 +91,14 @@ class Plan:
                 "layers of Keras 0.3 and 1 keep other arrays than those of later releases, and only their architecture tells which",
                 cure="give the one that it was saved with (to_json): --like OLD.json",
             )
-        if like.architecture is not None and not any(True for _ in like.weights()):
-            return plant(source, like.architecture)
         brought = brought_to(source, like)
         source = brought.model
         self.inferred += ["the source is carried to Keras 3 first"] if brought.upgraded else []
         self.inferred += brought.remarks
+        if like.architecture is not None and not any(True for _ in like.weights()):
+            model, remarks = planted(source, like)
+            self.inferred += remarks
+            return model
         grafted, how, beside = graft(source, like, "auto" if self.request.mapping is None else "name")
         self.inferred.append(f"weights are paired {how}")
         if beside:
@@ -213,14 +219,21 @@ class Plan:
 
     def _extras(self, source: Model) -> None:
         """Arrays that fit nowhere in the tree: carried only into the layout that they came from."""
-        kept = [extra.key for extra in source.extras if not _redundant(source, extra.role) and not self._carries(extra)]
-        metrics = [key for key in kept if METRICS.search(key)]
-        random = [key for key in kept if RANDOM.search(key)]
-        kept = [key for key in kept if key not in metrics and key not in random]
+        extras = [extra for extra in source.extras if not _redundant(source, extra.role) and not self._carries(extra)]
+        metrics = [extra.key for extra in extras if METRICS.search(extra.key)]
+        random = [extra.key for extra in extras if RANDOM.search(extra.key)]
+        nested = [extra for extra in extras if OF_NESTED.search(extra.key)]
+        steps = [extra.key for extra in nested] if all(extra.tensor.shape == () for extra in nested) else []
+        states = [extra.key for extra in extras if STATES.search(extra.key)]
+        kept = [extra.key for extra in extras if extra.key not in (*metrics, *random, *steps, *states)]
+        if states:
+            self.lost.append(f"the states that stateful layers were left in ({len(states)} arrays): they start from zero")
         if random:
             self.left_out.append(f"{len(random)} states of random generators, which draw anew when a model is loaded")
         if metrics:
             self.left_out.append(f"{len(metrics)} running values of metrics: no later release reads them")
+        if steps:
+            self.left_out.append(f"counters of the optimizers of nested models, which keep nothing else ({len(steps)})")
         if kept and self.request.weights_only:
             self.left_out.append(f"{len(kept)} arrays that belong to no layer: as asked for")
         elif kept:
@@ -230,7 +243,8 @@ class Plan:
     def _carries(self, extra: Weight) -> bool:
         """Whether the target has a place for an array that is not in the tree."""
         if self.target.name != CHECKPOINT:
-            return same_layout(self.source, self.target) and self.request.like is None
+            upgraded = self.target.name == "keras-archive" and generation(self.source) is not Era.KERAS_3
+            return same_layout(self.source, self.target) and self.request.like is None and not upgraded
         options = self.request.options
         if options.get("layout") == "names":
             return self.source.metadata.get("dialect", "").endswith("name-based")

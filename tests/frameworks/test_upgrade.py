@@ -30,12 +30,6 @@ pytestmark = [
 
 Array = npt.NDArray[Any]
 
-REFUSED = {
-    "LocallyConnected1D": "has a kernel of its own for every position",
-    "LocallyConnected2D": "has a kernel of its own for every position",
-    "RandomFourierFeatures": "is not in Keras 3",
-}
-"""Layers that Keras 3 cannot express, and what the error says."""
 UNTIED = {"model-shared_with_nested": "the optimizer's state"}
 """Models that become others to train, and what cannot be carried."""
 TRAINED = frozenset({"model-sequential", "model-nested", "model-frozen_part", "model-frozen_whole", "model-several_outputs"})
@@ -66,10 +60,6 @@ def test_a_model_of_tf_keras_loads_in_keras_3_and_predicts_the_same(case: Case, 
     for name, options in (("m.h5", {}), ("m.keras", {}), ("saved", {"save_format": "tf"})):
         source = os.fspath(tmp_path / name)
         model.save(source, **options)
-        if case.name in REFUSED:
-            with pytest.raises(kmt.ConversionError, match=REFUSED[case.name]):
-                kmt.convert(source, f"{source}.3.keras")
-            continue
         lossy = case.name in UNTIED
         if lossy:
             with pytest.raises(kmt.ConversionError, match=UNTIED[case.name]):

@@ -12,7 +12,7 @@ from typing import Any
 from kmodel_tools.architecture.custom_objects import ACTIVATIONS
 from kmodel_tools.architecture.upgrade.accepted import accepted
 from kmodel_tools.architecture.upgrade.draft import Draft
-from kmodel_tools.architecture.upgrade.objects import ACTIVATION_KEYS, activation_of
+from kmodel_tools.architecture.upgrade.objects import ACTIVATION_KEYS, activation_of, plain_value
 
 HARMLESS: Mapping[str, tuple[Any, ...]] = {
     "time_major": (False, None),
@@ -110,7 +110,7 @@ def lambda_function(draft: Draft) -> None:
         elif isinstance(value, list) and len(value) == 3 and isinstance(value[0], str) and kind != "raw":
             code, defaults, closure = value
             config[key] = {"class_name": "__lambda__", "config": {"code": code, "defaults": defaults, "closure": closure}}
-        elif isinstance(value, str) and kind == "lambda":  # Keras 1.0 had neither defaults nor closures
+        elif isinstance(value, str) and kind == "lambda":  # Keras 1.0, which keeps the code alone
             config[key] = {"class_name": "__lambda__", "config": {"code": value, "defaults": None, "closure": None}}
         elif isinstance(value, str) and kind != "raw":
             config[key] = {"class_name": "function", "config": value, "module": "builtins", "registered_name": "function"}
@@ -189,7 +189,27 @@ def category_names(draft: Draft) -> None:
         draft.config["output_mode"] = {"binary": "multi_hot", "tf-idf": "tf_idf"}[draft.config["output_mode"]]
 
 
+def mean_and_variance(draft: Draft) -> None:
+    """Normalization: a number beside a list, as two lists.
+
+    Cures ``When setting values directly, `mean` and `variance` must have the same shape``.
+    """
+    if not draft.is_a("Normalization"):
+        return
+    given = {key: plain_value(draft.config[key]) for key in ("mean", "variance") if draft.config.get(key) is not None}
+    rows = [value for value in given.values() if isinstance(value, list)]
+    if len(given) == 2 and len(rows) == 1:
+        given = {key: value if isinstance(value, list) else _filled(rows[0], value) for key, value in given.items()}
+    draft.config |= given
+
+
+def _filled(like: list[Any], value: Any) -> list[Any]:
+    """Lists of the same shape, of one value."""
+    return [_filled(item, value) if isinstance(item, list) else value for item in like]
+
+
 RULES = (
+    mean_and_variance,
     one_axis,
     negative_slope,
     lambda_function,

@@ -107,6 +107,9 @@ class Graph:
         if isinstance(given, list) and len(given) == 1 and layer.class_name not in MERGES:
             given = given[0]
         kwargs = {key: self._value(item) for key, item in kwargs.items() if item is not None} | layer.call_with
+        if layer.takes_one and (isinstance(given, list) or kwargs.keys() - {"training"}):
+            raise layer.refuse("has time_major=True and is called with more than a sequence, which is not carried")
+        kwargs = {} if layer.takes_one else kwargs
         if layer.class_name in STATES and isinstance(given, list):
             kwargs["initial_state"] = given[1:]  # Keras 2 lists the states behind the sequence
             given = given[0]
@@ -121,7 +124,7 @@ class Graph:
                 kwargs |= node[3]
             if node[0] == CONSTANT:
                 return node[2]
-            return _tensor(self.tensor(node))
+            return tensor_at(self.tensor(node))
         if isinstance(node, Mapping) and node.get("class_name") in LISTS:
             node = node.get("items")
         if isinstance(node, Mapping):
@@ -133,7 +136,7 @@ class Graph:
     def _value(self, value: Any) -> Any:
         """A keyword argument, in which `[layer, call, output]` of a layer of the model is a tensor."""
         if is_reference(value) and len(value) == 3 and value[0] in self.names:
-            return _tensor(self.tensor(value))
+            return tensor_at(self.tensor(value))
         if isinstance(value, Mapping):
             items = value.get("items")
             if value.get("class_name") in LISTS and isinstance(items, list):
@@ -142,9 +145,9 @@ class Graph:
         return [self._value(item) for item in value] if isinstance(value, list) else value
 
 
-def _tensor(history: list[Any]) -> Json:
+def tensor_at(history: Sequence[Any]) -> Json:
     """A tensor by where it comes from; its shape and dtype are looked at by nobody."""
-    return {"class_name": "__keras_tensor__", "config": {"shape": [None], "dtype": "float32", "keras_history": history}}
+    return {"class_name": "__keras_tensor__", "config": {"shape": [None], "dtype": "float32", "keras_history": list(history)}}
 
 
 def is_reference(item: Any, constants: bool = False) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from kmodel_tools.architecture.envelope import Era
 from kmodel_tools.architecture.upgrade.draft import Draft
-from kmodel_tools.architecture.upgrade.objects import activation_of
+from kmodel_tools.architecture.upgrade.locally_connected import locally_connected
+from kmodel_tools.architecture.upgrade.objects import activation_of, sizes
 from kmodel_tools.architecture.weight_rules import Scale, Step, Take
 
 HARD_SIGMOID = "hard_sigmoid"
@@ -18,6 +19,8 @@ CONV_RANKS = {"ConvLSTM1D": 3, "ConvLSTM2D": 4, "ConvLSTM3D": 5}
 WEIGHTED = {
     "Dense": "kernel",
     "EinsumDense": "kernel",
+    "LocallyConnected1D": "kernel",
+    "LocallyConnected2D": "kernel",
     **{f"Conv{rank}D": "kernel" for rank in (1, 2, 3)},
     **{f"Conv{rank}DTranspose": "kernel" for rank in (1, 2, 3)},
     **{f"DepthwiseConv{rank}D": "kernel" for rank in (1, 2)},
@@ -115,6 +118,23 @@ def crop_when_predicting(draft: Draft) -> None:
         draft.say("RandomCrop leaves images as they are when it predicts in Keras 3: they are cropped and resized after it, as they were")
 
 
+def causal_padding(draft: Draft) -> None:
+    """SeparableConv1D with causal padding: zeros put before the sequence, and none besides.
+
+    Cures `Invalid value for argument padding` (Keras 3 has it for Conv1D alone).
+    Source: tf_keras 2.21 `layers/convolutional/separable_conv1d.py`, `call`.
+    """
+    if not draft.is_a("SeparableConv1D") or draft.config.get("padding") != "causal":
+        return
+    (size,), (dilation,) = (sizes(draft.config.get(key) or 1, 1) for key in ("kernel_size", "dilation_rate"))
+    before = {"padding": [dilation * (size - 1), 0], "data_format": draft.config.get("data_format")}
+    own = {key: value for key, value in draft.config.items() if key not in ("name", "dtype", "trainable")} | {"padding": "valid"}
+    roles = ["depthwise_kernel", "pointwise_kernel", *(["bias"] if own.get("use_bias", True) else [])]
+    draft.become_a_row(("ZeroPadding1D", before), ("SeparableConv1D", own))
+    draft.move_weights(2, roles, "it stands behind a layer that pads")
+    draft.say("causal padding is Conv1D's alone in Keras 3: a ZeroPadding1D is put before")
+
+
 RULES = (
     old_defaults,
     crop_when_predicting,
@@ -122,4 +142,6 @@ RULES = (
     hard_sigmoid_of_gates,
     hard_sigmoid_alone,
     refuse_hard_sigmoid_elsewhere,
+    causal_padding,
+    locally_connected,
 )
