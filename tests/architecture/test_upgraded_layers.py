@@ -141,7 +141,7 @@ def test_images_of_random_size_are_left_as_they_are() -> None:
 
 
 def test_causal_separable_convolution() -> None:
-    config = {"filters": 2, "kernel_size": [3], "dilation_rate": [2], "padding": "causal", "activation": "hard_sigmoid"}
+    config: Json = {"filters": 2, "kernel_size": [3], "dilation_rate": [2], "padding": "causal", "activation": "hard_sigmoid"}
     made, found = upgraded_layer(layer("SeparableConv1D", **config))
     pad, convolution = made["config"]["layers"]
     assert (pad["class_name"], pad["config"]["padding"]) == ("ZeroPadding1D", [4, 0])
@@ -168,7 +168,7 @@ def held_layer(item: Json, **shapes: tuple[int, ...]) -> tuple[Json, Upgraded]:
 
 
 def test_locally_connected() -> None:
-    config = {"filters": 3, "kernel_size": [2, 1], "strides": [1, 1], "padding": "valid", "activation": "tanh"}
+    config: Json = {"filters": 3, "kernel_size": [2, 1], "strides": [1, 1], "padding": "valid", "activation": "tanh"}
     made, found = held_layer(layer("LocallyConnected2D", **config), kernel=(6, 8, 3), bias=(2, 3, 3))
     taken, product = made["config"]["layers"]
     assert (taken["class_name"], taken["config"]["filters"], taken["config"]["trainable"]) == ("Conv2D", 8, False)
@@ -181,7 +181,7 @@ def test_locally_connected() -> None:
 
 
 def test_locally_connected_that_keeps_a_matrix() -> None:
-    config = {"filters": 3, "kernel_size": [3], "strides": [2], "padding": "same", "implementation": 2}
+    config: Json = {"filters": 3, "kernel_size": [3], "strides": [2], "padding": "same", "implementation": 2}
     made, found = held_layer(layer("LocallyConnected1D", **config), kernel=(5, 2, 3, 3), bias=(3, 3))
     assert [item["class_name"] for item in made["config"]["layers"]] == ["ZeroPadding1D", "Conv1D", "EinsumDense"]
     assert made["config"]["layers"][0]["config"]["padding"] == [1, 1]
@@ -190,7 +190,7 @@ def test_locally_connected_that_keeps_a_matrix() -> None:
 
 
 def test_locally_connected_whose_sizes_nothing_tells() -> None:
-    config = {"filters": 3, "kernel_size": [2, 1], "use_bias": False}
+    config: Json = {"filters": 3, "kernel_size": [2, 1], "use_bias": False}
     with pytest.raises(UpgradeError, match="does not tell the sizes"):
         held_layer(layer("LocallyConnected2D", **config), kernel=(6, 8, 3))
     with pytest.raises(UpgradeError, match="is no size"):
@@ -317,3 +317,36 @@ def test_random_crop_crops_when_it_predicts() -> None:
     made, _ = upgraded_layer(layer("RandomCrop", height=2, width=3, seed=4))
     assert [item["class_name"] for item in made["config"]["layers"]] == ["RandomCrop", "Resizing"]
     assert made["config"]["layers"][1]["config"]["crop_to_aspect_ratio"] is True
+
+
+def test_an_activation_of_somebody_is_a_function() -> None:
+    assert settings(layer("Dense", units=2, activation="swish6"))["activation"] == {
+        "module": "builtins",
+        "class_name": "function",
+        "config": "swish6",
+        "registered_name": "function",
+    }
+    assert settings(layer("Dense", units=2, activation="relu6"))["activation"] == "relu6"
+    assert settings(layer("LSTM", units=2, recurrent_activation="p>gate"))["recurrent_activation"]["registered_name"] == "p>gate"
+
+
+def test_arrays_that_a_lambda_is_called_with() -> None:
+    arrays = {"a": {"type": "ndarray", "value": [[1, 2]]}, "b": {"type": "ndarray", "value": [0.5]}, "c": 3}
+    found = settings(layer("Lambda", function=["4wEA", None, None], arguments=arrays))["arguments"]
+    assert found == {
+        "a": {"class_name": "__numpy__", "config": {"value": [[1, 2]], "dtype": "int64"}},
+        "b": {"class_name": "__numpy__", "config": {"value": [0.5], "dtype": "float64"}},
+        "c": 3,
+    }
+
+
+def test_a_lambda_whose_mask_is_bytecode_is_refused() -> None:
+    with pytest.raises(UpgradeError, match="has a function for its mask"):
+        upgraded_layer(layer("Lambda", function=["4wEA", None, None], mask=["4wEA", None, None], mask_type="lambda"))
+
+
+def test_bytecode_of_keras_1_is_carried_as_data() -> None:
+    code = {"class_name": "__lambda__", "config": {"code": "\xe3\x01", "defaults": None, "closure": None}}
+    item = layer("Lambda", function="\xe3\x01", function_type="lambda", output_shape=None, output_shape_type="raw")
+    assert settings(item)["function"] == code
+    assert settings(layer("Lambda", function="named", function_type="function"))["function"]["config"] == "named"
