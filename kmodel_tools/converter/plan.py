@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kmodel_tools.architecture.envelope import Era, iter_configs
+from kmodel_tools.converter.beside import beside
 from kmodel_tools.converter.numbering import numbered, order_depends_on_flags
 from kmodel_tools.converter.optimizer import CHECKPOINT, carried_state, retied, same_layout
 from kmodel_tools.converter.planting import planted
@@ -27,11 +27,6 @@ from kmodel_tools.verifier import unread_parts
 STORE = "keras-weights"
 AS_ASKED = "optimizer state: as asked for"
 SAVE_COUNTER = "save_counter"
-METRICS = re.compile(r"(^|/|::)metrics/")
-OF_NESTED = re.compile(r"(^|::)layers/.*/optimizer/")
-"""What the optimizer of a nested model keeps, where somebody has compiled that for itself: a GAN's discriminator."""
-STATES = re.compile(r"/keras_api/states/[0-9]+/")
-RANDOM = re.compile(r"/_random_generator/")
 KERAS_2 = frozenset({Era.KERAS_2, Era.TF_KERAS})
 
 
@@ -219,26 +214,9 @@ class Plan:
 
     def _extras(self, source: Model) -> None:
         """Arrays that fit nowhere in the tree: carried only into the layout that they came from."""
-        extras = [extra for extra in source.extras if not _redundant(source, extra.role) and not self._carries(extra)]
-        metrics = [extra.key for extra in extras if METRICS.search(extra.key)]
-        random = [extra.key for extra in extras if RANDOM.search(extra.key)]
-        nested = [extra for extra in extras if OF_NESTED.search(extra.key)]
-        steps = [extra.key for extra in nested] if all(extra.tensor.shape == () for extra in nested) else []
-        states = [extra.key for extra in extras if STATES.search(extra.key)]
-        kept = [extra.key for extra in extras if extra.key not in (*metrics, *random, *steps, *states)]
-        if states:
-            self.lost.append(f"the states that stateful layers were left in ({len(states)} arrays): they start from zero")
-        if random:
-            self.left_out.append(f"{len(random)} states of random generators, which draw anew when a model is loaded")
-        if metrics:
-            self.left_out.append(f"{len(metrics)} running values of metrics: no later release reads them")
-        if steps:
-            self.left_out.append(f"counters of the optimizers of nested models, which keep nothing else ({len(steps)})")
-        if kept and self.request.weights_only:
-            self.left_out.append(f"{len(kept)} arrays that belong to no layer: as asked for")
-        elif kept:
-            listed = ", ".join(kept[:3]) + (" …" if len(kept) > 3 else "")
-            self.lost.append(f"{len(kept)} arrays that belong to no layer ({listed})")
+        left_out, lost = beside(source, self._carries, self.request.weights_only)
+        self.left_out += left_out
+        self.lost += lost
 
     def _carries(self, extra: Weight) -> bool:
         """Whether the target has a place for an array that is not in the tree."""
@@ -350,11 +328,6 @@ class Plan:
                 self.inferred.append(f"{len(model.assets)} files of layers are those of --like, not the source's")
             return model
         return replace(model, assets=())
-
-
-def _redundant(model: Model, role: str) -> bool:
-    """Whether an array beside the tree is no loss: a kernel that is stored twice."""
-    return any(weight.role == role == "kernel" for _, weight in model.weights())
 
 
 def _names_optimizer(training_config: Mapping[str, Any]) -> bool:
