@@ -1,51 +1,38 @@
-"""Arrays of a file that belong to no layer: what becomes of them."""
+"""Arrays that stand beside a model's tree: what they are, and whether anybody misses them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Sequence
 
-from kmodel_tools.tree import Model, Weight
+from kmodel_tools.tree import Weight
 
 METRICS = re.compile(r"(^|/|::)metrics/")
+RANDOM = re.compile(r"/_random_generator/")
+STATES = re.compile(r"/keras_api/states/[0-9]+/")
+"""What a SavedModel keeps of stateful layers; tf_keras starts from it when it loads one."""
 OF_NESTED = re.compile(r"(^|::)layers/.*/optimizer/")
 """What the optimizer of a nested model keeps, where somebody has compiled that for itself: a GAN's discriminator."""
-STATES = re.compile(r"/keras_api/states/[0-9]+/")
-RANDOM = re.compile(r"/_random_generator/")
+SHOWN = 3
 
 
-def beside(source: Model, carries: Callable[[Weight], bool], weights_only: bool) -> tuple[list[str], list[str]]:
-    """What is left out and what is lost of the arrays that fit nowhere in the tree.
-
-    Args:
-        source: The model as it was read.
-        carries: Whether the target has a place for such an array.
-        weights_only: Whether nothing but weights was asked for.
-    """
+def arrays_beside(extras: Sequence[Weight]) -> tuple[list[str], list[str]]:
+    """What a file cannot hold of the arrays that belong to no layer: lines for what is left out without harm, and for what is lost."""
     left_out, lost = [], []
-    extras = [extra for extra in source.extras if not _redundant(source, extra.role) and not carries(extra)]
     metrics = [extra.key for extra in extras if METRICS.search(extra.key)]
     random = [extra.key for extra in extras if RANDOM.search(extra.key)]
+    states = [extra.key for extra in extras if STATES.search(extra.key)]
     nested = [extra for extra in extras if OF_NESTED.search(extra.key)]
     steps = [extra.key for extra in nested] if all(extra.tensor.shape == () for extra in nested) else []
-    states = [extra.key for extra in extras if STATES.search(extra.key)]
-    kept = [extra.key for extra in extras if extra.key not in (*metrics, *random, *steps, *states)]
-    if states:
-        lost.append(f"the states that stateful layers were left in ({len(states)} arrays): they start from zero")
+    rest = [extra.key for extra in extras if extra.key not in {*metrics, *random, *states, *steps}]
     if random:
         left_out.append(f"{len(random)} states of random generators, which draw anew when a model is loaded")
     if metrics:
         left_out.append(f"{len(metrics)} running values of metrics: no later release reads them")
     if steps:
         left_out.append(f"counters of the optimizers of nested models, which keep nothing else ({len(steps)})")
-    if kept and weights_only:
-        left_out.append(f"{len(kept)} arrays that belong to no layer: as asked for")
-    elif kept:
-        listed = ", ".join(kept[:3]) + (" …" if len(kept) > 3 else "")
-        lost.append(f"{len(kept)} arrays that belong to no layer ({listed})")
+    if states:
+        lost.append(f"the states that stateful layers were left in ({len(states)} arrays): they start from zero")
+    if rest:
+        lost.append(f"{len(rest)} arrays that belong to no layer ({', '.join(rest[:SHOWN])}{' …' if len(rest) > SHOWN else ''})")
     return left_out, lost
-
-
-def _redundant(model: Model, role: str) -> bool:
-    """Whether an array beside the tree is no loss: a kernel that is stored twice."""
-    return any(weight.role == role == "kernel" for _, weight in model.weights())

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kmodel_tools.architecture.envelope import Era, iter_configs
-from kmodel_tools.converter.beside import beside
+from kmodel_tools.architecture.upgrade import upgrade
+from kmodel_tools.converter.beside import arrays_beside
 from kmodel_tools.converter.numbering import numbered, order_depends_on_flags
 from kmodel_tools.converter.optimizer import CHECKPOINT, carried_state, retied, same_layout
 from kmodel_tools.converter.planting import planted
@@ -214,7 +215,10 @@ class Plan:
 
     def _extras(self, source: Model) -> None:
         """Arrays that fit nowhere in the tree: carried only into the layout that they came from."""
-        left_out, lost = beside(source, self._carries, self.request.weights_only)
+        extras = [extra for extra in source.extras if not _redundant(source, extra.role) and not self._carries(extra)]
+        left_out, lost = arrays_beside(extras)
+        if lost and self.request.weights_only:
+            left_out, lost = [*left_out, *(f"{line}: as asked for" for line in lost)], []
         self.left_out += left_out
         self.lost += lost
 
@@ -248,6 +252,8 @@ class Plan:
         if era is not None and GENERATIONS[era] != wanted == GENERATIONS[Era.KERAS_3]:
             model = self._upgraded(model)
             old, era = era, Era.KERAS_3
+        elif era is Era.KERAS_3 and self.target.name == "keras-archive":
+            model = self._brought_up(model)
         if era is not None and GENERATIONS[era] != wanted:
             raise ConversionError(
                 f"the architecture is of {GENERATIONS[era]}, and {self.target.title} holds one of {wanted}",
@@ -273,6 +279,13 @@ class Plan:
         if model.training_config:
             self.carried.append("training configuration")
         return model
+
+    def _brought_up(self, model: Model) -> Model:
+        """A model of an earlier Keras 3 as the last one loads it."""
+        assert model.architecture is not None
+        new = upgrade(model.architecture, model.metadata.get("keras_version"))
+        self.carried += [f"of the architecture: {sentence}" for sentence in new.changes]
+        return replace(model, architecture=new.config)
 
     def _upgraded(self, model: Model) -> Model:
         """The model as one of Keras 3."""
@@ -328,6 +341,11 @@ class Plan:
                 self.inferred.append(f"{len(model.assets)} files of layers are those of --like, not the source's")
             return model
         return replace(model, assets=())
+
+
+def _redundant(model: Model, role: str) -> bool:
+    """Whether an array beside the tree is no loss: a kernel that is stored twice."""
+    return any(weight.role == role == "kernel" for _, weight in model.weights())
 
 
 def _names_optimizer(training_config: Mapping[str, Any]) -> bool:

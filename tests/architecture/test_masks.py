@@ -16,7 +16,7 @@ MASKING = layer("Masking", "skip", mask_value=0.5)
 NAMES = {"NotEqual", "Any", "LogicalAnd", "Copy", "Concatenate"}
 
 
-def two(merge: Json, *more: tuple[Json, list[Any]], plain: bool = False) -> Json:
+def two(merge: Json, *more: tuple[Json, list[Any]], plain: bool = False) -> Any:
     """Two masked sequences (or a masked one and one that is not) merged."""
     second = "other" if plain else "skip"
     layers = [(IDS, []), (VALUES, []), (EMBEDDING, [[["in", 0, 0, {}]]]), (MASKING, [[["other", 0, 0, {}]]])]

@@ -141,7 +141,7 @@ def test_images_of_random_size_are_left_as_they_are() -> None:
 
 
 def test_causal_separable_convolution() -> None:
-    config = {"filters": 2, "kernel_size": [3], "dilation_rate": [2], "padding": "causal", "activation": "hard_sigmoid"}
+    config: Json = {"filters": 2, "kernel_size": [3], "dilation_rate": [2], "padding": "causal", "activation": "hard_sigmoid"}
     made, found = upgraded_layer(layer("SeparableConv1D", **config))
     pad, convolution = made["config"]["layers"]
     assert (pad["class_name"], pad["config"]["padding"]) == ("ZeroPadding1D", [4, 0])
@@ -168,7 +168,7 @@ def held_layer(item: Json, **shapes: tuple[int, ...]) -> tuple[Json, Upgraded]:
 
 
 def test_locally_connected() -> None:
-    config = {"filters": 3, "kernel_size": [2, 1], "strides": [1, 1], "padding": "valid", "activation": "tanh"}
+    config: Json = {"filters": 3, "kernel_size": [2, 1], "strides": [1, 1], "padding": "valid", "activation": "tanh"}
     made, found = held_layer(layer("LocallyConnected2D", **config), kernel=(6, 8, 3), bias=(2, 3, 3))
     taken, product = made["config"]["layers"]
     assert (taken["class_name"], taken["config"]["filters"], taken["config"]["trainable"]) == ("Conv2D", 8, False)
@@ -181,7 +181,7 @@ def test_locally_connected() -> None:
 
 
 def test_locally_connected_that_keeps_a_matrix() -> None:
-    config = {"filters": 3, "kernel_size": [3], "strides": [2], "padding": "same", "implementation": 2}
+    config: Json = {"filters": 3, "kernel_size": [3], "strides": [2], "padding": "same", "implementation": 2}
     made, found = held_layer(layer("LocallyConnected1D", **config), kernel=(5, 2, 3, 3), bias=(3, 3))
     assert [item["class_name"] for item in made["config"]["layers"]] == ["ZeroPadding1D", "Conv1D", "EinsumDense"]
     assert made["config"]["layers"][0]["config"]["padding"] == [1, 1]
@@ -190,7 +190,7 @@ def test_locally_connected_that_keeps_a_matrix() -> None:
 
 
 def test_locally_connected_whose_sizes_nothing_tells() -> None:
-    config = {"filters": 3, "kernel_size": [2, 1], "use_bias": False}
+    config: Json = {"filters": 3, "kernel_size": [2, 1], "use_bias": False}
     with pytest.raises(UpgradeError, match="does not tell the sizes"):
         held_layer(layer("LocallyConnected2D", **config), kernel=(6, 8, 3))
     with pytest.raises(UpgradeError, match="is no size"):

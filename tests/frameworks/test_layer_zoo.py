@@ -12,7 +12,7 @@ import pytest
 
 from tests.frameworks import making, sweep
 from tests.frameworks.zoo_forms import forms
-from tests.frameworks.zoo_layers import singles
+from tests.frameworks.zoo_layers import Single, singles
 from tests.frameworks.zoo_wrapped import wrapped
 
 pytest.importorskip("tensorflow")
@@ -33,7 +33,7 @@ TIMES = 2
 @pytest.mark.parametrize("part", range(PARTS))
 def test_layers(part: int) -> None:
     keras = making.framework("tf_keras")
-    by_class: dict[str, list[sweep.Single]] = {}
+    by_class: dict[str, list[Single]] = {}
     for single in singles(keras, SEED, TIMES, together=True):
         by_class.setdefault(single.kind, []).append(single)
     cases = [single for kind in sorted(by_class)[part::PARTS] for single in by_class[kind]]

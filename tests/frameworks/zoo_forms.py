@@ -1,9 +1,10 @@
-"""Models of many forms, made at random: graphs with shared and nested layers, structures of inputs and outputs, all that they are compiled with."""
+"""Models of many forms, made at random: graphs with shared and nested layers, structures of ends, all that they are compiled with."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from tests.frameworks.zoo_wrapped import Whole, frozen
@@ -102,12 +103,16 @@ LOSSES = (
 )
 
 
+NAMES = "accuracy acc mse mae AUC binary_accuracy categorical_accuracy cosine_similarity top_k_categorical_accuracy MeanSquaredError"
+
+
 def compiled(K: Framework, model: Any, draw: random.Random) -> Any:
     """A model that is compiled with something and has been trained for a step."""
     import numpy as np
 
-    O, S, M = K.optimizers, K.losses, K.metrics
-    schedules = O.schedules
+    S, M = K.losses, K.metrics
+    made_by = K.optimizers
+    schedules = made_by.schedules
     rates = [
         0.01,
         schedules.ExponentialDecay(0.1, 10, 0.9),
@@ -117,8 +122,20 @@ def compiled(K: Framework, model: Any, draw: random.Random) -> Any:
         schedules.InverseTimeDecay(0.1, 10, 0.5),
         schedules.CosineDecayRestarts(0.1, 10),
     ]
-    kinds = [O.Adam, O.SGD, O.RMSprop, O.Adagrad, O.Adadelta, O.Adamax, O.Nadam, O.Ftrl, O.AdamW, O.Lion, O.Adafactor]
-    kinds += [getattr(O.legacy, name) for name in ("Adam", "SGD", "RMSprop", "Adagrad", "Adadelta", "Adamax", "Nadam", "Ftrl")]
+    kinds = [
+        made_by.Adam,
+        made_by.SGD,
+        made_by.RMSprop,
+        made_by.Adagrad,
+        made_by.Adadelta,
+        made_by.Adamax,
+        made_by.Nadam,
+        made_by.Ftrl,
+        made_by.AdamW,
+        made_by.Lion,
+        made_by.Adafactor,
+    ]
+    kinds += [getattr(made_by.legacy, name) for name in ("Adam", "SGD", "RMSprop", "Adagrad", "Adadelta", "Adamax", "Nadam", "Ftrl")]
     kind = draw.choice(kinds)
     more: dict[str, Any] = {}
     if "legacy" not in kind.__module__:
@@ -138,18 +155,7 @@ def compiled(K: Framework, model: Any, draw: random.Random) -> Any:
     objects = [S.MeanSquaredError(), S.Huber(0.5), S.BinaryCrossentropy(from_logits=True, label_smoothing=0.1), S.CosineSimilarity(axis=-1)]
     objects += [S.BinaryFocalCrossentropy(), S.MeanAbsoluteError(reduction="sum"), S.LogCosh(), S.KLDivergence(), S.mean_squared_error]
     loss = draw.choice([*LOSSES.split(), *objects, S.categorical_crossentropy])
-    names = [
-        "accuracy",
-        "acc",
-        "mse",
-        "mae",
-        "AUC",
-        "binary_accuracy",
-        "categorical_accuracy",
-        "cosine_similarity",
-        "top_k_categorical_accuracy",
-        "MeanSquaredError",
-    ]
+    names = NAMES.split()
     made = [
         M.AUC(num_thresholds=20),
         M.Precision(top_k=2),
@@ -164,7 +170,7 @@ def compiled(K: Framework, model: Any, draw: random.Random) -> Any:
     weights = [0.3 + number for number in range(len(outputs))] if isinstance(model.output, list) and draw.random() < 0.3 else None
     model.compile(optimizer, loss, metrics=metrics if not isinstance(model.output, dict) else None, loss_weights=weights, run_eagerly=True)
     given = [np.abs(np.random.default_rng(1).standard_normal((4, *tensor.shape[1:]))).astype("float32") for tensor in model.inputs]
-    targets = {key: np.eye(4, int(item.shape[-1])) for key, item in model.output.items()} if isinstance(model.output, dict) else None
+    targets: Any = {key: np.eye(4, int(item.shape[-1])) for key, item in model.output.items()} if isinstance(model.output, dict) else None
     targets = targets if targets is not None else [np.eye(4, int(item.shape[-1])) for item in outputs]
     if draw.random() < 0.8:
         model.train_on_batch(given if len(given) > 1 else given[0], targets)
@@ -176,11 +182,15 @@ def forms(K: Framework, seed: int, size: int) -> Iterator[Whole]:
     for number in range(10 * size):
         count = number % 3 + 1 if number % 3 < 2 else 1
         label = f"graph {seed}/{number}"
-        yield label, lambda label=label, count=count: random_graph(K, label, count), ["vector"] * count
+        yield label, partial(random_graph, K, label, count), ["vector"] * count
     for number in range(10 * size):
         label = f"compiled {seed}/{number}"
-        yield label, lambda label=label: compiled(K, _plain(K, label), random.Random(label)), ["vector"]
+        yield label, partial(_compiled_plain, K, label), ["vector"]
     yield from structures(K)
+
+
+def _compiled_plain(K: Framework, label: str) -> Any:
+    return compiled(K, _plain(K, label), random.Random(label))
 
 
 def _plain(K: Framework, label: str) -> Any:
@@ -225,6 +235,12 @@ def structures(K: Framework) -> Iterator[Whole]:
         return K.Model([one, two], [first[0], second[1], second[0]])
 
     yield "nested list twice", inner_list, ["vector", "vector"]
+
+    yield from _ends(K)
+
+
+def _ends(K: Framework) -> Iterator[Whole]:
+    L = K.layers
 
     def of_list_of_one() -> Any:
         a = K.Input((5,))

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from kmodel_tools.architecture.upgrade.objects import ACTIVATIONS
+
 Framework = Any
 Arguments = Mapping[str, Sequence[Any]]
 
@@ -51,34 +53,50 @@ class Single:
     calls: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Fresh:
+    """A layer as an argument, made anew for each case."""
+
+    kind: Any
+    arguments: tuple[Any, ...] = ()
+
+
 def activations(K: Framework) -> list[Any]:
     """Functions by name, as objects, and layers."""
     import tensorflow as tf
 
     A, L = K.activations, K.layers
-    names = "elu exponential gelu hard_sigmoid leaky_relu linear log_softmax mish relu relu6 selu sigmoid silu softmax softplus softsign swish tanh"
-    known = [name for name in names.split() if hasattr(A, name)]
+    known = [name for name in sorted(ACTIVATIONS) if hasattr(A, name)]
     objects = [A.hard_sigmoid, A.relu, A.gelu, A.softmax, tf.nn.relu, tf.nn.softmax, tf.nn.silu, tf.nn.elu, tf.nn.sigmoid, tf.math.tanh]
-    layers = [L.LeakyReLU(0.2), L.ReLU(1.5, 0.1, 0.2), L.ELU(0.6), L.Softmax(), L.ThresholdedReLU(0.3), L.PReLU(shared_axes=[1])]
-    return [*known, *objects, *layers, L.Activation("hard_sigmoid"), L.Activation("tanh")]
+    layers = [
+        Fresh(L.LeakyReLU, (0.2,)),
+        Fresh(L.ReLU, (1.5, 0.1, 0.2)),
+        Fresh(L.ELU, (0.6,)),
+        Fresh(L.Softmax),
+        Fresh(L.ThresholdedReLU, (0.3,)),
+        Fresh(L.PReLU),
+        Fresh(L.Activation, ("hard_sigmoid",)),
+        Fresh(L.Activation, ("tanh",)),
+    ]
+    return [*known, *objects, *layers]
 
 
 def _around(K: Framework, *roles: str) -> dict[str, list[Any]]:
     """Values of the initializers, regularizers and constraints of some weights."""
-    I, R, C = K.initializers, K.regularizers, K.constraints
+    made, R, C = K.initializers, K.regularizers, K.constraints
     first = [
         "zeros",
         "he_uniform",
         "lecun_normal",
         "random_normal",
-        I.HeNormal(seed=1),
-        I.Constant(0.3),
-        I.VarianceScaling(2.0, "fan_out", "uniform", seed=2),
-        I.RandomUniform(-1, 1, seed=3),
-        I.TruncatedNormal(stddev=0.3),
-        I.GlorotNormal(),
-        I.LecunUniform(5),
-        I.Ones(),
+        made.HeNormal(seed=1),
+        made.Constant(0.3),
+        made.VarianceScaling(2.0, "fan_out", "uniform", seed=2),
+        made.RandomUniform(-1, 1, seed=3),
+        made.TruncatedNormal(stddev=0.3),
+        made.GlorotNormal(),
+        made.LecunUniform(5),
+        made.Ones(),
     ]
     second = ["l1", "l2", "l1_l2", R.L1(0.1), R.L2(0.2), R.L1L2(0.1, 0.2)]
     third = [
@@ -92,7 +110,7 @@ def _around(K: Framework, *roles: str) -> dict[str, list[Any]]:
     ]
     found: dict[str, list[Any]] = {}
     for role in roles:
-        matrix = [I.Orthogonal(0.7, seed=1), "orthogonal"] if role not in ("bias", "beta", "gamma", "moving_mean") else []
+        matrix = [made.Orthogonal(0.7, seed=1), "orthogonal"] if role not in ("bias", "beta", "gamma", "moving_mean") else []
         found |= {f"{role}_initializer": first + matrix, f"{role}_regularizer": second, f"{role}_constraint": third}
     return found
 
@@ -102,8 +120,8 @@ def table(K: Framework) -> dict[str, tuple[str, dict[str, Any], Arguments]]:
     A = activations(K)
     no = [False]
     both = [True, False]
-    linear = {"activation": A, "use_bias": no, "activity_regularizer": ["l2", K.regularizers.L1(0.1)]}
-    first = {"data_format": ["channels_first", "channels_last"]}
+    linear: dict[str, Any] = {"activation": A, "use_bias": no, "activity_regularizer": ["l2", K.regularizers.L1(0.1)]}
+    first: dict[str, Any] = {"data_format": ["channels_first", "channels_last"]}
 
     def conv(rank: int, **more: Sequence[Any]) -> Arguments:
         pads = ["same", "valid", *(["causal"] if rank == 1 else [])]
@@ -118,10 +136,11 @@ def table(K: Framework) -> dict[str, tuple[str, dict[str, Any], Arguments]]:
         }
 
     def kernels(rank: int) -> list[Any]:
-        return [1, 3, *({1: [(2,)], 2: [(2, 3), (1, 2), [3, 2]], 3: [(1, 2, 3)]}[rank])]
+        forms: dict[int, list[Any]] = {1: [(2,)], 2: [(2, 3), (1, 2), [3, 2]], 3: [(1, 2, 3)]}
+        return [1, 3, *forms[rank]]
 
     plain = _around(K, "kernel")
-    recurrent = {
+    recurrent: dict[str, Any] = {
         "activation": A,
         "recurrent_activation": A,
         "use_bias": no,
@@ -130,7 +149,7 @@ def table(K: Framework) -> dict[str, tuple[str, dict[str, Any], Arguments]]:
         "recurrent_dropout": [0.3],
         **_around(K, "kernel", "recurrent", "bias"),
     }
-    sequence = {
+    sequence: dict[str, Any] = {
         "return_sequences": [True],
         "return_state": [True],
         "go_backwards": [True],
@@ -139,18 +158,22 @@ def table(K: Framework) -> dict[str, tuple[str, dict[str, Any], Arguments]]:
         "time_major": [True],
         "activity_regularizer": ["l2"],
     }
-    scaled = {"center": no, "scale": no, "epsilon": [1e-2], **_around(K, "beta", "gamma")}
-    norm = {
+    scaled: dict[str, Any] = {"center": no, "scale": no, "epsilon": [1e-2], **_around(K, "beta", "gamma")}
+    norm: dict[str, Any] = {
         "axis": [1, -2, [-1]],
         "momentum": [0.5],
         "moving_mean_initializer": ["ones"],
         "moving_variance_initializer": ["ones", K.initializers.Constant(2.0)],
         **scaled,
     }
-    seed = {"seed": [3]}
-    fill = {"fill_mode": ["constant", "reflect", "wrap", "nearest"], "fill_value": [0.5], "interpolation": ["nearest", "bilinear"]}
-    counted = {"output_mode": ["int", "one_hot", "multi_hot", "count"]}
-    looked = {
+    seed: dict[str, Any] = {"seed": [3]}
+    fill: dict[str, Any] = {
+        "fill_mode": ["constant", "reflect", "wrap", "nearest"],
+        "fill_value": [0.5],
+        "interpolation": ["nearest", "bilinear"],
+    }
+    counted: dict[str, Any] = {"output_mode": ["int", "one_hot", "multi_hot", "count"]}
+    looked: dict[str, Any] = {
         "num_oov_indices": [0, 2],
         "output_mode": ["int", "one_hot", "multi_hot", "count", "tf_idf"],
         "pad_to_max_tokens": [True],
@@ -299,7 +322,7 @@ def table(K: Framework) -> dict[str, tuple[str, dict[str, Any], Arguments]]:
         ),
     }
     for rank, given, frames in ((1, "sequence", "frames_1d"), (2, "image", "frames_2d"), (3, "volume", "frames_3d")):
-        size = {"kernel_size": kernels(rank)}
+        size: dict[str, Any] = {"kernel_size": kernels(rank)}
         base = {"filters": 4, "kernel_size": 2}
         found[f"Conv{rank}D"] = (given, base, conv(rank, groups=[2], **size, **plain))
         found[f"Conv{rank}DTranspose"] = (given, base, conv(rank, output_padding=[0, (1,) * rank, 1], **size, **plain))
@@ -308,7 +331,7 @@ def table(K: Framework) -> dict[str, tuple[str, dict[str, Any], Arguments]]:
             base,
             {**conv(rank, **size), **recurrent, **{key: sequence[key] for key in sequence if key not in ("time_major", "unroll")}},
         )
-        ends = {"pool_size": [3, (2,) * rank], "strides": [1, 3, (2,) * rank], "padding": ["same"], **first}
+        ends: dict[str, Any] = {"pool_size": [3, (2,) * rank], "strides": [1, 3, (2,) * rank], "padding": ["same"], **first}
         for kind in ("Max", "Average"):
             found[f"{kind}Pooling{rank}D"] = (given, {}, ends)
             found[f"Global{kind}Pooling{rank}D"] = (given, {}, {"keepdims": [True], **first})
@@ -362,5 +385,6 @@ def singles(K: Framework, seed: int, size: int = 2, only: Sequence[str] = (), to
 
 
 def _shown(value: Any) -> str:
+    value = value.kind if isinstance(value, Fresh) else value
     name = getattr(value, "__name__", None)
     return str(name or (value if isinstance(value, (str, int, float, list, tuple)) or value is None else type(value).__name__))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
-from tests.frameworks.zoo_layers import activations
+from tests.frameworks.zoo_layers import Fresh, activations
 
 Framework = Any
 Built = tuple[Any, list[str]]
@@ -39,9 +40,25 @@ def _one(K: Framework, kind: str, make: Callable[[], Any], batch: int | None = N
     return build
 
 
+def _behind_a_mask(L: Any, make: Callable[[], Any]) -> Callable[[Any], Any]:
+    return lambda x: make()(L.Masking()(x))
+
+
+def _both_ways(L: Any, kind: str) -> Any:
+    return L.Bidirectional(getattr(L, kind)(2, 2, return_sequences=True))
+
+
+def _at_each_step(L: Any, make: Callable[[], Any]) -> Any:
+    return L.TimeDistributed(make())
+
+
+def _normalized(L: Any, make: Callable[[], Any], powers: int) -> Any:
+    return L.SpectralNormalization(make(), powers)
+
+
 def _made_bidirectional(K: Framework, draw: random.Random, size: int) -> Iterator[Whole]:
     L = K.layers
-    acts = activations(K)
+    acts = [item for item in activations(K) if not isinstance(item, Fresh)]
     for _ in range(6 * size):
         kind = draw.choice(LAYERS)
         sequences, states, backwards = draw.random() < 0.5, draw.random() < 0.3, draw.random() < 0.2
@@ -68,12 +85,12 @@ def _made_bidirectional(K: Framework, draw: random.Random, size: int) -> Iterato
 
         build = _one(K, "sequence", make, 4 if stateful else None)
         if masked:
-            build = _one(K, "sequence", lambda make=make: lambda x: make()(L.Masking()(x)), 4 if stateful else None)
+            build = _one(K, "sequence", partial(_behind_a_mask, L, make), 4 if stateful else None)
         yield f"{kind},{merge},{other},{more},masked={masked}", build, ["sequence"]
     for _ in range(size):
         convolution = draw.choice(["ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"])
         frames = f"frames_{convolution[-2].lower()}d"
-        yield convolution, _one(K, frames, lambda c=convolution: L.Bidirectional(getattr(L, c)(2, 2, return_sequences=True))), [frames]
+        yield convolution, _one(K, frames, partial(_both_ways, L, convolution)), [frames]
 
 
 def _made_time_distributed(K: Framework, draw: random.Random, size: int) -> Iterator[Whole]:
@@ -93,12 +110,12 @@ def _made_time_distributed(K: Framework, draw: random.Random, size: int) -> Iter
         ("DepthwiseConv2D", lambda: L.DepthwiseConv2D(2)),
         ("SeparableConv2D", lambda: L.SeparableConv2D(3, 2)),
         ("Conv2DTranspose", lambda: L.Conv2DTranspose(3, 2)),
-        ("BatchNormalization", lambda: L.BatchNormalization()),
+        ("BatchNormalization", L.BatchNormalization),
         ("LayerNormalization", lambda: L.LayerNormalization(axis=[1, 2])),
-        ("Flatten", lambda: L.Flatten()),
-        ("MaxPooling2D", lambda: L.MaxPooling2D()),
-        ("GlobalAveragePooling2D", lambda: L.GlobalAveragePooling2D()),
-        ("PReLU", lambda: L.PReLU()),
+        ("Flatten", L.Flatten),
+        ("MaxPooling2D", L.MaxPooling2D),
+        ("GlobalAveragePooling2D", L.GlobalAveragePooling2D),
+        ("PReLU", L.PReLU),
         ("Activation", lambda: L.Activation("hard_sigmoid")),
         ("Reshape", lambda: L.Reshape((15, 4))),
         ("Dropout", lambda: L.Dropout(0.2)),
@@ -117,16 +134,16 @@ def _made_time_distributed(K: Framework, draw: random.Random, size: int) -> Iter
         ("LocallyConnected2D", lambda: L.LocallyConnected2D(3, 2)),
         ("SpectralNormalization", lambda: L.SpectralNormalization(L.Conv2D(3, 2))),
         ("GroupNormalization", lambda: L.GroupNormalization(2)),
-        ("UnitNormalization", lambda: L.UnitNormalization()),
+        ("UnitNormalization", L.UnitNormalization),
         ("UpSampling2D", lambda: L.UpSampling2D(interpolation="bilinear")),
     ]
     for label, make in inner:
-        yield label, _one(K, "frames_2d", lambda make=make: L.TimeDistributed(make())), ["frames_2d"]
+        yield label, _one(K, "frames_2d", partial(_at_each_step, L, make)), ["frames_2d"]
 
 
 def _made_rnn(K: Framework, draw: random.Random, size: int) -> Iterator[Whole]:
     L = K.layers
-    acts = activations(K)
+    acts = [item for item in activations(K) if not isinstance(item, Fresh)]
 
     def cell(kind: str, **more: Any) -> Any:
         return getattr(L, kind)(3, **more)
@@ -202,9 +219,9 @@ def _made_states(K: Framework, draw: random.Random, size: int) -> Iterator[Whole
 
     def stacked() -> Any:
         entry = K.Input((6, 4))
-        cells = lambda: [L.GRUCell(3), L.LSTMCell(2)]  # noqa: E731  # made anew each time
-        found = L.RNN(cells(), return_state=True, return_sequences=True)(entry)
-        return K.Model(entry, L.RNN(cells())(found[0], initial_state=list(found[1:])))
+        one, two = ([L.GRUCell(3), L.LSTMCell(2)] for _ in range(2))
+        found = L.RNN(one, return_state=True, return_sequences=True)(entry)
+        return K.Model(entry, L.RNN(two)(found[0], initial_state=list(found[1:])))
 
     yield "stacked cells", stacked, ["sequence"]
 
@@ -234,12 +251,12 @@ def _made_masks(K: Framework, draw: random.Random, size: int) -> Iterator[Whole]
         ("SimpleRNN", lambda: L.SimpleRNN(3, unroll=True)),
         ("RNN", lambda: L.RNN([L.LSTMCell(3), L.GRUCell(2)])),
         ("Bidirectional", lambda: L.Bidirectional(L.GRU(3, return_sequences=True), merge_mode="ave")),
-        ("GlobalAveragePooling1D", lambda: L.GlobalAveragePooling1D()),
+        ("GlobalAveragePooling1D", L.GlobalAveragePooling1D),
         ("TimeDistributed", lambda: L.TimeDistributed(L.Dense(2))),
         ("Dense", lambda: L.Dense(3)),
         ("Softmax", lambda: L.Softmax(axis=1)),
-        ("BatchNormalization", lambda: L.BatchNormalization()),
-        ("LayerNormalization", lambda: L.LayerNormalization()),
+        ("BatchNormalization", L.BatchNormalization),
+        ("LayerNormalization", L.LayerNormalization),
     ]
     for label, make in behind:
         for source in ("masking", "embedding"):
@@ -263,10 +280,8 @@ def _made_masks(K: Framework, draw: random.Random, size: int) -> Iterator[Whole]
         def build() -> Any:
             one, two = K.Input((6,), dtype="int64"), K.Input((6, 4))
             q, v = L.Embedding(9, 4, mask_zero=True)(one), L.Masking()(two)
-            if kind == "MultiHeadAttention":
-                y = L.MultiHeadAttention(2, 3)(q, v, **calls)
-            else:
-                y = getattr(L, kind)()([q, v], **calls)
+            many = kind == "MultiHeadAttention"
+            y = L.MultiHeadAttention(2, 3)(q, v, **calls) if many else getattr(L, kind)()([q, v], **calls)
             return K.Model([one, two], list(y) if isinstance(y, tuple) else y)
 
         return build
@@ -337,11 +352,11 @@ def _made_attention(K: Framework, draw: random.Random, size: int) -> Iterator[Wh
 
     for kind in ("Attention", "AdditiveAttention"):
         for count in (2, 3):
-            for calls in ({}, {"use_causal_mask": True}, {"return_attention_scores": True}):
-                more = {"use_scale": True} if draw.random() < 0.5 else {"dropout": 0.2}
+            for given in ({}, {"use_causal_mask": True}, {"return_attention_scores": True}):
+                own: dict[str, Any] = {"use_scale": True} if draw.random() < 0.5 else {"dropout": 0.2}
                 if kind == "Attention" and draw.random() < 0.4:
-                    more["score_mode"] = "concat"
-                yield f"{kind},{count},{calls},{more}", dense(kind, count, calls, more), ["sequence"] * 3
+                    own["score_mode"] = "concat"
+                yield f"{kind},{count},{given},{own}", dense(kind, count, given, own), ["sequence"] * 3
 
     def masked(kind: str) -> Callable[[], Any]:
         def made() -> Any:
@@ -372,7 +387,7 @@ def _made_spectral(K: Framework, draw: random.Random, size: int) -> Iterator[Who
         ("LocallyConnected1D", lambda: L.LocallyConnected1D(3, 2), "sequence"),
     ):
         for powers in (1, 3):
-            yield f"{label},{powers}", _one(K, kind, lambda m=make, p=powers: L.SpectralNormalization(m(), p)), [kind]
+            yield f"{label},{powers}", _one(K, kind, partial(_normalized, L, make, powers)), [kind]
 
 
 def _made_sequential(K: Framework, draw: random.Random, size: int) -> Iterator[Whole]:
@@ -384,7 +399,7 @@ def _made_sequential(K: Framework, draw: random.Random, size: int) -> Iterator[W
             if called:
                 import numpy as np
 
-                model(np.zeros((4, *shape[1:]), "float32"))
+                model(np.zeros((4, *(size or 4 for size in shape[1:])), "float32"))
             else:
                 model.build(shape)
             return model
