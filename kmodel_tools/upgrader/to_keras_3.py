@@ -48,7 +48,8 @@ def upgraded(model: Model) -> Upgrade:
         new = upgrade(model.architecture, model.metadata.get("keras_version"), model)
     except ConfigError as error:
         raise ConversionError(
-            f"the architecture cannot be carried to Keras 3: {error}", cure="its weights alone convert: --weights-only"
+            f"the architecture cannot be carried to Keras 3: {error}",
+            cure="put another layer in its place with --replace-layer, or convert its weights alone with --weights-only",
         ) from error
     training = Training()
     if model.training_config:
