@@ -144,7 +144,9 @@ def _named(config: Any) -> Iterator[Occurrence]:
             for kind, name in _own(item, in_layers):
                 yield Occurrence(kind, name, here, key, settings if isinstance(settings, Mapping) else {})
             for below, value in reversed(list(item.items())):
-                stack.append((value, here, below in _HOLD_LAYERS, key if below == "config" else "" if below == "layers" else below))
+                is_list = below == "config" and isinstance(value, list)  # a Sequential of Keras 1 and 2.0
+                is_row = below == "layers" or (is_list and item.get("class_name") == "Sequential")
+                stack.append((value, here, is_row or below in _HOLD_LAYERS, "" if is_row else key if below == "config" else below))
 
 
 def _function_names(value: Any, key: str) -> Iterator[Occurrence]:
@@ -170,7 +172,7 @@ def _own(item: Mapping[str, Any], in_layers: bool) -> Iterator[tuple[str, str]]:
     class_name = item.get("class_name")
     inner = item.get("config")
     if isinstance(class_name, str) and ("config" in item or in_layers):
-        if class_name == "Lambda" and isinstance(inner, Mapping) and any(_is_bytecode(inner.get(key)) for key in _OF_LAMBDA):
+        if class_name == "Lambda" and isinstance(inner, Mapping) and any(_is_bytecode(inner, key) for key in _OF_LAMBDA):
             yield "lambda", "Lambda"
         elif class_name == "function":
             yield from _function(item)
@@ -183,10 +185,13 @@ def _own(item: Mapping[str, Any], in_layers: bool) -> Iterator[tuple[str, str]]:
             yield "function", value
 
 
-def _is_bytecode(function: Any) -> bool:
+def _is_bytecode(config: Mapping[str, Any], key: str) -> bool:
+    function = config.get(key)
     if isinstance(function, Mapping):
         return function.get("class_name") == "__lambda__"
-    return isinstance(function, list) and bool(function) and isinstance(function[0], str)
+    if isinstance(function, str):
+        return config.get(f"{key}_type") == "lambda"  # as Keras 1.0 has it, as bytes in a string
+    return isinstance(function, list) and bool(function) and isinstance(function[0], str) and config.get(f"{key}_type") != "raw"
 
 
 def _function(item: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

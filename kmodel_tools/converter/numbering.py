@@ -16,6 +16,7 @@ from kmodel_tools.architecture.legacy_weights import known_roles
 from kmodel_tools.tree import Layer, Model, Weight, join_path, make_from_below
 
 CHECKPOINT = "tf-checkpoint"
+SAVED_MODEL = "saved-model"
 BY_NAMES = "name-based"
 
 
@@ -36,7 +37,7 @@ def numbered(model: Model, source: Model) -> Numbered:
         source: What was read; files of Keras have the order themselves, and a SavedModel says what is trained.
     """
     if source.format != CHECKPOINT:
-        return Numbered(model)
+        return Numbered(model, _attributes(model) if source.format == SAVED_MODEL else [])
     found = Numbered(model)
     trained = {id(slot.weight) for slot in model.optimizer.slots} if model.optimizer is not None else set()
     by_names = source.metadata.get("dialect", "").endswith(BY_NAMES)
@@ -80,6 +81,24 @@ def _ordered(layer: Layer, name: str, trained: Collection[int], by_names: bool, 
             f"the order of {listed} of {name} ({kind}), which the checkpoint does not say; Keras does not load the file if it is another"
         )
     return tuple(weights)
+
+
+def _attributes(model: Model) -> list[str]:
+    """What is concluded of the attributes that hold layers inside of somebody's own: their keys do not have the underscores."""
+    holding = [
+        f"{join_path(path)} ({layer.class_name})"
+        for path, layer in model.walk()
+        if layer.class_name is not None
+        and canonical_class(layer.class_name) is None
+        and any(inner.attr not in (None, "layer") for inner in layer.layers)
+    ]
+    if not holding:
+        return []
+    listed = ", ".join(holding[:5]) + (" …" if len(holding) > 5 else "")
+    return [
+        f"layers inside of {listed} are written under their attributes as if none began with an underscore; Keras refuses the file if "
+        "one does: then convert to NAME.h5 with --option layout=keras3"
+    ]
 
 
 def _alike(weights: Sequence[Weight]) -> bool:

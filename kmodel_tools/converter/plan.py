@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kmodel_tools.architecture.envelope import Era, iter_configs
+from kmodel_tools.architecture.upgrade import upgrade
+from kmodel_tools.converter.beside import arrays_beside
 from kmodel_tools.converter.numbering import numbered, order_depends_on_flags
 from kmodel_tools.converter.optimizer import CHECKPOINT, carried_state, retied, same_layout
 from kmodel_tools.converter.planting import planted
@@ -27,11 +28,6 @@ from kmodel_tools.verifier import unread_parts
 STORE = "keras-weights"
 AS_ASKED = "optimizer state: as asked for"
 SAVE_COUNTER = "save_counter"
-METRICS = re.compile(r"(^|/|::)metrics/")
-OF_NESTED = re.compile(r"(^|::)layers/.*/optimizer/")
-"""What the optimizer of a nested model keeps, where somebody has compiled that for itself: a GAN's discriminator."""
-STATES = re.compile(r"/keras_api/states/[0-9]+/")
-RANDOM = re.compile(r"/_random_generator/")
 KERAS_2 = frozenset({Era.KERAS_2, Era.TF_KERAS})
 
 
@@ -220,25 +216,11 @@ class Plan:
     def _extras(self, source: Model) -> None:
         """Arrays that fit nowhere in the tree: carried only into the layout that they came from."""
         extras = [extra for extra in source.extras if not _redundant(source, extra.role) and not self._carries(extra)]
-        metrics = [extra.key for extra in extras if METRICS.search(extra.key)]
-        random = [extra.key for extra in extras if RANDOM.search(extra.key)]
-        nested = [extra for extra in extras if OF_NESTED.search(extra.key)]
-        steps = [extra.key for extra in nested] if all(extra.tensor.shape == () for extra in nested) else []
-        states = [extra.key for extra in extras if STATES.search(extra.key)]
-        kept = [extra.key for extra in extras if extra.key not in (*metrics, *random, *steps, *states)]
-        if states:
-            self.lost.append(f"the states that stateful layers were left in ({len(states)} arrays): they start from zero")
-        if random:
-            self.left_out.append(f"{len(random)} states of random generators, which draw anew when a model is loaded")
-        if metrics:
-            self.left_out.append(f"{len(metrics)} running values of metrics: no later release reads them")
-        if steps:
-            self.left_out.append(f"counters of the optimizers of nested models, which keep nothing else ({len(steps)})")
-        if kept and self.request.weights_only:
-            self.left_out.append(f"{len(kept)} arrays that belong to no layer: as asked for")
-        elif kept:
-            listed = ", ".join(kept[:3]) + (" …" if len(kept) > 3 else "")
-            self.lost.append(f"{len(kept)} arrays that belong to no layer ({listed})")
+        left_out, lost = arrays_beside(extras)
+        if lost and self.request.weights_only:
+            left_out, lost = [*left_out, *(f"{line}: as asked for" for line in lost)], []
+        self.left_out += left_out
+        self.lost += lost
 
     def _carries(self, extra: Weight) -> bool:
         """Whether the target has a place for an array that is not in the tree."""
@@ -270,6 +252,8 @@ class Plan:
         if era is not None and GENERATIONS[era] != wanted == GENERATIONS[Era.KERAS_3]:
             model = self._upgraded(model)
             old, era = era, Era.KERAS_3
+        elif era is Era.KERAS_3 and self.target.name == "keras-archive":
+            model = self._brought_up(model)
         if era is not None and GENERATIONS[era] != wanted:
             raise ConversionError(
                 f"the architecture is of {GENERATIONS[era]}, and {self.target.title} holds one of {wanted}",
@@ -295,6 +279,13 @@ class Plan:
         if model.training_config:
             self.carried.append("training configuration")
         return model
+
+    def _brought_up(self, model: Model) -> Model:
+        """A model of an earlier Keras 3 as the last one loads it."""
+        assert model.architecture is not None
+        new = upgrade(model.architecture, model.metadata.get("keras_version"))
+        self.carried += [f"of the architecture: {sentence}" for sentence in new.changes]
+        return replace(model, architecture=new.config)
 
     def _upgraded(self, model: Model) -> Model:
         """The model as one of Keras 3."""

@@ -150,8 +150,8 @@ def _named(name: str, found: Mapping[Path, Any]) -> list[Path]:
     wanted = selector((name,), ())
     matched = [path for path in found if wanted(path)]
     if not matched:
-        near = difflib.get_close_matches(name, [join_path(path) for path in found], n=3, cutoff=0.5)
-        near += [join_path(path) for path in found if path[-1] == name and join_path(path) not in near][:3]
+        near = [join_path(path) for path in found if path[-1] == name][:3]  # one in a nested model, where it goes by its path
+        near = near or difflib.get_close_matches(name, [join_path(path) for path in found], n=3, cutoff=0.5)
         raise KmtError(
             f"--replace-layer: there is no layer {name!r}",
             cure=f"nearest: {', '.join(near)}" if near else "see the paths with: kmt inspect",
@@ -213,6 +213,9 @@ def _put(node: Json, new: Config, as_keras_3: bool) -> None:
     node["class_name"] = new["class_name"]
     node["config"] = {**kept, **{key: value for key, value in new["config"].items() if key != "name"}}
     node.pop("build_config", None)
+    for call in node.get("inbound_nodes") or ():
+        if isinstance(call, dict) and isinstance(call.get("kwargs"), dict):  # Keras 3 notes `mask: null` for a layer that takes masks
+            call["kwargs"] = {key: value for key, value in call["kwargs"].items() if value is not None}
     if as_keras_3:
         node["module"], node["registered_name"] = new["module"], new["registered_name"]
 

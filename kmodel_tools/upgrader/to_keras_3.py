@@ -17,7 +17,8 @@ from kmodel_tools.errors import ConversionError
 from kmodel_tools.tree import Layer, Model, Optimizer, Path, Weight, make_from_below
 from kmodel_tools.upgrader import apply_rules
 
-VHAT = re.compile(r"/vhat_\d+(_\d+)?$")
+VHAT = re.compile(r"/(vhat_\d+|Variable)(_\d+)?$")
+"""What Keras 2.3, and what Keras 2.1 and 2.2 call what Adam keeps for `amsgrad`."""
 LAST_OF_KERAS_2 = "2.3.1"
 """The release that an architecture of Keras 1 is carried to on its way."""
 SEPARATE = "a layer that is shared with a nested model is two layers of the same values: Keras 3 does not load such a one from a file"

@@ -317,3 +317,36 @@ def test_random_crop_crops_when_it_predicts() -> None:
     made, _ = upgraded_layer(layer("RandomCrop", height=2, width=3, seed=4))
     assert [item["class_name"] for item in made["config"]["layers"]] == ["RandomCrop", "Resizing"]
     assert made["config"]["layers"][1]["config"]["crop_to_aspect_ratio"] is True
+
+
+def test_an_activation_of_somebody_is_a_function() -> None:
+    assert settings(layer("Dense", units=2, activation="swish6"))["activation"] == {
+        "module": "builtins",
+        "class_name": "function",
+        "config": "swish6",
+        "registered_name": "function",
+    }
+    assert settings(layer("Dense", units=2, activation="relu6"))["activation"] == "relu6"
+    assert settings(layer("LSTM", units=2, recurrent_activation="p>gate"))["recurrent_activation"]["registered_name"] == "p>gate"
+
+
+def test_arrays_that_a_lambda_is_called_with() -> None:
+    arrays = {"a": {"type": "ndarray", "value": [[1, 2]]}, "b": {"type": "ndarray", "value": [0.5]}, "c": 3}
+    found = settings(layer("Lambda", function=["4wEA", None, None], arguments=arrays))["arguments"]
+    assert found == {
+        "a": {"class_name": "__numpy__", "config": {"value": [[1, 2]], "dtype": "int64"}},
+        "b": {"class_name": "__numpy__", "config": {"value": [0.5], "dtype": "float64"}},
+        "c": 3,
+    }
+
+
+def test_a_lambda_whose_mask_is_bytecode_is_refused() -> None:
+    with pytest.raises(UpgradeError, match="has a function for its mask"):
+        upgraded_layer(layer("Lambda", function=["4wEA", None, None], mask=["4wEA", None, None], mask_type="lambda"))
+
+
+def test_bytecode_of_keras_1_is_carried_as_data() -> None:
+    code = {"class_name": "__lambda__", "config": {"code": "\xe3\x01", "defaults": None, "closure": None}}
+    item = layer("Lambda", function="\xe3\x01", function_type="lambda", output_shape=None, output_shape_type="raw")
+    assert settings(item)["function"] == code
+    assert settings(layer("Lambda", function="named", function_type="function"))["function"]["config"] == "named"

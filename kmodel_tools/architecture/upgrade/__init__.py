@@ -17,6 +17,8 @@ from kmodel_tools.architecture.held import LayersByPath
 from kmodel_tools.architecture.upgrade.draft import Notes
 from kmodel_tools.architecture.upgrade.draft import UpgradeError as UpgradeError
 from kmodel_tools.architecture.upgrade.walk import upgraded_layer
+from kmodel_tools.architecture.upgrade.widths import widths
+from kmodel_tools.architecture.upgrade.within_keras_3 import brought_up
 from kmodel_tools.architecture.weight_rules import WeightRule
 from kmodel_tools.tree import Model, Path
 
@@ -46,7 +48,7 @@ class Upgraded:
 
 
 def upgrade(config: Config, keras_version: str | None = None, held: Model | None = None) -> Upgraded:
-    """Carry an architecture to Keras 3. One of Keras 3 comes back as it is.
+    """Carry an architecture to Keras 3. One of Keras 3 changes as little as its last release needs.
 
     Args:
         config: The configuration of a model, as its file has it.
@@ -59,9 +61,11 @@ def upgrade(config: Config, keras_version: str | None = None, held: Model | None
     """
     era = era_of(config, keras_version)
     if era is Era.KERAS_3:
-        return Upgraded(config, {}, (), (), custom_objects(config))
+        notes = Notes(era)
+        same = brought_up(config, keras_version, notes)
+        return Upgraded(same, {}, (), notes.sentences(), custom_objects(same))
     if era in (Era.KERAS_0, Era.KERAS_1):
         raise UpgradeError(f"an architecture of {era.value}")
-    notes = Notes(era, held=LayersByPath(held) if held is not None else None)
+    notes = Notes(era, widths=widths(config), held=LayersByPath(held) if held is not None else None)
     upgraded, _ = upgraded_layer(config, ((),), notes)
     return Upgraded(upgraded, notes.renamed, tuple(notes.rules), notes.sentences(), custom_objects(upgraded), tuple(notes.uncalled))

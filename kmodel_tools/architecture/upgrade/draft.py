@@ -34,6 +34,7 @@ class Notes:
         renamed: New names of layers, by the new path of their model and their old name.
         uncalled: Paths of layers that their model holds and does not call.
         layers: How many layers have been seen.
+        widths: How wide the outputs of layers are, by their path in the configuration, as far as it tells.
         held: The tree of the old model, where it is at hand: it tells the shapes of weights.
         given: Shapes of what layers are called on, where that is known, by their new paths.
     """
@@ -44,6 +45,7 @@ class Notes:
     renamed: dict[Path, str] = field(default_factory=dict)
     uncalled: list[Path] = field(default_factory=list)
     layers: int = 0
+    widths: Mapping[Path, int] = field(default_factory=dict)
     held: LayersByPath | None = None
     given: dict[Path, list[Any]] = field(default_factory=dict)
 

@@ -50,9 +50,9 @@ def store_objects(model: Model) -> list[NewObject]:
     else:
         names = ", ".join(map(join_path, filter(None, list(opaque)[:3]))) or spec.root.class_name
         raise ConversionError(
-            f"Keras 3 finds layers inside of somebody's own class by the attributes that hold them, and the source does not have those of: "
-            f"{names}",
-            cure="save the model anew as .keras with the Keras that wrote it; or see docs/guides/custom-layers.md",
+            "Keras 3 finds layers inside of somebody's own class by the attributes that hold them, and the source does not have "
+            f"those of: {names}",
+            cure="a .h5 goes by their order instead: write NAME.h5 with --option layout=keras3; or give a .keras of the same model",
         )
     return [*objects, *_optimizer(model)]
 
