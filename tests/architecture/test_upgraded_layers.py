@@ -231,6 +231,15 @@ def scaled(rule: WeightRule) -> list[bool]:
     return [Scale(1.2) in piece.steps for piece in rule.pieces]
 
 
+@pytest.mark.parametrize("kind", ["GRU", "LSTMCell", "ConvLSTM2D"])
+def test_weights_of_an_activation_inside_of_a_recurrent_layer_are_refused(kind: str) -> None:
+    size: Json = {"filters": 2, "kernel_size": [1, 1]} if kind.startswith("Conv") else {"units": 2}
+    with pytest.raises(UpgradeError, match="applies a PReLU"):
+        settings(layer(kind, **size, activation=layer("PReLU", "p")))
+    assert settings(layer(kind, **size, activation=layer("ReLU", "r")))
+    assert settings(layer("Dense", units=2, activation=layer("PReLU", "p")))
+
+
 def test_a_gru_that_does_not_say_resets_before() -> None:
     assert settings(layer("GRU", units=2))["reset_after"] is False
     assert settings(layer("GRU", units=2, reset_after=True))["reset_after"] is True
