@@ -195,7 +195,7 @@ def checked(K: Any, name: str, model: Any, given: Any, containers: Sequence[str]
     """The containers that tf_keras reloads a model from, and what failed of them."""
     wanted = flat(model(given, training=False))
     reset(model)
-    halves = any(getattr(layer, "compute_dtype", None) in HALVES for layer in model.submodules)
+    halves = any(getattr(layer, "compute_dtype", None) in HALVES for layer in model._flatten_layers())
     tolerance = ROUGH if halves else EXACT
     good, bad = [], []
     with tempfile.TemporaryDirectory() as folder:
