@@ -189,6 +189,16 @@ def test_locally_connected_that_keeps_a_matrix() -> None:
     assert kernel.pieces[0].steps == (Unshared(Windows((5,), (3,), (2,), True), 2, 3, False),)
 
 
+def test_a_depthwise_convolution_with_channels_first_and_an_activation_with_weights() -> None:
+    config: Json = {"kernel_size": [2, 2], "data_format": "channels_first", "activation": layer("PReLU", "p")}
+    _, found = held_layer(layer("DepthwiseConv2D", **config), kernel=(2, 2, 4, 1), bias=(4,), activation__alpha=(4, 3, 3))
+    assert {(*rule.layer, rule.role): (*rule.pieces[0].layer, rule.pieces[0].role) for rule in found.rules} == {
+        ("x", "x_2", "kernel"): ("x", "kernel"),
+        ("x", "x_2", "bias"): ("x", "bias"),
+        ("x", "x_4", "activation", "alpha"): ("x", "activation", "alpha"),
+    }
+
+
 def test_locally_connected_whose_sizes_nothing_tells() -> None:
     config: Json = {"filters": 3, "kernel_size": [2, 1], "use_bias": False}
     with pytest.raises(UpgradeError, match="does not tell the sizes"):
@@ -229,6 +239,15 @@ def rules(item: Json, version: str = TF_KERAS) -> dict[tuple[str, ...], WeightRu
 
 def scaled(rule: WeightRule) -> list[bool]:
     return [Scale(1.2) in piece.steps for piece in rule.pieces]
+
+
+@pytest.mark.parametrize("kind", ["GRU", "LSTMCell", "ConvLSTM2D"])
+def test_weights_of_an_activation_inside_of_a_recurrent_layer_are_refused(kind: str) -> None:
+    size: Json = {"filters": 2, "kernel_size": [1, 1]} if kind.startswith("Conv") else {"units": 2}
+    with pytest.raises(UpgradeError, match="applies a PReLU"):
+        settings(layer(kind, **size, activation=layer("PReLU", "p")))
+    assert settings(layer(kind, **size, activation=layer("ReLU", "r")))
+    assert settings(layer("Dense", units=2, activation=layer("PReLU", "p")))
 
 
 def test_a_gru_that_does_not_say_resets_before() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,23 @@ def test_the_state_of_the_optimizer_goes_along(case: Case, name: str, tmp_path: 
         assert judge.same_value(value, wanted[key]), key
     assert int(loaded.optimizer.iterations) == 1
     assert loaded.loss == "mean_squared_error"
+
+
+@pytest.mark.parametrize(("name", "options"), [("m.h5", {}), ("m.keras", {}), ("saved", {"save_format": "tf"})])
+def test_nadam_on_a_schedule_goes_on(name: str, options: dict[str, str], tmp_path: Path) -> None:
+    """Keras 3 takes no state of an optimizer that lacks a variable, and says so in a warning alone."""
+    optimizers = making.framework("tf_keras").optimizers
+    nadam = optimizers.Nadam(optimizers.schedules.ExponentialDecay(0.1, 10, 0.9))
+    model = making.trained(SHARED[0], making.framework("tf_keras"), nadam)
+    model.save(tmp_path / name, **options)
+    done = kmt.convert(tmp_path / name, tmp_path / "new.keras")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="Skipping variable loading")
+        loaded = making.framework("keras").models.load_model(tmp_path / "new.keras")
+    assert int(loaded.optimizer.iterations) == 1
+    product = float(loaded.optimizer.variables[-1])
+    assert product == pytest.approx(float(nadam._u_product) if name == "saved" else 1.0)
+    assert any("current learning rate" in line for line in done.left_out) == (name == "saved")
 
 
 def test_the_table_of_arguments_is_that_of_keras() -> None:

@@ -11,7 +11,7 @@ from kmodel_tools.architecture.weight_rules import Piece, WeightRule
 
 KERNELS: dict[str, tuple[str, ...]] = {
     **{f"{kind}{rank}D{back}": ("kernel",) for kind in ("Conv",) for rank in (1, 2, 3) for back in ("", "Transpose")},
-    **{f"DepthwiseConv{rank}D": ("depthwise_kernel",) for rank in (1, 2)},
+    **{f"DepthwiseConv{rank}D": ("kernel",) for rank in (1, 2)},
     **{f"SeparableConv{rank}D": ("depthwise_kernel", "pointwise_kernel") for rank in (1, 2)},
 }
 FIRST, LAST = "channels_first", "channels_last"
@@ -50,6 +50,11 @@ def bias_of_channels_first(draft: Draft) -> None:
     inner = str(draft.config["layers"][1]["config"]["name"])
     for path in draft.paths:
         _move((*path,), inner, (*roles, "bias"), draft)
+        applied = draft.notes.layer_at((*path, "activation"))
+        last = str(draft.config["layers"][-1]["config"]["name"])
+        for weight in applied.weights if applied is not None else ():
+            piece = Piece((*path, "activation"), weight.role)
+            draft.notes.rules.append(WeightRule((*path, last, "activation"), weight.role, (piece,), 0, WHY))
     draft.say(f"{WHY}: this one has them last inside, between two layers that turn the image")
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from kmodel_tools.architecture.envelope import Era
+from collections.abc import Mapping
+
+from kmodel_tools.architecture.envelope import Era, settings_of
+from kmodel_tools.architecture.layer_classes import variables_of
 from kmodel_tools.architecture.upgrade.draft import Draft
 from kmodel_tools.architecture.upgrade.locally_connected import locally_connected
 from kmodel_tools.architecture.upgrade.objects import activation_of, sizes
@@ -106,6 +109,22 @@ def refuse_hard_sigmoid_elsewhere(draft: Draft) -> None:
         raise draft.refuse("applies the old hard_sigmoid, and Keras 3 has another function of that name")
 
 
+def refuse_weights_of_gates(draft: Draft) -> None:
+    """A recurrent layer whose activation is a layer with weights (PReLU): Keras 3 has not built it when it loads weights, and loads none.
+
+    Source: Keras 3.15.1 `layers/rnn/rnn.py`, `build`, which builds the cell and not what the cell applies.
+
+    Raises:
+        UpgradeError: It is such a one.
+    """
+    kind = draft.class_name.removesuffix("Cell")
+    for key in ("activation", "recurrent_activation") if kind in GATES or kind in CONV_RANKS else ():
+        value = draft.config.get(key)
+        inner = value.get("class_name") if isinstance(value, Mapping) else None
+        if isinstance(value, Mapping) and isinstance(inner, str) and variables_of(inner, settings_of(value)):
+            raise draft.refuse(f"applies a {inner}, whose weights no recurrent layer of Keras 3 loads")
+
+
 def crop_when_predicting(draft: Draft) -> None:
     """RandomCrop: cropped to the shape of the target and resized when it predicts, which Keras 3 leaves out.
 
@@ -137,6 +156,7 @@ def causal_padding(draft: Draft) -> None:
 
 RULES = (
     old_defaults,
+    refuse_weights_of_gates,
     crop_when_predicting,
     hard_sigmoid_of_weighted,
     hard_sigmoid_of_gates,
