@@ -206,22 +206,19 @@ def convert(
         lossy: Whether what the format cannot hold may go.
         overwrite: Whether a file that is there may be replaced.
         options: Options of the format, by name.
-        progress: Called with the bytes of weights written and the bytes of all.
+        progress: Called with the bytes of weights written and of all.
         salvage: Leave out what cannot be read, each as a loss, so that `lossy` lets it go; every array is read once beforehand.
         mapping: New paths of layers and weights by their old paths or keys, None to leave out; or the path of such a map.
         averages: Whether the moving averages of weights take their place.
-        replace_layers: Layers of Keras 3 by the paths, or patterns of paths, of those whose place they take: a configuration
-            `{"class_name": "Rescaling", "config": {"scale": 0.5}}`, as a mapping or in JSON, `Rescaling(scale=0.5)`, or `@FILE`
-            that holds one.
+        replace_layers: Layers of Keras 3, as `_replacement` takes them, by paths or patterns of those whose place they take.
 
     Raises:
         ConversionError: The format cannot hold the model; `losses` lists what.
         KmtError: As `read`; or the destination is there already, or cannot be written.
     """
-    from kmodel_tools.converter import Request
-    from kmodel_tools.converter import convert as _convert
+    from kmodel_tools import converter
 
-    request = Request(
+    request = converter.Request(
         to,
         None if like is None else _model(like),
         weights_only,
@@ -235,9 +232,9 @@ def convert(
         salvage,
         _mapping(mapping),
         averages,
-        {name: _replacement(name, new) for name, new in (replace_layers or {}).items()},
+        _replacements(replace_layers or {}),
     )
-    return _convert(_model(source, salvage), destination, request, progress)
+    return converter.convert(_model(source, salvage), destination, request, progress)
 
 
 def transfer(
@@ -310,8 +307,16 @@ def _mapping(mapping: Names | None) -> Mapping[str, str | None] | None:
     return read_map(mapping)
 
 
+def _replacements(layers: Mapping[str, str | Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {name: _replacement(name, new) for name, new in layers.items()}
+
+
 def _replacement(name: str, new: str | Mapping[str, Any]) -> dict[str, Any]:
-    """The layer of Keras 3 that a text or a mapping describes; `@FILE` holds such a text."""
+    """The layer of Keras 3 that a mapping or a text describes.
+
+    It is a configuration `{"class_name": "Rescaling", "config": {"scale": 0.5}}`, as a mapping or in JSON, or
+    `Rescaling(scale=0.5)`, or `@FILE`, which holds one of these.
+    """
     from kmodel_tools.architecture.envelope import ConfigError
     from kmodel_tools.architecture.layer_text import LONGEST, checked_layer, layer_from_text
 

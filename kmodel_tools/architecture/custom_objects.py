@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -68,6 +69,8 @@ _TRAINING_NAMES = frozenset(snake_case(name) for name in _TRAINING_CLASSES) | fr
 )
 """Losses and metrics that some Keras has, by name: `keras.losses` and `keras.metrics` of 1.2.2, 2.3.1, 2.15 and 3.15.1."""
 _OTHER_FUNCTIONS = frozenset(snake_case(name) for name in BUILTIN_NAMES)
+_NAME = re.compile(r"([^<>]+>)?[^\W\d]\w*")
+"""What can be the name of a function, with its package; a class of somebody's own may mean something else by an activation."""
 _OF_LAMBDA = ("function", "output_shape", "mask")
 _HOLD_LAYERS = frozenset({"layers", "layer", "backward_layer", "cell", "cells"})
 _KERAS_MODULES = ("keras.", "tf_keras.", "tensorflow.keras.", "tensorflow.python.keras.", "builtins")
@@ -181,7 +184,7 @@ def _own(item: Mapping[str, Any], in_layers: bool) -> Iterator[tuple[str, str]]:
             yield "layer" if in_layers else "object", registered if isinstance(registered, str) and ">" in registered else class_name
     for key in ("activation", "recurrent_activation", "inner_activation"):
         value = item.get(key)
-        if isinstance(value, str) and "class_name" not in item and value.lower() not in ACTIVATIONS:
+        if isinstance(value, str) and "class_name" not in item and _NAME.fullmatch(value) and value.lower() not in ACTIVATIONS:
             yield "function", value
 
 
@@ -214,4 +217,4 @@ def _is_known(item: Mapping[str, Any], class_name: str) -> bool:
     if isinstance(module, str):
         return module == "keras" or module.startswith(_KERAS_MODULES)
     plain = class_name.removeprefix("Custom>")
-    return is_builtin(class_name) or plain in BUILTIN_NAMES
+    return is_builtin(class_name) or plain in BUILTIN_NAMES or plain in _TRAINING_CLASSES

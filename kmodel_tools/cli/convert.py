@@ -71,7 +71,6 @@ def command(
 
     \b
     kmt convert model.h5 model.keras
-    kmt convert model.keras weights.h5 --weights-only
     kmt convert ckpt-7 model.weights.h5 --like model.keras
     kmt convert old.h5 new.keras --replace-layer 'lambda_1=Rescaling(scale=0.5)'
     kmt convert resnet_v1_50.ckpt --like resnet.keras --propose-map names.yaml
@@ -103,16 +102,15 @@ def command(
         replace_layers=named_values(replaced, "NAME=CONFIG"),
         progress=None if quiet or not sys.stderr.isatty() else _progress(),
     )
-    if not quiet or as_json:
-        _show(report, source, as_json)
+    _show(report, source, as_json, quiet)
 
 
-def _show(report: Conversion, source: str, as_json: bool) -> None:
+def _show(report: Conversion, source: str, as_json: bool, quiet: bool) -> None:
     if as_json:
         from kmodel_tools.render.json import json_text
 
         click.echo(json_text(report.to_dict()), nl=False)
-    else:
+    elif not quiet:
         from kmodel_tools.render.conversion import conversion_text
 
         click.echo(conversion_text(report, source), nl=False, err=True)

@@ -172,7 +172,8 @@ def _laid_out_anew(model: Model, target: Format, request: Request) -> State:
     optimizer = model.optimizer
     assert optimizer is not None
     slots = slots_in_order(optimizer, [weight for _, weight in model.weights()], _is_interleaved(model, target)) or []
-    counters = {counter.role: counter for counter in optimizer.counters}
+    # A nested model that was compiled for itself counts its own steps, further down in the graph of objects.
+    counters = {counter.role: counter for counter in sorted(optimizer.counters, key=lambda item: -item.key.count("/"))}
     state = State(None)
     if target.name != CHECKPOINT or _for_keras_3(target, request):
         others = [role for role in counters if role not in (ITERATIONS, LEARNING_RATE)]

@@ -48,7 +48,8 @@ def upgraded(model: Model) -> Upgrade:
         new = upgrade(model.architecture, model.metadata.get("keras_version"), model)
     except ConfigError as error:
         raise ConversionError(
-            f"the architecture cannot be carried to Keras 3: {error}", cure="its weights alone convert: --weights-only"
+            f"the architecture cannot be carried to Keras 3: {error}",
+            cure="put another layer in its place with --replace-layer, or convert its weights alone with --weights-only",
         ) from error
     training = Training()
     if model.training_config:
@@ -93,7 +94,7 @@ def _worth_carrying(model: Model) -> tuple[Optimizer | None, tuple[str, ...]]:
     settings = _settings(model)
     if kind_of(optimizer.class_name) == "sgd" and optimizer.slots and settings is not None and not settings.get("momentum"):
         why = f"{len(optimizer.slots)} arrays of SGD's momentum, which have no effect: it is 0"
-        return replace(optimizer, slots=(), extras=()), (why,)
+        return replace(optimizer, slots=()), (why,)
     if not optimizer.slots and not optimizer.extras and kind_of(optimizer.class_name) not in ("sgd", ""):
         return None, ("the optimizer's counters: it has taken no step",)
     empty = _placeholders(model, optimizer)
@@ -106,14 +107,13 @@ def _worth_carrying(model: Model) -> tuple[Optimizer | None, tuple[str, ...]]:
 def _placeholders(model: Model, optimizer: Optimizer) -> list[Weight]:
     """What Adam keeps in place of the arrays of `amsgrad`, where that is not asked for: a single zero for each weight.
 
-    Source: Keras 2.1.3 to 2.3.1 `optimizers.py`, `Adam.get_updates`. They have names of their own since 2.2.
+    Source: Keras 2.1.3 to 2.3.1 `optimizers.py`, `Adam.get_updates`.
     """
-    found = [extra for extra in optimizer.extras if extra.tensor.shape == (1,)]
-    named = [extra for extra in found if VHAT.search(extra.role)]
-    if kind_of(optimizer.class_name) != "adam" or named:
-        return named
+    if kind_of(optimizer.class_name) != "adam" or (_settings(model) or {}).get("amsgrad"):
+        return []
+    found = [extra for extra in optimizer.extras if VHAT.search(extra.role) and extra.tensor.shape == (1,)]
     weights = sum(slot.name == "momentum" for slot in optimizer.slots)
-    return found if (_settings(model) or {}).get("amsgrad") is False and len(found) == weights else []
+    return found if len(found) == weights else []
 
 
 def _settings(model: Model) -> Mapping[str, Any] | None:

@@ -82,3 +82,10 @@ def test_bytecode_of_shapes_and_masks() -> None:
 def test_layers_of_a_sequential_of_keras_1() -> None:
     config = {"class_name": "Sequential", "config": [layer("Mine", "m"), layer("Lambda", "l", function="\xe3", function_type="lambda")]}
     assert custom_objects(config) == (CustomObject("layer", "Mine", ("m",)), CustomObject("lambda", "Lambda", ("l",)))
+
+
+def test_losses_and_metrics_of_keras_2_are_no_custom_ones() -> None:
+    training = {"loss": {"class_name": "Huber", "config": {}}, "metrics": [[{"class_name": "Recall", "config": {}}]]}
+    assert custom_objects(model(layer("QActivation", "q", activation="quantized_relu(6)")), training) == (
+        CustomObject("layer", "QActivation", ("q",)),
+    )

@@ -75,6 +75,7 @@ def test_metrics() -> None:
     policy = {"class_name": "Policy", "config": {"name": "float32"}}
     given = training(metrics=[{"class_name": "AUC", "config": {"name": "auc", "dtype": policy, "curve": "ROC"}}])["metrics"]
     assert (given[0]["module"], given[0]["config"]) == ("keras.metrics", {"name": "auc", "dtype": "float32", "curve": "ROC"})
+    assert training(metrics=[["mae"], [None]])["metrics"] == [["mean_absolute_error"], None]
     assert "weighted_metrics" not in training(weighted_metrics=None)
 
 

@@ -24,6 +24,21 @@ def test_rotation_takes_no_range() -> None:
     assert "value_range" in config["config"]["layers"][0]["config"]["layers"][0]["config"]
 
 
+def functional(ends: Any) -> dict[str, Any]:
+    layers = [layer("InputLayer", batch_shape=[None, 2])]
+    return {"class_name": "Functional", "config": {"name": "f", "layers": layers, "input_layers": ends, "output_layers": ends}}
+
+
+def test_a_single_end_is_no_list() -> None:
+    """Keras 3.15.1 predicts with one more axis otherwise."""
+    one = ["inputlayer", 0, 0]
+    for version in ("3.0.5", "3.10.0", None):
+        assert upgrade(model(functional([one])), version or None).config == model(functional(one))
+    for version, ends in (("3.15.1", [one]), ("3.0.5", one), ("3.0.5", [one, one]), ("3.0.5", {"a": one})):
+        config = model(functional(ends))
+        assert upgrade(config, version).config is config
+
+
 def test_int4_is_said_where_it_is_packed_otherwise() -> None:
     policy = {"module": "keras.dtype_policies", "class_name": "QuantizedDTypePolicy", "config": {"mode": "int4", "source_name": "float32"}}
     config = model(layer("Dense", dtype=policy), layer("Conv1D", dtype={**policy, "config": {"mode": "int8"}}))

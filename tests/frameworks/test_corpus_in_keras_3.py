@@ -30,6 +30,8 @@ WHOLE = ("hdf5 whole model", ".keras archive", "SavedModel tf.keras")
 NOT_CONVERTED = {
     "basicpitch-nmp": "tf.expand_dims_1 .* is the operation expand_dims of TensorFlow",
     "basicpitch-nov06": "tf.expand_dims_54 .* is the operation expand_dims of TensorFlow",
+    "hls-qconv-bn-k24": "somebody's own class by the attributes that hold them",
+    "hls-qconv-bn-k29": "somebody's own class by the attributes that hold them",
     "modelaudit-safe": "dense/kernel gets no values",  # there is an architecture in it, and nothing else
     "tfdf-adult-rf": "a .keras archive needs an architecture",  # a forest, which is no network
 }
@@ -40,8 +42,6 @@ NOT_LOADED = {
     "dl4j-ex-model-lambda": "whose `function` is a Python lambda",
     "dl4j-ex-sequential-lambda": "whose `function` is a Python lambda",
     "hls-qkeras-3layer-whole": "Could not locate class 'QDense'",
-    "hls-qconv-bn-k24": "Could not locate class 'QConv2DBatchnorm'",
-    "hls-qconv-bn-k29": "Could not locate class 'QConv2DBatchnorm'",
     "hls-conv2d-k213": "Could not interpret initializer identifier: .*random_kernel",
     "keras-nested-container-3150": "Could not locate class 'NestedDenseModel'",
 }

@@ -15,7 +15,6 @@ import pytest
 import kmodel_tools as kmt
 from kmodel_tools.architecture.layer_table import ALIASES
 from kmodel_tools.architecture.upgrade.accepted import COMMON, FEW, accepted
-from tests.conftest import ERAS
 from tests.frameworks import judge, making
 from tests.frameworks.zoo import MODELS, SHARED, TF_KERAS, Case
 from tests.frameworks.zoo_keras_2 import GRAPHS, WEIGHTED, WEIGHTLESS
@@ -100,38 +99,6 @@ def test_nadam_on_a_schedule_goes_on(name: str, options: dict[str, str], tmp_pat
     product = float(loaded.optimizer.variables[-1])
     assert product == pytest.approx(float(nadam._u_product) if name == "saved" else 1.0)
     assert any("current learning rate" in line for line in done.left_out) == (name == "saved")
-
-
-def _of_an_era() -> list[Any]:
-    folders = sorted(path for path in ERAS.glob("*") if path.name.startswith(("2.", "tf")) and path.name != "tfjs") if ERAS.is_dir() else []
-    files = [path for folder in folders for path in sorted(folder.iterdir()) if path.suffix in (".h5", ".keras", ".json")]
-    whole = [path for path in files if not path.stem.endswith(("_w", "_l", ".weights"))]
-    return [pytest.param(path, id=f"{path.parent.name}/{path.name}") for path in whole if _inputs(path).exists()]
-
-
-def _inputs(path: Path) -> Path:
-    return path.with_name(f"{path.stem}_io.npz")
-
-
-@pytest.mark.corpus
-@pytest.mark.parametrize("path", _of_an_era())
-def test_a_file_of_an_earlier_release_loads_in_keras_3_and_predicts_the_same(path: Path, tmp_path: Path) -> None:
-    destination = tmp_path / "m.keras"
-    if path.suffix == ".json":
-        kmt.convert(path.with_name(f"{path.stem}_w.h5"), destination, like=path)
-    else:
-        kmt.convert(path, destination)
-    keras = making.framework("keras")
-    if b"__lambda__" in destination.read_bytes():
-        with pytest.raises(ValueError, match="whose `function` is a Python lambda"):
-            keras.models.load_model(destination)
-        return
-    model = keras.models.load_model(destination)
-    with np.load(_inputs(path)) as stored:
-        x, y = stored["x"], stored["y"]
-    count = len(model.inputs)
-    found = outputs_of(model(list(x) if count > 1 else x, training=False))
-    same_predictions([y] if len(found) == 1 else list(y), found)
 
 
 def test_the_table_of_arguments_is_that_of_keras() -> None:

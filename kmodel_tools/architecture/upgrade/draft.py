@@ -108,7 +108,9 @@ class Draft:
     @property
     def label(self) -> str:
         """What sentences call it."""
-        return join_path(self.paths[0]) or str(self.config.get("name") or "the model")
+        first, *others = self.paths
+        both = bool(others) and all(path[:-1] == first[:-1] for path in others)  # the two directions of a Bidirectional
+        return join_path(first[:-1] if both else first) or str(self.config.get("name") or "the model")
 
     def is_a(self, *classes: str) -> bool:
         """Whether it is of one of some classes."""

@@ -12,7 +12,7 @@ Keras 3 still reads the lists where no keyword argument is a tensor. It rejects 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,7 +58,7 @@ class Graph:
                 if class_of(layer) != "Sequential":
                     graph.functional.add(name)
         used = [*references(settings.get("input_layers")), *references(settings.get("output_layers"))]
-        used += [item for layer in settings["layers"] for item in _references(layer.get("inbound_nodes"), graph.names)]
+        used += [item for layer in settings["layers"] for item in all_references(layer.get("inbound_nodes"), graph.names)]
         for name, count in calls.items():
             numbers = [int(item[1]) for item in used if item[0] == name]
             if numbers and max(numbers) >= count:
@@ -157,7 +157,7 @@ def is_reference(item: Any, constants: bool = False) -> bool:
     return isinstance(item[2], int) or (constants and item[0] == CONSTANT)
 
 
-def _references(node: Any, names: Mapping[str, str]) -> list[Sequence[Any]]:
+def all_references(node: Any, names: Collection[str]) -> list[Sequence[Any]]:
     """Every reference below a value, those in keyword arguments included."""
     found: list[Sequence[Any]] = []
     stack = [node]

@@ -266,7 +266,10 @@ def _loss(value: Mapping[str, Any]) -> Any:
 
 
 def _metrics(value: Any) -> Any:
-    """Metrics: names or objects, in lists of lists for several outputs; for one output, in one list."""
+    """Metrics: names or objects, in lists of lists for several outputs; for one output, in one list.
+
+    An output without any has `[None]` in Keras 2, and None in Keras 3: `Expected metric, received None`.
+    """
     if isinstance(value, Mapping) and isinstance(value.get("class_name"), str):
         if value["class_name"] in LISTS:
             return _metrics(value.get("items"))
@@ -274,7 +277,7 @@ def _metrics(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _metrics(item) for key, item in value.items()}
     if isinstance(value, list):
-        found = [_metrics(item) for item in value]
+        found = [None if item == [None] else _metrics(item) for item in value]
         return found[0] if len(found) == 1 and isinstance(found[0], list) else found
     return plain_name(value)
 

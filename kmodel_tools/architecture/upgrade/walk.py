@@ -13,7 +13,7 @@ from kmodel_tools.architecture.topology import references
 from kmodel_tools.architecture.upgrade import arguments, channels, layers, semantics, subgraphs
 from kmodel_tools.architecture.upgrade.accepted import COMMON
 from kmodel_tools.architecture.upgrade.draft import Draft, Json, Notes
-from kmodel_tools.architecture.upgrade.graph import Graph, name_of
+from kmodel_tools.architecture.upgrade.graph import Graph, all_references, name_of
 from kmodel_tools.architecture.upgrade.inputs import SHAPES, as_shape, said_input, upgraded_input
 from kmodel_tools.architecture.upgrade.masks import with_masks
 from kmodel_tools.architecture.upgrade.objects import plain_class, spelled, upgraded_value
@@ -262,10 +262,12 @@ def _called(draft: Draft, entries: Sequence[Mapping[str, Any]]) -> list[Mapping[
     Keras 2 lists every layer that is an attribute of a model, called or not (TFX keeps its preprocessing so); Keras 3 makes
     each of them: `Could not locate class 'TransformFeaturesLayer'`. Source: tf_keras 2.21 `functional.py`, `get_network_config`.
     """
-    ends = {str(item[0]) for key in ("input_layers", "output_layers") for item in references(draft.config.get(key))}
+    used = {str(item[0]) for key in ("input_layers", "output_layers") for item in references(draft.config.get(key))}
+    names = {name_of(entry) for entry in entries}
+    used |= {str(item[0]) for entry in entries for item in all_references(entry.get("inbound_nodes"), names)}
     found = []
     for entry in entries:
-        if entry.get("inbound_nodes") or class_of(entry) == "InputLayer" or name_of(entry) in ends:
+        if entry.get("inbound_nodes") or class_of(entry) == "InputLayer" or name_of(entry) in used:
             found.append(entry)
         else:
             draft.notes.uncalled += [(*path, name_of(entry)) for path in draft.paths]

@@ -11,23 +11,31 @@ from typing import Any
 
 from kmodel_tools.architecture.envelope import Config, settings_of, version_numbers
 from kmodel_tools.architecture.upgrade.draft import Notes
+from kmodel_tools.architecture.upgrade.graph import is_reference
 from kmodel_tools.architecture.upgrade.objects import plain_class
 
 PACKED_ANEW = (3, 14)
 """The release that packs the kernels of int4 layers along their last axis; Keras 3.11 to 3.13 do along the first."""
+BARE_ENDS = (3, 11)
+"""The release that writes a single input or output as it was given; before, all are lists (`models/functional.py`, `get_config`)."""
+ENDS = ("input_layers", "output_layers")
 QUANTIZED = "QuantizedDTypePolicy"
 
 
 def brought_up(config: Config, keras_version: str | None, notes: Notes) -> Config:
     """An architecture of Keras 3 as its last release loads it; one that needs no change comes back as it is."""
-    if version_numbers(keras_version or "")[:2] < PACKED_ANEW and keras_version:
+    release = version_numbers(keras_version or "")[:2]
+    if () < release < PACKED_ANEW:
         _say_int4(config, notes)
-    if not any(_takes_range(node) for node in _objects(config)):
+    listed = release < BARE_ENDS
+    if not any(_takes_range(node) or (listed and _listed_ends(node)) for node in _objects(config)):
         return config
     made: dict[str, Any] = json.loads(json.dumps(config))
     for node in _objects(made):
         if _takes_range(node):
             _without_range(node, notes)
+        if listed:
+            _with_bare_ends(node)
     return made
 
 
@@ -43,6 +51,24 @@ def _without_range(node: Mapping[str, Any], notes: Notes) -> None:
     settings = node["config"]
     del settings["value_range"]
     notes.say("RandomRotation has no value_range any more, which changed nothing", str(settings.get("name")))
+
+
+def _listed_ends(node: Mapping[str, Any]) -> list[str]:
+    """The ends of a graph of layers that are lists of one tensor."""
+    settings = settings_of(node)
+    if not isinstance(settings.get("layers"), list):
+        return []
+    return [key for key in ENDS if isinstance(ends := settings.get(key), list) and len(ends) == 1 and is_reference(ends[0])]
+
+
+def _with_bare_ends(node: Mapping[str, Any]) -> None:
+    """The single input or output of a Functional as itself, and not as a list of one, which earlier releases made of it.
+
+    Keras 3.15 gives back a list then, which the layer behind a nested model takes for one more axis: cures predictions of
+    shape (1, 2, 1) for (2, 1), without a word, and `Cannot convert '((None, 5), 1)' to a shape`.
+    """
+    for key in _listed_ends(node):
+        (node["config"][key],) = node["config"][key]
 
 
 def _say_int4(config: Config, notes: Notes) -> None:
