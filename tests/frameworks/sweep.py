@@ -187,7 +187,7 @@ def converted(path: str, like: str | None, given: Any, wanted: Sequence[Array], 
     try:
         model = making.framework("keras").models.load_model(destination)
         why = difference(wanted, flat(model(given, training=False)), tolerance)
-        return "said to differ" if why is not None and any(DIFFERS in line for line in done.carried) else why
+        return "said to differ" if why is not None and any(DIFFERS in line for line in done.changes) else why
     except Exception as error:  # noqa: BLE001  # whatever it is, the model does not load
         text = " ".join(str(error).split())
         return f"{type(error).__name__}: {text[:300]} … {text[-200:]}"
