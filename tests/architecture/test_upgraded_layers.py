@@ -189,14 +189,21 @@ def test_locally_connected_that_keeps_a_matrix() -> None:
     assert kernel.pieces[0].steps == (Unshared(Windows((5,), (3,), (2,), True), 2, 3, False),)
 
 
-def test_a_depthwise_convolution_with_channels_first_and_an_activation_with_weights() -> None:
-    config: Json = {"kernel_size": [2, 2], "data_format": "channels_first", "activation": layer("PReLU", "p")}
-    _, found = held_layer(layer("DepthwiseConv2D", **config), kernel=(2, 2, 4, 1), bias=(4,), activation__alpha=(4, 3, 3))
+def test_a_depthwise_convolution_with_channels_first() -> None:
+    _, found = held_layer(layer("DepthwiseConv2D", kernel_size=[2, 2], data_format="channels_first"), kernel=(2, 2, 4, 1), bias=(4,))
+    assert {(*rule.layer, rule.role) for rule in found.rules} == {("x", "x_2", "kernel"), ("x", "x_2", "bias")}
+
+
+def test_an_activation_with_weights_comes_behind() -> None:
+    made, found = upgraded_layer(layer("Dense", units=2, activation=layer("PReLU", "p", shared_axes=None)))
+    assert [item["class_name"] for item in made["config"]["layers"]] == ["Dense", "PReLU"]
     assert {(*rule.layer, rule.role): (*rule.pieces[0].layer, rule.pieces[0].role) for rule in found.rules} == {
-        ("x", "x_2", "kernel"): ("x", "kernel"),
-        ("x", "x_2", "bias"): ("x", "bias"),
-        ("x", "x_4", "activation", "alpha"): ("x", "activation", "alpha"),
+        ("x", "x_1", "kernel"): ("x", "kernel"),
+        ("x", "x_1", "bias"): ("x", "bias"),
+        ("x", "x_2", "alpha"): ("x", "activation", "alpha"),
     }
+    with pytest.raises(UpgradeError, match="applies a PReLU"):
+        upgraded_layer(layer("LocallyConnected1D", activation=layer("PReLU", "p")))
 
 
 def test_locally_connected_whose_sizes_nothing_tells() -> None:

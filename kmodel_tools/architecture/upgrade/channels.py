@@ -50,11 +50,6 @@ def bias_of_channels_first(draft: Draft) -> None:
     inner = str(draft.config["layers"][1]["config"]["name"])
     for path in draft.paths:
         _move((*path,), inner, (*roles, "bias"), draft)
-        applied = draft.notes.layer_at((*path, "activation"))
-        last = str(draft.config["layers"][-1]["config"]["name"])
-        for weight in applied.weights if applied is not None else ():
-            piece = Piece((*path, "activation"), weight.role)
-            draft.notes.rules.append(WeightRule((*path, last, "activation"), weight.role, (piece,), 0, WHY))
     draft.say(f"{WHY}: this one has them last inside, between two layers that turn the image")
 
 

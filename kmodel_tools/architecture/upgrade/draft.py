@@ -150,7 +150,7 @@ class Draft:
         }
         self.class_name = "Sequential"
 
-    def move_weights(self, number: int, roles: Sequence[str], why: str) -> None:
+    def move_weights(self, number: int, roles: Sequence[str], why: str, applied: bool = True) -> None:
         """Give weights to one of the layers of a row, with what rules make of them and those of a layer that is its activation."""
         name = f"{self.config['name']}_{number}"
         for path in self.paths:
@@ -160,8 +160,8 @@ class Draft:
             self.notes.rules += [replace(rule, layer=owner) for rule in mine]
             ruled = {rule.role for rule in mine}
             self.notes.rules += [WeightRule(owner, role, (Piece(path, role),), 0, why) for role in roles if role not in ruled]
-            applied = self.notes.layer_at((*path, "activation"))
-            for weight in applied.weights if applied is not None else ():
+            inside = self.notes.layer_at((*path, "activation")) if applied else None
+            for weight in inside.weights if inside is not None else ():
                 piece = Piece((*path, "activation"), weight.role)
                 self.notes.rules.append(WeightRule((*owner, "activation"), weight.role, (piece,), 0, why))
 

@@ -9,7 +9,7 @@ from kmodel_tools.architecture.layer_classes import variables_of
 from kmodel_tools.architecture.upgrade.draft import Draft
 from kmodel_tools.architecture.upgrade.locally_connected import locally_connected
 from kmodel_tools.architecture.upgrade.objects import activation_of, sizes
-from kmodel_tools.architecture.weight_rules import Scale, Step, Take
+from kmodel_tools.architecture.weight_rules import Piece, Scale, Step, Take, WeightRule
 
 HARD_SIGMOID = "hard_sigmoid"
 STEEPER = 1.2
@@ -154,9 +154,38 @@ def causal_padding(draft: Draft) -> None:
     draft.say("causal padding is Conv1D's alone in Keras 3: a ZeroPadding1D is put before")
 
 
+def activation_with_weights(draft: Draft) -> None:
+    """A layer whose activation is a layer with weights (PReLU): that one comes behind it, in a list of two.
+
+    Cures `Layer 'p_re_lu' was never built and thus it doesn't have any variables` (Keras 3.15.1 works out shapes without calling
+    what a layer applies, and loads weights before it is called).
+
+    Raises:
+        UpgradeError: It is a layer that is written as several already.
+    """
+    value = draft.config.get("activation")
+    inner = value.get("class_name") if isinstance(value, Mapping) else None
+    if not isinstance(value, Mapping) or not isinstance(inner, str) or not (applied := variables_of(inner, settings_of(value))):
+        return
+    several = draft.config.get("data_format") == "channels_first" or draft.config.get("padding") == "causal"
+    if several or draft.class_name.startswith("Locally"):
+        raise draft.refuse(f"applies a {inner}, which is not carried together with the way in which it is written")
+    roles = [item.role for item in variables_of(draft.class_name, draft.config) or ()]
+    own = {key: item for key, item in draft.config.items() if key not in ("name", "dtype", "trainable")} | {"activation": "linear"}
+    behind = {key: item for key, item in settings_of(value).items() if key != "name"}
+    draft.become_a_row((draft.class_name, own), (inner, behind))
+    name, why = draft.config["name"], "what a layer applies stands behind it"
+    draft.move_weights(1, roles, why, applied=False)
+    for path in draft.paths:
+        pieces = [(item.role, (Piece((*path, "activation"), item.role),)) for item in applied]
+        draft.notes.rules += [WeightRule((*path, f"{name}_2"), role, piece, 0, why) for role, piece in pieces]
+    draft.say("an activation with weights is a layer of its own behind it")
+
+
 RULES = (
     old_defaults,
     refuse_weights_of_gates,
+    activation_with_weights,
     crop_when_predicting,
     hard_sigmoid_of_weighted,
     hard_sigmoid_of_gates,
