@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
-from kmodel_tools.architecture.envelope import ConfigError, Era, class_of, era_of, is_model
+from kmodel_tools.architecture.envelope import Config, ConfigError, Era, class_of, era_of, is_model, settings_of
 from kmodel_tools.architecture.optimizers import kind_of
 from kmodel_tools.architecture.upgrade import KERAS_VERSION, upgrade
 from kmodel_tools.architecture.upgrade.keras_1 import to_keras_2
@@ -16,8 +15,6 @@ from kmodel_tools.errors import ConversionError
 from kmodel_tools.tree import Layer, Model, Optimizer, Path, make_from_below
 from kmodel_tools.upgrader import apply_rules
 
-VHAT = re.compile(r"/(vhat_\d+|Variable)(_\d+)?$")
-"""What Keras 2.3, and what Keras 2.1 and 2.2 call what Adam keeps for `amsgrad`."""
 LAST_OF_KERAS_2 = "2.3.1"
 """The release that an architecture of Keras 1 is carried to on its way."""
 SEPARATE = "a layer that is shared with a nested model is two layers of the same values: Keras 3 does not load such a one from a file"
@@ -43,7 +40,7 @@ def upgraded(model: Model) -> Upgrade:
     try:
         model, earlier, gone = _keras_2(model)
         assert model.architecture is not None
-        new = upgrade(model.architecture, model.metadata.get("keras_version"))
+        new = upgrade(model.architecture, model.metadata.get("keras_version"), model.metadata.get("backend"))
     except ConfigError as error:
         raise ConversionError(
             f"the architecture cannot be carried to Keras 3: {error}", cure="its weights alone convert: --weights-only"
@@ -79,21 +76,31 @@ def _keras_2(model: Model) -> tuple[Model, tuple[str, ...], tuple[str, ...]]:
 
 
 def _worth_carrying(model: Model) -> tuple[Optimizer | None, tuple[str, ...]]:
-    """A model's optimizer without arrays that hold nothing, and what those are.
+    """A model's optimizer without arrays that mean nothing, and what those are.
 
     One that keeps state for each weight and has none has taken no step. Adam of Keras 2.1 to 2.3 keeps a single zero in
-    place of each array of `amsgrad` where that is not asked for (Keras 2.3.1 `optimizers.py`, `Adam.get_updates`).
+    place of each array of `amsgrad` where that is not asked for, and SGD of Keras 1 and 2 keeps its last step where it has
+    no momentum, and makes no use of it (Keras 2.3.1 `optimizers.py`, `get_updates`).
     """
     optimizer = model.optimizer
     if optimizer is None:
         return None, ()
-    if not optimizer.slots and not optimizer.extras and kind_of(optimizer.class_name) not in ("sgd", ""):
+    kind = kind_of(optimizer.class_name)
+    if not optimizer.slots and not optimizer.extras and kind not in ("sgd", ""):
         return None, ("the optimizer's counters: it has taken no step",)
-    kept = tuple(extra for extra in optimizer.extras if not (VHAT.search(extra.role) and extra.tensor.shape == (1,)))
-    if kind_of(optimizer.class_name) != "adam" or len(kept) == len(optimizer.extras):
+    if kind == "sgd" and optimizer.slots and _has_no_momentum(model.training_config):
+        return replace(optimizer, slots=()), (f"{len(optimizer.slots)} arrays of SGD, which have no influence without momentum",)
+    holders = [extra for extra in optimizer.extras if extra.tensor.shape == (1,)]
+    if kind != "adam" or not holders or len(holders) != len({id(slot.weight) for slot in optimizer.slots}):
         return optimizer, ()
-    count = len(optimizer.extras) - len(kept)
-    return replace(optimizer, extras=kept), (f"{count} placeholders of Adam, which hold nothing without amsgrad",)
+    kept = tuple(extra for extra in optimizer.extras if extra.tensor.shape != (1,))
+    return replace(optimizer, extras=kept), (f"{len(holders)} placeholders of Adam, which hold nothing without amsgrad",)
+
+
+def _has_no_momentum(training: Config | None) -> bool:
+    given = (training or {}).get("optimizer_config")
+    settings = settings_of(given) if isinstance(given, Mapping) else {}
+    return "momentum" in settings and settings["momentum"] in (0, None)
 
 
 def _renamed(model: Model, names: Mapping[Path, str]) -> Model:

@@ -15,6 +15,7 @@ from kmodel_tools.architecture.custom_objects import CustomObject, custom_object
 from kmodel_tools.architecture.envelope import Config, Era, era_of
 from kmodel_tools.architecture.upgrade.draft import Notes
 from kmodel_tools.architecture.upgrade.draft import UpgradeError as UpgradeError
+from kmodel_tools.architecture.upgrade.theano import THEANO
 from kmodel_tools.architecture.upgrade.walk import upgraded_layer
 from kmodel_tools.architecture.upgrade.widths import widths
 from kmodel_tools.architecture.weight_rules import WeightRule
@@ -43,12 +44,13 @@ class Upgraded:
     custom: tuple[CustomObject, ...]
 
 
-def upgrade(config: Config, keras_version: str | None = None) -> Upgraded:
+def upgrade(config: Config, keras_version: str | None = None, backend: str | None = None) -> Upgraded:
     """Carry an architecture to Keras 3. One of Keras 3 comes back as it is.
 
     Args:
         config: The configuration of a model, as its file has it.
         keras_version: The version that wrote it, where the file says so.
+        backend: What ran it, where the file says so: "theano" computes convolutions otherwise.
 
     Raises:
         UpgradeError: A layer has no equivalent in Keras 3.
@@ -59,6 +61,8 @@ def upgrade(config: Config, keras_version: str | None = None) -> Upgraded:
         return Upgraded(config, {}, (), (), custom_objects(config))
     if era in (Era.KERAS_0, Era.KERAS_1):
         raise UpgradeError(f"an architecture of {era.value}")
-    notes = Notes(era, widths=widths(config))
+    notes = Notes(era, widths=widths(config), backend=(backend or "") if era is Era.KERAS_2 else "")
+    if notes.backend not in ("", THEANO, "tensorflow"):
+        notes.say(f"{notes.backend} ran it, which may pad on another side than TensorFlow; taken for TensorFlow's", "the model")
     upgraded, _ = upgraded_layer(config, ((),), notes)
     return Upgraded(upgraded, notes.renamed, tuple(notes.rules), notes.sentences(), custom_objects(upgraded))

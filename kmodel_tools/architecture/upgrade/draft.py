@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kmodel_tools.architecture.envelope import ConfigError, Era
@@ -32,6 +32,7 @@ class Notes:
         renamed: New names of layers, by the new path of their model and their old name.
         layers: How many layers have been seen.
         widths: How wide the outputs of layers are, by their path in the configuration, as far as it tells.
+        backend: What ran the model, where the file says so and it is of a Keras that had several.
     """
 
     era: Era
@@ -40,6 +41,7 @@ class Notes:
     renamed: dict[Path, str] = field(default_factory=dict)
     layers: int = 0
     widths: Mapping[Path, int] = field(default_factory=dict)
+    backend: str = ""
 
     def say(self, sentence: str, layer: str) -> None:
         """Note a sentence for the report; layers that it is true of are listed together."""
@@ -79,6 +81,8 @@ class Draft:
         notes: What was found and done.
         call_with: Keyword arguments that calls of the layer get from now on.
         module: The module that the file gives its class, or None.
+        before: Layers to be called before it: classes and arguments.
+        after: Layers to be called after it.
     """
 
     class_name: str
@@ -87,6 +91,8 @@ class Draft:
     notes: Notes
     call_with: Json = field(default_factory=dict)
     module: str | None = None
+    before: list[tuple[str, Json]] = field(default_factory=list)
+    after: list[tuple[str, Json]] = field(default_factory=list)
 
     @property
     def label(self) -> str:
@@ -125,6 +131,20 @@ class Draft:
             ],
         }
         self.class_name = "Sequential"
+
+    def surround(self, roles: Sequence[str]) -> None:
+        """Make a row of the layer and those before and after it, into which its weights go, as rules so far make them."""
+        own = {key: value for key, value in self.config.items() if key not in ("name", "trainable", "dtype")}
+        kind, number = self.class_name, len(self.before)
+        self.become_a_row(*self.before, (kind, own), *self.after)
+        inner = str(self.config["layers"][number]["config"]["name"])
+        rules = self.notes.rules
+        for place in ((path, role) for path in self.paths for role in roles):
+            made = [index for index, rule in enumerate(rules) if (rule.layer, rule.role) == place]
+            for index in made:
+                rules[index] = replace(rules[index], layer=(*place[0], inner))
+            if not made:
+                rules.append(WeightRule((*place[0], inner), place[1], (Piece(*place),), 0, f"{kind} is one of several layers now"))
 
     def change_weight(self, attr: str, role: str, pieces: Sequence[Mapping[str, Any]], axis: int | None, why: str) -> None:
         """Add a rule for one weight, made of parts of weights of the same object.
