@@ -40,7 +40,7 @@ def upgraded(model: Model) -> Upgrade:
     try:
         model, earlier, gone = _keras_2(model)
         assert model.architecture is not None
-        new = upgrade(model.architecture, model.metadata.get("keras_version"), model.metadata.get("backend"))
+        new = upgrade(_with_names(model.architecture, model), model.metadata.get("keras_version"), model.metadata.get("backend"))
     except ConfigError as error:
         raise ConversionError(
             f"the architecture cannot be carried to Keras 3: {error}", cure="its weights alone convert: --weights-only"
@@ -73,6 +73,18 @@ def _keras_2(model: Model) -> tuple[Model, tuple[str, ...], tuple[str, ...]]:
     new = to_keras_2(model.architecture, version, None, model)
     applied = apply_rules(model, new.config, new.rules, LAST_OF_KERAS_2)
     return applied.model, new.changes, applied.lost
+
+
+def _with_names(config: Config, model: Model) -> Config:
+    """An outermost list of layers whose nested lists, which have no name up to Keras 2.2, are called as the file calls them."""
+    layers = settings_of(config).get("layers")
+    if class_of(config) != "Sequential" or not isinstance(layers, list) or len(layers) != len(model.layers):
+        return config
+    named = [
+        {**item, "name": layer.name} if isinstance(item, Mapping) and isinstance(item.get("config"), list) else item
+        for item, layer in zip(layers, model.layers, strict=True)
+    ]
+    return {**config, "config": named if isinstance(config["config"], list) else {**config["config"], "layers": named}}
 
 
 def _worth_carrying(model: Model) -> tuple[Optimizer | None, tuple[str, ...]]:

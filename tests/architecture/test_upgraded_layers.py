@@ -225,3 +225,13 @@ def test_random_crop_crops_when_it_predicts() -> None:
     made, _ = upgraded_layer(layer("RandomCrop", height=2, width=3, seed=4))
     assert [item["class_name"] for item in made["config"]["layers"]] == ["RandomCrop", "Resizing"]
     assert made["config"]["layers"][1]["config"]["crop_to_aspect_ratio"] is True
+
+
+def test_random_crop_that_resizes_first_is_refused() -> None:
+    with pytest.raises(UpgradeError, match=r"the layer x \(RandomCrop\) resizes images before it crops them"):
+        settings(layer("RandomCrop", height=2, width=3), "2.3.0-tf")
+
+
+def test_a_cell_without_units_is_refused() -> None:
+    with pytest.raises(UpgradeError, match=r"\(LSTMCell\) does not say its units"):
+        settings(layer("RNN", cell=layer("LSTMCell", "c", trainable=True)), "2.0.9")

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kmodel_tools.architecture.custom_objects import CustomObject, custom_objects
-from kmodel_tools.architecture.envelope import Config, Era, era_of
+from kmodel_tools.architecture.envelope import Config, Era, era_of, version_numbers
 from kmodel_tools.architecture.upgrade.draft import Notes
 from kmodel_tools.architecture.upgrade.draft import UpgradeError as UpgradeError
 from kmodel_tools.architecture.upgrade.theano import THEANO
@@ -62,6 +62,7 @@ def upgrade(config: Config, keras_version: str | None = None, backend: str | Non
     if era in (Era.KERAS_0, Era.KERAS_1):
         raise UpgradeError(f"an architecture of {era.value}")
     notes = Notes(era, widths=widths(config), backend=(backend or "") if era is Era.KERAS_2 else "")
+    notes.version = version_numbers(keras_version or "")
     if notes.backend not in ("", THEANO, "tensorflow"):
         notes.say(f"{notes.backend} ran it, which may pad on another side than TensorFlow; taken for TensorFlow's", "the model")
     upgraded, _ = upgraded_layer(config, ((),), notes)

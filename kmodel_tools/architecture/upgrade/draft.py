@@ -33,6 +33,7 @@ class Notes:
         layers: How many layers have been seen.
         widths: How wide the outputs of layers are, by their path in the configuration, as far as it tells.
         backend: What ran the model, where the file says so and it is of a Keras that had several.
+        version: The release, as numbers; empty where nothing says.
     """
 
     era: Era
@@ -42,6 +43,7 @@ class Notes:
     layers: int = 0
     widths: Mapping[Path, int] = field(default_factory=dict)
     backend: str = ""
+    version: tuple[int, ...] = ()
 
     def say(self, sentence: str, layer: str) -> None:
         """Note a sentence for the report; layers that it is true of are listed together."""

@@ -109,6 +109,8 @@ def crop_when_predicting(draft: Draft) -> None:
     Cures `expected axis -1 of input shape to have value 80, but received input with shape (4, 196)`.
     """
     if draft.is_a("RandomCrop"):
+        if draft.notes.version and draft.notes.version < (2, 8):
+            raise draft.refuse("resizes images before it crops them when it predicts, as it did up to TensorFlow 2.7")
         size = {key: draft.config[key] for key in ("height", "width")}
         own = {"seed": draft.config.get("seed")}
         draft.become_a_row(("RandomCrop", {**size, **own}), ("Resizing", {**size, "crop_to_aspect_ratio": True}))
