@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from operator import attrgetter
+from typing import Any
 
 from kmodel_tools.architecture.envelope import Config, ConfigError, Era, class_of, era_of, is_model, settings_of
 from kmodel_tools.architecture.optimizers import kind_of
@@ -12,12 +13,13 @@ from kmodel_tools.architecture.upgrade import KERAS_VERSION, upgrade
 from kmodel_tools.architecture.upgrade.keras_1 import to_keras_2
 from kmodel_tools.architecture.upgrade.training import Training, upgraded_training
 from kmodel_tools.errors import ConversionError
-from kmodel_tools.tree import Layer, Model, Optimizer, Path, make_from_below
+from kmodel_tools.tree import Layer, Model, Optimizer, Path, Weight, make_from_below
 from kmodel_tools.upgrader import apply_rules
 
 LAST_OF_KERAS_2 = "2.3.1"
 """The release that an architecture of Keras 1 is carried to on its way."""
 SEPARATE = "a layer that is shared with a nested model is two layers of the same values: Keras 3 does not load such a one from a file"
+UNCALLED = "the model does not call its layer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +42,11 @@ def upgraded(model: Model) -> Upgrade:
     try:
         model, earlier, gone = _keras_2(model)
         assert model.architecture is not None
-        new = upgrade(_with_names(model.architecture, model), model.metadata.get("keras_version"), model.metadata.get("backend"))
+        new = upgrade(_with_names(model.architecture, model), model.metadata.get("keras_version"), model, model.metadata.get("backend"))
     except ConfigError as error:
         raise ConversionError(
-            f"the architecture cannot be carried to Keras 3: {error}", cure="its weights alone convert: --weights-only"
+            f"the architecture cannot be carried to Keras 3: {error}",
+            cure="put another layer in its place with --replace-layer, or convert its weights alone with --weights-only",
         ) from error
     training = Training()
     if model.training_config:
@@ -55,7 +58,8 @@ def upgraded(model: Model) -> Upgrade:
         # Only its own code knows the layers of a model that is no graph: the tree stays as it was read.
         metadata = {**model.metadata, "keras_version": KERAS_VERSION}
         return Upgrade(replace(named, architecture=new.config, metadata=metadata), changes, tuple(training.lost), left_out)
-    applied = apply_rules(named, new.config, new.rules, KERAS_VERSION)
+    left = {path: UNCALLED for path, _ in named.weights() if any(path[: len(layer)] == layer for layer in new.uncalled)}
+    applied = apply_rules(named, new.config, new.rules, KERAS_VERSION, left)
     shared = (SEPARATE,) if applied.model.aliases() else ()
     if shared and applied.model.optimizer is not None:
         why = "the optimizer's state (a layer that was shared has become two)"
@@ -90,29 +94,45 @@ def _with_names(config: Config, model: Model) -> Config:
 def _worth_carrying(model: Model) -> tuple[Optimizer | None, tuple[str, ...]]:
     """A model's optimizer without arrays that mean nothing, and what those are.
 
-    One that keeps state for each weight and has none has taken no step. Adam of Keras 2.1 to 2.3 keeps a single zero in
-    place of each array of `amsgrad` where that is not asked for, and SGD of Keras 1 and 2 keeps its last step where it has
-    no momentum, and makes no use of it (Keras 2.3.1 `optimizers.py`, `get_updates`).
+    One that keeps state for each weight and has none has taken no step. SGD of tf_keras 2.11 and later keeps the last step of
+    each weight as its momentum, and multiplies it by 0 where none is asked for (2.21 `optimizers/sgd.py`, `update_step`).
     """
     optimizer = model.optimizer
     if optimizer is None:
         return None, ()
-    kind = kind_of(optimizer.class_name)
-    if not optimizer.slots and not optimizer.extras and kind not in ("sgd", ""):
+    settings = _settings(model)
+    if kind_of(optimizer.class_name) == "sgd" and optimizer.slots and settings is not None and not settings.get("momentum"):
+        why = f"{len(optimizer.slots)} arrays of SGD's momentum, which have no effect: it is 0"
+        return replace(optimizer, slots=()), (why,)
+    if not optimizer.slots and not optimizer.extras and kind_of(optimizer.class_name) not in ("sgd", ""):
         return None, ("the optimizer's counters: it has taken no step",)
-    if kind == "sgd" and optimizer.slots and _has_no_momentum(model.training_config):
-        return replace(optimizer, slots=()), (f"{len(optimizer.slots)} arrays of SGD, which have no influence without momentum",)
-    holders = [extra for extra in optimizer.extras if extra.tensor.shape == (1,)]
-    if kind != "adam" or not holders or len(holders) != len({id(slot.weight) for slot in optimizer.slots}):
+    empty = _placeholders(model, optimizer)
+    if not empty:
         return optimizer, ()
-    kept = tuple(extra for extra in optimizer.extras if extra.tensor.shape != (1,))
-    return replace(optimizer, extras=kept), (f"{len(holders)} placeholders of Adam, which hold nothing without amsgrad",)
+    kept = tuple(extra for extra in optimizer.extras if extra not in empty)
+    return replace(optimizer, extras=kept), (f"{len(empty)} placeholders of Adam, which hold nothing without amsgrad",)
 
 
-def _has_no_momentum(training: Config | None) -> bool:
-    given = (training or {}).get("optimizer_config")
-    settings = settings_of(given) if isinstance(given, Mapping) else {}
-    return "momentum" in settings and settings["momentum"] in (0, None)
+def _placeholders(model: Model, optimizer: Optimizer) -> list[Weight]:
+    """What Adam keeps in place of the arrays of `amsgrad`, where that is not asked for: a single zero for each weight.
+
+    Source: Keras 2.1.3 to 2.3.1 `optimizers.py`, `Adam.get_updates`.
+    """
+    if kind_of(optimizer.class_name) != "adam" or (_settings(model) or {}).get("amsgrad"):
+        return []
+    found = [extra for extra in optimizer.extras if extra.tensor.shape == (1,)]
+    weights = sum(slot.name == "momentum" for slot in optimizer.slots)
+    return found if len(found) == weights else []
+
+
+def _settings(model: Model) -> Mapping[str, Any] | None:
+    """What the training configuration says of its optimizer beyond its class, or None; one that is named alone has the defaults."""
+    config = model.training_config or {}
+    described = config.get("optimizer_config", config.get("optimizer"))
+    if isinstance(described, str):
+        return {}
+    settings = described.get("config") if isinstance(described, Mapping) else None
+    return settings if isinstance(settings, Mapping) else None
 
 
 def _renamed(model: Model, names: Mapping[Path, str]) -> Model:

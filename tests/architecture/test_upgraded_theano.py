@@ -15,7 +15,7 @@ LAST: Json = {"data_format": "channels_last"}
 
 
 def found(item: Json, shape: tuple[Any, ...] = IMAGE, backend: str | None = "theano", version: str = "2.2.4") -> tuple[Json, Upgraded]:
-    new = upgrade(row(entry("in", shape), item), version, backend)
+    new = upgrade(row(entry("in", shape), item), version, backend=backend)
     return new.config["config"]["layers"][1], new
 
 

@@ -43,11 +43,12 @@ def row_of_layers(draft: Draft) -> None:
     if not draft.before and not draft.after:
         return
     function = draft.config.get("activation")
-    if draft.after and function is not None and activation_of(draft) not in BY_ELEMENT:
+    is_apart = bool(draft.after) and function is not None and activation_of(draft) not in BY_ELEMENT
+    if is_apart:
         draft.config["activation"] = "linear"
         draft.after.append(("Activation", {"activation": function}))
     roles = KERNELS[draft.class_name]
-    draft.surround((*roles, "bias") if draft.config.get("use_bias", True) else roles)
+    draft.surround((*roles, "bias") if draft.config.get("use_bias", True) else roles, is_apart)
 
 
 RULES = (bias_of_channels_first, row_of_layers)
