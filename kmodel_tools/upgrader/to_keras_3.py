@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from operator import attrgetter
@@ -16,6 +17,8 @@ from kmodel_tools.errors import ConversionError
 from kmodel_tools.tree import Layer, Model, Optimizer, Path, Weight, make_from_below
 from kmodel_tools.upgrader import apply_rules
 
+VHAT = re.compile(r"/(vhat_\d+|[Vv]ariable)(_\d+)?$")
+"""What Keras 2.3, and what Keras 2.1 and 2.2 (on TensorFlow, on Theano) call what Adam keeps for `amsgrad`."""
 LAST_OF_KERAS_2 = "2.3.1"
 """The release that an architecture of Keras 1 is carried to on its way."""
 SEPARATE = "a layer that is shared with a nested model is two layers of the same values: Keras 3 does not load such a one from a file"
@@ -120,7 +123,7 @@ def _placeholders(model: Model, optimizer: Optimizer) -> list[Weight]:
     """
     if kind_of(optimizer.class_name) != "adam" or (_settings(model) or {}).get("amsgrad"):
         return []
-    found = [extra for extra in optimizer.extras if extra.tensor.shape == (1,)]
+    found = [extra for extra in optimizer.extras if VHAT.search(extra.role) and extra.tensor.shape == (1,)]
     weights = sum(slot.name == "momentum" for slot in optimizer.slots)
     return found if len(found) == weights else []
 
