@@ -345,6 +345,16 @@ def test_random_crop_crops_when_it_predicts() -> None:
     assert made["config"]["layers"][1]["config"]["crop_to_aspect_ratio"] is True
 
 
+def test_random_crop_that_resizes_first_is_refused() -> None:
+    with pytest.raises(UpgradeError, match=r"the layer x \(RandomCrop\) resizes images before it crops them"):
+        settings(layer("RandomCrop", height=2, width=3), "2.3.0-tf")
+
+
+def test_a_cell_without_units_is_refused() -> None:
+    with pytest.raises(UpgradeError, match=r"\(LSTMCell\) does not say its units"):
+        settings(layer("RNN", cell=layer("LSTMCell", "c", trainable=True)), "2.0.9")
+
+
 def test_an_activation_of_somebody_is_a_function() -> None:
     assert settings(layer("Dense", units=2, activation="swish6"))["activation"] == {
         "module": "builtins",
@@ -376,3 +386,11 @@ def test_bytecode_of_keras_1_is_carried_as_data() -> None:
     item = layer("Lambda", function="\xe3\x01", function_type="lambda", output_shape=None, output_shape_type="raw")
     assert settings(item)["function"] == code
     assert settings(layer("Lambda", function="named", function_type="function"))["function"]["config"] == "named"
+
+
+def test_bilinear_upsampling_of_keras_2_is_refused() -> None:
+    item = layer("UpSampling2D", size=[2, 2], interpolation="bilinear")
+    with pytest.raises(UpgradeError, match=r"the layer x \(UpSampling2D\) interpolates between corners"):
+        settings(item, "2.2.4")
+    assert settings(item)["interpolation"] == "bilinear"
+    settings(layer("UpSampling2D", size=[2, 2], interpolation="nearest"), "2.2.4")

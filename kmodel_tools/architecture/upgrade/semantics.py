@@ -125,12 +125,23 @@ def refuse_weights_of_gates(draft: Draft) -> None:
             raise draft.refuse(f"applies a {inner}, whose weights no recurrent layer of Keras 3 loads")
 
 
+def refuse_older_interpolation(draft: Draft) -> None:
+    """UpSampling2D `bilinear` of Keras 2 itself takes its samples at corners of pixels, and tf.keras 2 and Keras 3 at their middle.
+
+    Source: Keras 2.3.1 `backend/tensorflow_backend.py`, `resize_images`: TensorFlow's `resize_bilinear` of version 1.
+    """
+    if draft.notes.era is Era.KERAS_2 and draft.is_a("UpSampling2D") and draft.config.get("interpolation", "nearest") != "nearest":
+        raise draft.refuse("interpolates between corners of pixels, and layers of Keras 3 do between their middles")
+
+
 def crop_when_predicting(draft: Draft) -> None:
     """RandomCrop: cropped to the shape of the target and resized when it predicts, which Keras 3 leaves out.
 
     Cures `expected axis -1 of input shape to have value 80, but received input with shape (4, 196)`.
     """
     if draft.is_a("RandomCrop"):
+        if draft.notes.version and draft.notes.version < (2, 8):
+            raise draft.refuse("resizes images before it crops them when it predicts, as it did up to TensorFlow 2.7")
         size = {key: draft.config[key] for key in ("height", "width")}
         own = {"seed": draft.config.get("seed")}
         draft.become_a_row(("RandomCrop", {**size, **own}), ("Resizing", {**size, "crop_to_aspect_ratio": True}))
@@ -186,6 +197,7 @@ RULES = (
     old_defaults,
     refuse_weights_of_gates,
     activation_with_weights,
+    refuse_older_interpolation,
     crop_when_predicting,
     hard_sigmoid_of_weighted,
     hard_sigmoid_of_gates,
