@@ -290,7 +290,7 @@ def _new_names(draft: Draft, entries: Sequence[Mapping[str, Any]]) -> list[str]:
         found.append(new)
         if new != name:
             for path in draft.paths:
-                draft.notes.renamed[(*path, name)] = new
+                draft.notes.rename(path, name, new)
             if name:
                 draft.notes.say("Keras 3 takes no slash in a name; it became an underscore in", name)
     return found
