@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,6 +22,21 @@ Json = dict[str, Any]
 
 class UpgradeError(ConfigError):
     """Something that the next generation has no equivalent of; says in which layer."""
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Rules take arguments for what every release writes; in a damaged or forged configuration they may be anything.
+
+    Raises:
+        ConfigError: Something is missing, or is of another kind.
+    """
+    try:
+        yield
+    except ConfigError:
+        raise
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
+        raise ConfigError(f"{what} is not as any release writes it ({type(error).__name__}: {error})") from error
 
 
 @dataclass(slots=True)
