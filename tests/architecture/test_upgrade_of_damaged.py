@@ -19,7 +19,6 @@ from tests.architecture.configs import TF_KERAS, Json, entry, graph, layer
         ("ThresholdedReLU", {"theta": {}}),
         ("CuDNNLSTM", {}),
         ("CuDNNLSTM", {"units": []}),
-        ("SeparableConv1D", {"padding": "causal", "kernel_size": {}}),
     ],
 )
 def test_a_layer_of_keras_2_is_named(kind: str, settings: Json) -> None:
@@ -30,10 +29,18 @@ def test_a_layer_of_keras_2_is_named(kind: str, settings: Json) -> None:
 
 @pytest.mark.parametrize("more", [{"nb_row": None}, {"nb_row": "x"}, {"nb_col": []}])
 def test_a_layer_of_keras_1_is_named(more: Json) -> None:
-    settings: Json = {"name": "odd", "nb_filter": 2, "nb_row": 3, "nb_col": 3, "batch_input_shape": [None, 4, 4, 3], "dim_ordering": "tf"}
+    settings: Json = {
+        "name": "odd",
+        "nb_filter": 2,
+        "nb_row": 3,
+        "nb_col": 3,
+        "batch_input_shape": [None, 4, 4, 3],
+        "dim_ordering": "tf",
+        "border_mode": "same",
+    }
     config: Any = {"class_name": "Sequential", "config": [{"class_name": "Convolution2D", "config": settings | more}]}
     with pytest.raises(ConfigError, match=r"the layer odd is not as any release writes it \("):
-        to_keras_2(config, "1.2.2")
+        to_keras_2(config, "1.2.2", "theano")
 
 
 def test_what_is_no_list_of_layers_is_refused() -> None:
