@@ -35,12 +35,14 @@ class Graph:
         from_one: Nested models whose calls are counted from 1: such have a call of their own inside.
         functional: Nested models that count so in Keras 3 too, among inputs and outputs.
         inputs: Its InputLayers, which are called once and no more.
+        replaced: What tensors are taken from instead of those that a key says, because their layer was expressed in another way.
     """
 
     names: dict[str, str] = field(default_factory=dict)
     from_one: set[str] = field(default_factory=set)
     functional: set[str] = field(default_factory=set)
     inputs: set[str] = field(default_factory=set)
+    replaced: dict[tuple[str, int, int], list[Any]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], names: Mapping[str, str]) -> Graph:
@@ -58,15 +60,15 @@ class Graph:
                 if class_of(layer) != "Sequential":
                     graph.functional.add(name)
         used = [*references(settings.get("input_layers")), *references(settings.get("output_layers"))]
-        used += [item for layer in settings["layers"] for item in _references(layer.get("inbound_nodes"), graph.names)]
+        used += [item for layer in settings["layers"] for item in references_in(layer.get("inbound_nodes"), graph.names)]
         for name, count in calls.items():
             numbers = [int(item[1]) for item in used if item[0] == name]
             if numbers and max(numbers) >= count:
                 graph.from_one.add(name)
         return graph
 
-    def tensor(self, reference: Sequence[Any], is_output: bool = False) -> list[Any]:
-        """`[layer, call, output]` as Keras 3 counts calls: from 0, but those of a Functional among inputs and outputs from 1."""
+    def counted(self, reference: Sequence[Any]) -> tuple[str, int, int]:
+        """A tensor's layer, call and output, calls counted from 0, whatever the reference counts from."""
         name, call, output = reference[0], int(reference[1]), int(reference[2])
         if name not in self.names:
             raise UpgradeError(f"a tensor of a layer {name!r} that the model does not have")
@@ -74,9 +76,15 @@ class Graph:
             call = 0
         elif name in self.from_one:
             call -= 1
-        if is_output and name in self.functional:
+        return self.names[name], max(call, 0), output
+
+    def tensor(self, reference: Sequence[Any], is_output: bool = False) -> list[Any]:
+        """`[layer, call, output]` as Keras 3 counts calls: from 0, but those of a Functional among inputs and outputs from 1."""
+        key = self.counted(reference)
+        name, call, output = self.replaced.get(key, key)
+        if is_output and name in {self.names[nested] for nested in self.functional}:
             call += 1
-        return [self.names[name], max(call, 0), output]
+        return [name, call, output]
 
     def ends(self, value: Any) -> Any:
         """A model's `input_layers` or `output_layers`: a single tensor bare, several as they are structured.
@@ -154,7 +162,7 @@ def is_reference(item: Any, constants: bool = False) -> bool:
     return isinstance(item[2], int) or (constants and item[0] == CONSTANT)
 
 
-def _references(node: Any, names: Mapping[str, str]) -> list[Sequence[Any]]:
+def references_in(node: Any, names: Mapping[str, str]) -> list[Sequence[Any]]:
     """Every reference below a value, those in keyword arguments included."""
     found: list[Sequence[Any]] = []
     stack = [node]

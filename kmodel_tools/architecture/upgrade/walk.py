@@ -15,6 +15,7 @@ from kmodel_tools.architecture.upgrade.draft import Draft, Json, Notes
 from kmodel_tools.architecture.upgrade.graph import Graph, name_of
 from kmodel_tools.architecture.upgrade.inputs import SHAPES, said_input, upgraded_input
 from kmodel_tools.architecture.upgrade.objects import plain_class, spelled, upgraded_value
+from kmodel_tools.architecture.upgrade.operations.carrying import OPERATIONS, Carrying
 from kmodel_tools.tree import Path
 
 RULES = (*layers.RULES, *semantics.RULES, *arguments.RULES)
@@ -197,17 +198,35 @@ def _functional(node: Mapping[str, Any], draft: Draft, depth: int, frozen: bool)
     entries = layer_configs(node)
     names = _new_names(draft, entries)
     graph = Graph.of(draft.config, {name_of(entry): new for entry, new in zip(entries, names, strict=True)})
-    found = []
+    made: dict[str, Json] = {}
+    drafts: dict[str, Draft] = {}
     for entry, new in zip(entries, names, strict=True):
-        made, inner = upgraded_layer(entry, _paths_below(draft, new), draft.notes, depth + 1, frozen, new)
-        made["name"] = new
-        made["inbound_nodes"] = [graph.call(call, inner) for call in entry.get("inbound_nodes") or ()]
-        found.append(made)
+        if class_of(entry) in OPERATIONS:
+            draft.notes.enter(depth + 1)
+            continue
+        made[new], drafts[new] = upgraded_layer(entry, _paths_below(draft, new), draft.notes, depth + 1, frozen, new)
+        made[new] |= {"name": new, "inbound_nodes": []}
+    if len(made) < len(entries):
+        found = _with_operations(draft, entries, names, Carrying(graph, made, drafts, set(names)))
+    else:
+        found = [made[new] for new in names]
+        for entry, new in zip(entries, names, strict=True):
+            made[new]["inbound_nodes"] = [graph.call(call, drafts[new]) for call in entry.get("inbound_nodes") or ()]
     kept = {key: value for key, value in draft.config.items() if key not in ("layers", "input_layers", "output_layers", "trainable")}
     if draft.class_name in MODELS:
         kept = {"name": kept.get("name")}
     ends = {key: graph.ends(draft.config.get(key)) for key in ("input_layers", "output_layers")}
     return kept | {"trainable": not frozen, "layers": found} | ends
+
+
+def _with_operations(draft: Draft, entries: Sequence[Mapping[str, Any]], names: Sequence[str], carrying: Carrying) -> list[Json]:
+    """The layers of a graph with operations of TensorFlow in it, which stand where their layers stood.
+
+    Cures `Unknown layer: 'TFOpLambda'`.
+    """
+    carrying.run(entries)
+    carrying.ends(draft.config.get("output_layers"))
+    return [item for new in names for item in ([carrying.made[new]] if new in carrying.made else carrying.entries.get(new, []))]
 
 
 def _new_names(draft: Draft, entries: Sequence[Mapping[str, Any]]) -> list[str]:
