@@ -77,6 +77,7 @@ class Draft:
         notes: What was found and done.
         call_with: Keyword arguments that calls of the layer get from now on.
         module: The module that the file gives its class, or None.
+        results: Shape and dtype of each output of a model with operations of TensorFlow in it.
     """
 
     class_name: str
@@ -85,6 +86,7 @@ class Draft:
     notes: Notes
     call_with: Json = field(default_factory=dict)
     module: str | None = None
+    results: Sequence[tuple[tuple[Any, ...] | None, str | None]] | None = None
 
     @property
     def label(self) -> str:

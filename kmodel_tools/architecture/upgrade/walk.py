@@ -226,6 +226,7 @@ def _with_operations(draft: Draft, entries: Sequence[Mapping[str, Any]], names: 
     """
     carrying.run(entries)
     carrying.ends(draft.config.get("output_layers"))
+    draft.results = carrying.results(draft.config.get("output_layers"))
     return [item for new in names for item in ([carrying.made[new]] if new in carrying.made else carrying.entries.get(new, []))]
 
 

@@ -37,13 +37,14 @@ _OF_NN = """
     Relu Relu6 Sigmoid Softplus Softsign Silu LogSigmoid LeakyRelu Elu Selu Gelu Softmax LogSoftmax MaxPool AveragePool
     Conv DepthwiseConv ConvTranspose OneHot DepthToSpace SpaceToDepth
 """
-_MODULES = {
-    **dict.fromkeys(_OF_NN.split(), "nn"),
-    **dict.fromkeys(["TopK", "Logsumexp", "Rsqrt", "Erf", "Erfinv"], "math"),
-    **dict.fromkeys(["Cast", "SaturateCast", "StopGradient", "Unstack"], "core"),
-    **dict.fromkeys(["Resize", "RGBToGrayscale", "RGBToHSV", "HSVToRGB"], "image"),
-    **dict.fromkeys(["Inv", "Det", "Cholesky", "Solve"], "linalg"),
+_OF_OTHERS = {
+    "nn": _OF_NN,
+    "math": "TopK Logsumexp Rsqrt Erf Erfinv",
+    "core": "Cast SaturateCast StopGradient Unstack",
+    "image": "Resize RGBToGrayscale RGBToHSV HSVToRGB ExtractPatches",
+    "linalg": "Inv Det",
 }
+_MODULES = {kind: module for module, kinds in _OF_OTHERS.items() for kind in kinds.split()}
 _LOGIC = "Equal NotEqual Greater GreaterEqual Less LessEqual LogicalAnd LogicalOr LogicalNot LogicalXor Isnan Isinf Isfinite All Any"
 _YES_OR_NO = frozenset(_LOGIC.split())
 Sizes = Sequence[Dim | None]
@@ -106,7 +107,7 @@ class Builder:
         **config: Any,
     ) -> list[Tensor]:
         """An operation with several results, as many as shapes are given."""
-        flat = [item for arg in args for item in (arg if isinstance(arg, list) else [arg])]
+        flat = [item for arg in args for item in (arg if _has_tensors(arg) else [arg])]
         tensors = [item for item in flat if isinstance(item, Tensor)]
         like = next((item.dtype for item in tensors if item.dtype), None)
         if dtype is None:
@@ -207,7 +208,7 @@ class Builder:
         if isinstance(value, np.ndarray):
             return _array(value, value.dtype.name)
         if isinstance(value, list):
-            if any(isinstance(item, Tensor) for item in value):
+            if _has_tensors(value):
                 return [self._argument(item, like) for item in value]
             return self._array_of(value, like)
         return value
@@ -227,7 +228,7 @@ class Builder:
         """The shape of an argument."""
         if isinstance(value, Tensor):
             return value.shape
-        if isinstance(value, (np.ndarray, list)) and not (isinstance(value, list) and any(isinstance(item, Tensor) for item in value)):
+        if isinstance(value, (np.ndarray, list)) and not _has_tensors(value):
             try:
                 return tuple(np.shape(value))
             except ValueError as error:
@@ -239,9 +240,8 @@ class Builder:
     def operand(self, value: Value) -> Value:
         """An operand of arithmetic: sizes become a tensor, the rest stays."""
         if isinstance(value, Dims):
-            if not value.is_scalar:
-                raise self.refuse("computes with the shape of a tensor that is known only at run time")
-            return self.counted(value.items[0])
+            counts = [self.as_tensor(self.counted(item), value.source) for item in value.items]
+            return counts[0] if value.is_scalar else self.op("Stack", counts, shape=(len(counts),), dtype="int32", axis=0)
         if isinstance(value, ShapeOf):
             raise self.refuse("computes with the shape of a tensor whose rank is not known")
         return value
@@ -280,6 +280,14 @@ class Builder:
         row = self.op("GetItem", source, key, shape=(shape[axis],)) if len(shape) > 1 else source
         return self.op("OnesLike", row, dtype=dtype, dtype_=dtype)
 
+    def counting(self, size: Dim, dtype: str) -> Value:
+        """The numbers from 0 up to a size; one that is known only at run time, by the running sum of as many ones."""
+        if isinstance(size, int):
+            return np.arange(size, dtype=dtype)
+        if len(size.factors) != 1:
+            raise self.refuse("counts to a size that is worked out at run time, which no operation of Keras 3 does")
+        return self.op("Subtract", self.op("Cumsum", self.ones_along(size.factors[0], dtype), axis=0), 1)
+
     def counted(self, size: Dim) -> Value:
         """A size as a tensor of no dimensions."""
         if isinstance(size, int):
@@ -315,6 +323,11 @@ class Builder:
         """Refuse to work out an array that is too large."""
         if any(size < 0 for size in shape) or np.prod(shape, dtype=object) > MAX_CONSTANTS:
             raise self.refuse(f"makes a constant of the shape {tuple(shape)}, which is not written into a configuration")
+
+
+def _has_tensors(value: Value) -> bool:
+    """Whether a value is a list of tensors, among which constants may stand."""
+    return isinstance(value, list) and any(isinstance(item, Tensor) for item in value)
 
 
 def _array(array: np.ndarray[Any, Any], dtype: str) -> Json:

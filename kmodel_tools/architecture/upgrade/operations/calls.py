@@ -57,6 +57,7 @@ class Call:
         first: Its first argument.
         rest: Its other arguments by name.
         b: Makes operations of Keras.
+        near: A tensor that what it is called on comes from, where that is a constant or a size.
     """
 
     function: str
@@ -64,6 +65,7 @@ class Call:
     first: Value
     rest: Json
     b: Builder
+    near: Tensor | None = None
     used: set[str] = field(default_factory=set)
 
     def take(self, *names: str, default: Value = None) -> Value:
@@ -103,10 +105,10 @@ class Call:
         value = self.b.operand(value)
         if isinstance(value, Tensor):
             return value
-        near = tensors_in([self.first, self.rest])
-        if not near:
+        near = next(iter(tensors_in([self.first, self.rest])), self.near)
+        if near is None:
             raise self.refuse("is called on no tensor")
-        return self.b.as_tensor(value, near[0], like.dtype if like else None)
+        return self.b.as_tensor(value, near, like.dtype if like else None)
 
     # Other arguments.
 
@@ -197,7 +199,7 @@ def short(value: Any) -> str:
         return f"the output of {value.history[0]}"
     if isinstance(value, (Dims, ShapeOf)):
         return "a size that is known only at run time"
-    text = repr(value)
+    text = "[" + ", ".join(short(item) for item in value[:8]) + "]" if isinstance(value, list) else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

@@ -7,18 +7,19 @@ them. An operation may become several, or none: a size, a constant.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from kmodel_tools.architecture.envelope import class_of, settings_of
+from kmodel_tools.architecture.topology import references
 from kmodel_tools.architecture.upgrade.draft import Draft, Json, UpgradeError
 from kmodel_tools.architecture.upgrade.graph import Graph, is_reference, references_in
 from kmodel_tools.architecture.upgrade.objects import LISTS
 from kmodel_tools.architecture.upgrade.operations import elementwise, images, indexing, neural, reductions, shaping, sizes
 from kmodel_tools.architecture.upgrade.operations.building import Builder
 from kmodel_tools.architecture.upgrade.operations.calls import HANDLERS, Call
-from kmodel_tools.architecture.upgrade.operations.layer_shapes import compute_dtype, results_of
+from kmodel_tools.architecture.upgrade.operations.layer_shapes import Result, Spec, compute_dtype, histories, results_of
 from kmodel_tools.architecture.upgrade.operations.tensorflow_op import call_of_node
 from kmodel_tools.architecture.upgrade.operations.values import BATCH, Dim, Tensor, Value, tensors_in
 
@@ -123,11 +124,24 @@ class Carrying:
             self._as_tensor(reference)
         call = self.graph.call(node, self.drafts[name])
         self.made[name]["inbound_nodes"].append(call)
-        given = [self.values.get(history) for history in _histories(call["args"])]
+        given = [self.values.get(history) for history in histories(call["args"])]
         specs = [(item.shape, item.dtype) for item in given if isinstance(item, Tensor)]
-        results = results_of(self.made[name], specs) if len(specs) == len(given) else [(None, None)]
+        results = self._results(name, specs) if len(specs) == len(given) else [(None, None)]
         for output, (shape, dtype) in enumerate(results):
             self._keep((name, number, output), shape, dtype)
+
+    def _results(self, name: str, specs: Sequence[Spec]) -> Sequence[Result]:
+        """Shapes and dtypes of what a layer gives; of a model with operations, what it has found of itself."""
+        found = self.drafts[name].results
+        if found is None:
+            return results_of(self.made[name], specs)
+        batch = specs[0][0][0] if specs and specs[0][0] else None
+        return [(None if shape is None else [_outside(size, batch) for size in shape], dtype) for shape, dtype in found]
+
+    def results(self, structure: Any) -> list[Spec]:
+        """Shapes and dtypes of the model's own outputs."""
+        values = [self.values.get(self.graph.counted(reference)) for reference in references(structure)]
+        return [(value.shape, value.dtype) if isinstance(value, Tensor) else (None, None) for value in values]
 
     def _as_tensor(self, reference: Sequence[Any]) -> None:
         """Let a layer be called on, or a model end in, what an operation has become."""
@@ -162,15 +176,24 @@ class Carrying:
             first = self._structure(node, rest)
             plain = function.removeprefix("compat.v1.")
             call = Call(plain, plain != function, first, {key: self._value(value) for key, value in rest.items()}, b)
+        call.near = self._near(node)
         result = b.finish(carried(call))
         self.entries[name] += b.made
-        near = tensors_in([call.first, call.rest])
         for output, value in enumerate(result if isinstance(result, list) else [result]):
             self.values[name, number, output] = value
-            if near:
-                self.near[name, number, output] = near[0]
+            if call.near is not None:
+                self.near[name, number, output] = call.near
             if isinstance(value, Tensor):
                 b.remember(value)
+
+    def _near(self, node: Any) -> Tensor | None:
+        """A tensor that a call depends on."""
+        for reference in references_in(node, self.graph.names):
+            key = self.graph.counted(reference)
+            found = next(iter(tensors_in(self.values.get(key))), self.near.get(key))
+            if found is not None:
+                return found
+        return None
 
     # Arguments.
 
@@ -210,6 +233,11 @@ class Carrying:
         return found
 
 
+def _outside(size: Dim, batch: Dim | None) -> Dim | None:
+    """A size that a model gives, where it is called on so many samples."""
+    return batch if size == BATCH else size if isinstance(size, int) else None
+
+
 def _builder(carrying: Carrying, name: str, label: str, dtype: str) -> Builder:
     return Builder(name, label, dtype, carrying.taken, carrying.sources)
 
@@ -240,18 +268,3 @@ def carried(call: Call) -> Value:
         found = handler(call)
     call.done()
     return found
-
-
-def _histories(args: Any) -> Iterator[Key]:
-    """Where the tensors of a call come from, in order."""
-    stack = [args]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, Mapping):
-            if item.get("class_name") == "__keras_tensor__":
-                name, call, output = item["config"]["keras_history"]
-                yield name, call, output
-            else:
-                stack.extend(reversed(list(item.values())))
-        elif isinstance(item, list):
-            stack.extend(reversed(item))

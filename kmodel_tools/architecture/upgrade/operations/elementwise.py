@@ -23,7 +23,7 @@ math.sigmoid sigmoid nn.sigmoid: Sigmoid | nn.relu: Relu | nn.relu6: Relu6 | nn.
 math.softplus nn.softplus: Softplus | nn.softsign math.softsign: Softsign | math.log_sigmoid log_sigmoid: LogSigmoid
 math.logical_not logical_not: LogicalNot | math.is_nan is_nan debugging.is_nan: Isnan
 math.is_inf is_inf: Isinf | math.is_finite is_finite: Isfinite | stop_gradient: StopGradient
-linalg.inv linalg.matrix_inverse: Inv
+linalg.det: Det
 """
 _OF_TWO = """
 math.add add __operators__.add: Add | math.subtract subtract: Subtract | math.multiply multiply: Multiply
@@ -159,7 +159,7 @@ def add_n(call: Call) -> Value:
     first, *others = (call.tensor(item) for item in call.items())
     for item in others:
         first = call.b.op("Add", first, item)
-    return first if others else call.b.layer("Identity", first)
+    return first if others else call.b.op("Copy", first)
 
 
 @carries("clip_by_value", "keras.backend.clip")
@@ -222,6 +222,7 @@ def _to(dtype: str) -> Handler:
     return carried
 
 
+HANDLERS["keras.backend.cast_to_floatx"] = _to("float32")
 HANDLERS.update(
     {f"to_{short}": _to(long) for short, long in (("float", "float32"), ("double", "float64"), ("int32", "int32"), ("int64", "int64"))}
 )
@@ -229,12 +230,17 @@ HANDLERS.update(
 
 @carries("identity", "convert_to_tensor", "ensure_shape", "grad_pass_through", "debugging.check_numerics", "keras.backend.identity")
 def identity(call: Call) -> Value:
-    """The same tensor, in a dtype that it may be given."""
+    """The same tensor, in a dtype that it may be given.
+
+    A mask goes on through `convert_to_tensor`, which gives the very tensor that it got, and through nothing else.
+    """
     for name in ("shape", "message", "preferred_dtype", "dtype_hint", "as_ref"):
         call.take(name)
     dtype = call.dtype()
     x = call.x()
-    return call.b.op("Cast", x, dtype=dtype, dtype_=dtype) if dtype else call.b.layer("Identity", x)
+    if dtype:
+        return call.b.op("Cast", x, dtype=dtype, dtype_=dtype)
+    return call.b.layer("Identity", x) if call.function == "convert_to_tensor" else call.b.op("Copy", x)
 
 
 # Activations.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kmodel_tools.architecture.upgrade.operations.calls import Call, carries, short
-from kmodel_tools.architecture.upgrade.operations.values import Dim, Tensor, Value
+from kmodel_tools.architecture.upgrade.operations.values import Dim, Tensor, Value, product, quotient
 
 _METHODS = ("bilinear", "nearest", "bicubic", "area")
 """The methods of TensorFlow 1 by number."""
@@ -31,15 +31,31 @@ def resize(call: Call) -> Value:
 
 def resized(call: Call, method: str, antialias: bool = False) -> Tensor:
     """Another size, pixels taken at their centres."""
-    x, size = call.x(), call.integers("size")
-    if method not in _SAME or not size:
+    x, target = call.x(), call.dims("size")
+    if method not in _SAME or len(target) != 2:
         raise call.refuse(f"resizes by the method {method!r}, which no operation of Keras 3 does")
+    size = [item for item in target if isinstance(item, int)]
+    if len(size) < 2:
+        return _times(call, x, target, method, antialias)
     if x.dtype not in (None, "float32") and method != "nearest":
         x = call.b.cast(x, "float32")
     shape: Sequence[Dim | None] | None = None
     if x.shape is not None and len(x.shape) in (3, 4):
         shape = [*x.shape[:-3], *size, x.shape[-1]]
     return call.b.op("Resize", x, shape=shape, size=size, interpolation=method, antialias=antialias, data_format="channels_last")
+
+
+def _times(call: Call, x: Tensor, target: Sequence[Dim], method: str, antialias: bool) -> Tensor:
+    """A size that is known only at run time, but a multiple of what it was: `UpSampling2D`."""
+    shape = x.shape or ()
+    factors = [quotient([new], [old]) for new, old in zip(target, shape[1:3], strict=False)]
+    if len(shape) != 4 or not all(isinstance(item, int) for item in factors) or antialias:
+        raise call.refuse("resizes to a size that is known only at run time, which no operation of Keras 3 does")
+    if x.dtype not in (None, "float32") and method != "nearest":
+        x = call.b.cast(x, "float32")
+    return call.b.layer(
+        "UpSampling2D", x, shape=[shape[0], *target, shape[3]], size=factors, interpolation=method, data_format="channels_last"
+    )
 
 
 @carries("image.resize_bilinear", "image.resize_nearest_neighbor", "image.resize_bicubic")
@@ -109,3 +125,66 @@ def colours(call: Call) -> Value:
     kind = {"rgb_to_grayscale": "RGBToGrayscale", "rgb_to_hsv": "RGBToHSV", "hsv_to_rgb": "HSVToRGB"}[name]
     shape = None if x.shape is None else (*x.shape[:-1], 1) if name.endswith("grayscale") else x.shape
     return call.b.op(kind, x, shape=shape, data_format="channels_last")
+
+
+@carries("image.central_crop", "image.crop_to_bounding_box")
+def crop(call: Call) -> Value:
+    """A part of images whose size is known."""
+    x = call.x()
+    whole = x.shape[-3:-1] if x.shape is not None and len(x.shape) in (3, 4) else ()
+    sizes = [size for size in whole if isinstance(size, int)]
+    if len(sizes) != 2:
+        raise call.refuse("crops images whose size is known only at run time")
+    if call.function.endswith("central_crop"):
+        part = float(call.number("central_fraction"))
+        starts = [int((size - size * part) / 2) for size in sizes]
+        counts = [size - 2 * start for size, start in zip(sizes, starts, strict=True)]
+    else:
+        starts = [int(call.number(f"offset_{axis}")) for axis in ("height", "width")]
+        counts = [int(call.number(f"target_{axis}")) for axis in ("height", "width")]
+    key = [slice(None)] * (len(x.shape or ()) - 3) + [slice(start, start + count) for start, count in zip(starts, counts, strict=True)]
+    return call.b.op("GetItem", x, tuple(key), shape=[*(x.shape or ())[:-3], *counts, (x.shape or ())[-1]])
+
+
+@carries("image.per_image_standardization")
+def standardized(call: Call) -> Value:
+    """Each image with mean 0 and deviation 1, at least that of one pixel of all.
+
+    Source: TensorFlow 2.21 `python/ops/image_ops_impl.py`, `per_image_standardization`.
+    """
+    x = call.b.cast(call.x(), "float32")
+    sizes = [size for size in (x.shape or ())[-3:] if isinstance(size, int)]
+    if len(sizes) != 3:
+        raise call.refuse("standardizes images whose size is known only at run time")
+    axes = [-3, -2, -1]
+    shape = [*(x.shape or ())[:-3], 1, 1, 1]
+    mean = call.b.op("Mean", x, shape=shape, axis=axes, keepdims=True)
+    centred = call.b.op("Subtract", x, mean)
+    deviation = call.b.op("Sqrt", call.b.op("Mean", call.b.op("Square", centred), shape=shape, axis=axes, keepdims=True))
+    return call.b.op("Divide", centred, call.b.op("Maximum", deviation, 1 / float(np.sqrt(np.prod(sizes)))))
+
+
+@carries("image.extract_patches", "image.extract_image_patches")
+def patches(call: Call) -> Value:
+    """Patches of images, each as channels."""
+    x, padding = call.x(), str(call.take("padding")).lower()
+    rows = [call.integers(*names) or [] for names in (("sizes", "ksizes"), ("strides",), ("rates",))]
+    if padding not in ("same", "valid") or any(len(row) != 4 or row[0] != 1 or row[3] != 1 for row in rows):
+        raise call.refuse("takes patches as no operation of Keras 3 does")
+    size, strides, rates = (row[1:3] for row in rows)
+    if rates[0] != rates[1] or x.dtype not in (None, "float32"):
+        raise call.refuse("takes patches as no operation of Keras 3 does")
+    shape: list[Dim | None] | None = None
+    if x.shape is not None and len(x.shape) == 4:
+        spans = [(window - 1) * rate + 1 for window, rate in zip(size, rates, strict=True)]
+        shape = [x.shape[0], *(_count(*item, padding) for item in zip(x.shape[1:3], spans, strides, strict=True))]
+        shape.append(product([x.shape[3], *size]))
+    return call.b.op(
+        "ExtractPatches", x, shape=shape, size=size, strides=strides, dilation_rate=rates[0], padding=padding, data_format="channels_last"
+    )
+
+
+def _count(size: Dim, span: int, step: int, padding: str) -> Dim | None:
+    if not isinstance(size, int):
+        return None
+    return -(-(size if padding == "same" else size - span + 1) // step)

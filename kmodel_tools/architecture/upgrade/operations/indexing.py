@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kmodel_tools.architecture.upgrade.operations.calls import Call, carries, short
-from kmodel_tools.architecture.upgrade.operations.values import Dim, Dims, Symbol, Tensor, Value, dims_of
+from kmodel_tools.architecture.upgrade.operations.values import Dim, Dims, Symbol, Tensor, Value, dims_of, tensors_in
 
 ELLIPSIS = "__ellipsis__"
 
@@ -117,7 +117,13 @@ def slice_(call: Call) -> Value:
 
 @carries("strided_slice")
 def strided_slice(call: Call) -> Value:
-    """Slices as TensorFlow itself has them: bits say which ends are open, which axes are new, and which go.
+    """Slices as TensorFlow itself has them."""
+    as_index(call)
+    return getitem(call)
+
+
+def as_index(call: Call) -> None:
+    """Say the index that the slices of TensorFlow are: bits say which ends are open, which axes are new, and which go.
 
     Source: TensorFlow 2.21 `python/ops/array_ops.py`, `strided_slice`.
     """
@@ -137,11 +143,11 @@ def strided_slice(call: Call) -> Value:
             ends = [None if "begin" in on else _value(call, start), None if "end" in on else _value(call, stop)]
             spec.append({"start": ends[0], "stop": ends[1], "step": step})
     call.rest["slice_spec"] = spec
-    return getitem(call)
 
 
 def _value(call: Call, size: Dim) -> Value:
-    return size if isinstance(size, int) else Dims((size,), True, call.x())
+    near = next(iter(tensors_in([call.first, call.rest])), call.near)
+    return size if isinstance(size, int) or near is None else Dims((size,), True, near)
 
 
 @carries("gather", "gather_v2", "keras.backend.gather")
@@ -154,7 +160,7 @@ def gather(call: Call) -> Value:
     x, batch_dims = call.x(), call.number("batch_dims", default=0)
     axis = call.one_axis("axis", default=batch_dims)
     places = call.b.operand(call.take("indices", "reference"))
-    if isinstance(places, list):
+    if isinstance(places, (list, int)):
         places = np.array(places, "int32")
     if batch_dims == 0:
         return call.b.op("Take", x, places, shape=_gathered(call, x, places, axis), dtype=x.dtype, axis=axis)
@@ -162,12 +168,14 @@ def gather(call: Call) -> Value:
     if x.shape is None or index.shape is None or batch_dims != 1 or axis % len(x.shape) != 1 or len(index.shape) != 2:
         raise call.refuse(f"gathers with batch_dims={batch_dims} and axis={axis}, which no operation of Keras 3 does")
     shape = (*index.shape, *x.shape[2:])
-    for _ in x.shape[2:]:
-        index = call.b.op("ExpandDims", index, shape=(*(index.shape or ()), 1), axis=-1)
+    places_shape = index.shape
+    for count in range(1, len(x.shape) - 1):
+        index = call.b.op("ExpandDims", index, shape=(*places_shape, *[1] * count), axis=-1)
     if len(x.shape) > 2:
-        ones = np.ones([1, 1, *(size if isinstance(size, int) else 1 for size in x.shape[2:])], index.dtype or "int32")
-        if any(isinstance(size, Symbol) for size in x.shape[2:]):
+        sizes = [size for size in x.shape[2:] if isinstance(size, int)]
+        if len(sizes) < len(x.shape) - 2:
             raise call.refuse("gathers rows of a size that is known only at run time")
+        ones = np.ones([1, 1, *sizes], index.dtype or "int32")
         index = call.b.op("Multiply", index, ones)
     return call.b.op("TakeAlongAxis", x, index, shape=shape, dtype=x.dtype, axis=1)
 
@@ -178,6 +186,14 @@ def _gathered(call: Call, x: Tensor, places: Value, axis: int) -> list[Dim | Non
         return None
     axis %= len(x.shape)
     return [*x.shape[:axis], *index, *x.shape[axis + 1 :]]
+
+
+@carries("nn.embedding_lookup")
+def embedding_lookup(call: Call) -> Value:
+    """Rows of a table."""
+    call.take("partition_strategy")
+    table, places = call.tensor(call.first), call.tensor(call.take("ids"))
+    return call.b.op("Take", table, places, shape=_gathered(call, table, places, 0), dtype=table.dtype, axis=0)
 
 
 @carries("one_hot", "keras.backend.one_hot")
@@ -203,9 +219,8 @@ def one_hot(call: Call) -> Value:
 def sequence_mask(call: Call) -> Value:
     """True for as many as a length says, of `maxlen`."""
     x, longest, dtype = call.x(), call.dims("maxlen"), call.dtype(default="bool") or "bool"
-    if not isinstance(longest[0], int):
-        raise call.refuse("makes a mask as long as is known only at run time")
-    call.b.allowed(longest)
-    places = np.arange(longest[0], dtype=x.dtype if x.dtype in ("int32", "int64") else "int32")
+    if isinstance(longest[0], int):
+        call.b.allowed(longest)
+    places = call.b.counting(longest[0], x.dtype if x.dtype in ("int32", "int64") else "int32")
     ends = call.b.op("ExpandDims", x, shape=None if x.shape is None else (*x.shape, 1), axis=-1)
     return call.b.cast(call.b.op("Less", places, ends), dtype)

@@ -5,9 +5,10 @@ What is not known is None: nothing is concluded from it but that a size is known
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from kmodel_tools.architecture.topology import references
 from kmodel_tools.architecture.upgrade.draft import Json
 from kmodel_tools.architecture.upgrade.inputs import dtype_name
 from kmodel_tools.architecture.upgrade.operations.values import Dim, Shape, broadcast, product, quotient
@@ -44,6 +45,8 @@ def results_of(entry: Mapping[str, Any], inputs: Sequence[Spec]) -> list[Result]
     dtype = compute_dtype(config.get("dtype"))
     if kind == "Sequential":
         return _of_a_list(config, inputs)
+    if kind == "Functional" and isinstance(config.get("layers"), list):
+        return _of_a_graph(config, inputs)
     if not inputs:
         return [(None, dtype)]
     first = inputs[0]
@@ -81,6 +84,45 @@ def _of_a_list(config: Mapping[str, Any], inputs: Sequence[Spec]) -> list[Result
         if isinstance(layer, Mapping) and layer.get("class_name") != "InputLayer":
             found = results_of(layer, [_spec(item) for item in found])
     return found
+
+
+def _of_a_graph(config: Mapping[str, Any], inputs: Sequence[Spec]) -> list[Result]:
+    """What a Functional model without operations makes of shapes, whose layers stand in any order."""
+    known: dict[tuple[str, int, int], Result] = {}
+    ends = [references(config.get(key)) for key in ("input_layers", "output_layers")]
+    for reference, spec in zip(ends[0], inputs, strict=False):
+        known[reference[0], 0, int(reference[2])] = spec
+    calls = [(layer, number) for layer in config["layers"] for number in range(len(layer.get("inbound_nodes") or ()))]
+    waiting = [(layer, number, list(histories(layer["inbound_nodes"][number].get("args")))) for layer, number in calls]
+    while waiting:
+        later = []
+        for layer, number, keys in waiting:
+            if all(key in known for key in keys):
+                for output, result in enumerate(results_of(layer, [_spec(known[key]) for key in keys])):
+                    known[str(layer.get("name")), number, output] = result
+            else:
+                later.append((layer, number, keys))
+        if len(later) == len(waiting):
+            break
+        waiting = later
+    functional = {layer.get("name") for layer in config["layers"] if layer.get("class_name") == "Functional"}
+    keys = [(str(name), int(call) - (name in functional), int(output)) for name, call, output, *_ in ends[1]]
+    return [known.get(key, (None, None)) for key in keys]
+
+
+def histories(args: Any) -> Iterator[tuple[str, int, int]]:
+    """Where the tensors of a call come from, in order."""
+    stack = [args]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Mapping):
+            if item.get("class_name") == "__keras_tensor__":
+                name, call, output = item["config"]["keras_history"]
+                yield name, call, output
+            else:
+                stack.extend(reversed(list(item.values())))
+        elif isinstance(item, list):
+            stack.extend(reversed(item))
 
 
 def _spec(item: Result) -> Spec:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from kmodel_tools.architecture.upgrade.operations.calls import Call, carries, short
+from kmodel_tools.architecture.upgrade.operations.reductions import reduce
 from kmodel_tools.architecture.upgrade.operations.shaping import swapped
-from kmodel_tools.architecture.upgrade.operations.values import Dim, Shape, Tensor, Value, broadcast
+from kmodel_tools.architecture.upgrade.operations.values import Dim, Shape, Tensor, Value, broadcast, dims_of, tensors_in
 
 
 @carries("linalg.matmul", "matmul")
@@ -36,11 +37,13 @@ def tensordot(call: Call) -> Value:
     near = next((item for item in (first, second) if isinstance(item, Tensor)), None)
     x, y, axes = call.tensor(first, near), call.tensor(second, near), call.take("axes")
     axes = axes.tolist() if isinstance(axes, np.ndarray) else axes
+    if isinstance(axes, list):  # Keras takes no two numbers where TensorFlow does
+        axes = [item if isinstance(item, list) else [item] for item in axes]
     pairs = axes if isinstance(axes, list) else None
     shape: list[Dim | None] | None = None
     if x.shape is not None and y.shape is not None:
         count = axes if isinstance(axes, int) else 0
-        gone = [item if isinstance(item, list) else [item] for item in pairs] if pairs else [list(range(-count, 0)), list(range(count))]
+        gone = pairs or [list(range(-count, 0)), list(range(count))]
         rows = [{axis % len(item.shape or ()) for axis in part} for item, part in zip((x, y), gone, strict=True)]
         shape = [size for item, row in zip((x, y), rows, strict=True) for axis, size in enumerate(item.shape or ()) if axis not in row]
     return call.b.op("Tensordot", x, y, shape=shape, axes=axes)
@@ -114,7 +117,8 @@ def dropout(call: Call) -> Value:
     shape = call.integers("noise_shape", default=None)
     seed = call.number("seed", default=None)
     if rate == 0:
-        return call.b.layer("Identity", x)
+        return call.b.op("Copy", x)
+    x = call.b.op("Copy", x)  # the layer would hand a mask on, the operation does not
     return call.b.layer("Dropout", x, call={"training": True}, rate=rate, noise_shape=shape, seed=seed)
 
 
@@ -185,15 +189,17 @@ def convolution(call: Call) -> Value:
     is_depthwise = "depthwise" in call.function
     if shape is not None:
         shape[1 if first else -1] = windows[-1] * windows[-2] if is_depthwise else windows[-1]
+    if is_depthwise and len({*strides}) + len({*dilations}) > 2:
+        raise call.refuse("goes in steps that differ between rows and columns, which no operation of Keras 3 does")
     return call.b.op(
         "DepthwiseConv" if is_depthwise else "Conv",
         x,
         kernel,
         shape=shape,
-        strides=strides,
+        strides=strides[0] if is_depthwise else strides,
         padding=padding,
         data_format="channels_first" if first else "channels_last",
-        dilation_rate=dilations,
+        dilation_rate=dilations[0] if is_depthwise else dilations,
     )
 
 
@@ -215,3 +221,73 @@ def blocks(call: Call) -> Value:
                 shape[axis] = here * factor if is_channel is to_depth else here // factor
     kind = "SpaceToDepth" if to_depth else "DepthToSpace"
     return call.b.op(kind, x, shape=shape, block_size=size, data_format="channels_first" if first else "channels_last")
+
+
+@carries("linalg.inv")
+def inverse(call: Call) -> Value:
+    """The inverse of matrices."""
+    if call.flag("adjoint"):
+        raise call.refuse("inverts the adjoint, which is not carried")
+    return call.b.op("Inv", call.x())
+
+
+@carries("linalg.trace")
+def trace(call: Call) -> Value:
+    """The sum of the diagonal of matrices."""
+    x = call.x()
+    return call.b.op("Trace", x, shape=None if x.shape is None else x.shape[:-2], offset=0, axis1=-2, axis2=-1)
+
+
+@carries("linalg.diag")
+def diagonal_matrix(call: Call) -> Value:
+    """Matrices with a row each on the diagonal and 0 elsewhere."""
+    call.take("k", "num_rows", "num_cols", "padding_value", "align")
+    x = call.x()
+    size = x.size(-1)
+    if not isinstance(size, int) or any(_tells(call.rest.get(key)) for key in call.rest if key != "name"):
+        raise call.refuse("makes matrices with other than the whole diagonal of a known size")
+    call.b.allowed([size, size])
+    column = call.b.op("ExpandDims", x, shape=None if x.shape is None else (*x.shape, 1), axis=-1)
+    return call.b.op("Where", np.eye(size, dtype=bool), column, 0, dtype=x.dtype)
+
+
+def _tells(value: Value) -> bool:
+    """Whether an argument asks for another diagonal than the whole main one, or for another filling."""
+    return not (value is None or isinstance(value, str) or (np.ndim(value) == 0 and value in (0, -1)))
+
+
+@carries("nn.sigmoid_cross_entropy_with_logits")
+def sigmoid_cross_entropy(call: Call) -> Value:
+    """`max(x, 0) - x z + log(1 + exp(-|x|))`. Source: TensorFlow 2.21 `python/ops/nn_impl.py`."""
+    labels, logits = call.take("labels"), call.take("logits")
+    if labels is None:
+        labels = call.first
+    x, z = call.tensor(logits if logits is not None else call.first), call.b.operand(labels)
+    size = call.b.op("Negative", call.b.op("Absolute", x))
+    linear = call.b.op("Subtract", call.b.op("Relu", x), call.b.op("Multiply", x, z))
+    return call.b.op("Add", linear, call.b.op("Log1p", call.b.op("Exp", size)))
+
+
+@carries("nn.softmax_cross_entropy_with_logits", "nn.softmax_cross_entropy_with_logits_v2")
+def softmax_cross_entropy(call: Call) -> Value:
+    """`-sum(labels log(softmax(logits)))` along an axis."""
+    labels, logits = call.take("labels"), call.take("logits")
+    x, axis = call.tensor(logits if logits is not None else call.first), call.one_axis("axis", "dim", default=-1)
+    product = call.b.op("Multiply", call.b.operand(call.first if labels is None else labels), call.b.op("LogSoftmax", x, axis=axis))
+    return call.b.op("Negative", reduce(call, "Sum", product, axis, False))
+
+
+@carries("random.normal", "random_normal", "keras.backend.random_normal")
+def random_normal(call: Call) -> Value:
+    """Normal noise of a shape, drawn anew at every call: that of GaussianNoise, which is told that it is trained."""
+    mean, deviation = call.number("mean", default=0.0), call.number("stddev", default=1.0)
+    dtype, seed = call.dtype(default="float32") or "float32", call.number("seed", default=None)
+    target = dims_of(call.first)
+    near = next(iter(tensors_in(call.first)), call.near)
+    if target is None or near is None or deviation < 0:
+        raise call.refuse("draws noise of a shape that is not known")
+    ones = call.b.as_tensor(call.b.ones(target, dtype), near, dtype)
+    level = call.b.op("Multiply", ones, float(mean))
+    if deviation == 0:
+        return level
+    return call.b.layer("GaussianNoise", level, call={"training": True}, stddev=float(deviation), seed=seed)

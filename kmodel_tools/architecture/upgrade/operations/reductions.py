@@ -50,7 +50,7 @@ def _reduction(kind: str) -> Handler:
         if x.dtype in _SMALL and kind in ("Sum", "Prod"):
             raise call.refuse(f"adds up {x.dtype} in that dtype, which no operation of Keras 3 does")
         if axes == []:
-            return call.b.layer("Identity", x)
+            return call.b.op("Copy", x)
         return reduce(call, kind, x, axes, keepdims)
 
     return carried
@@ -92,6 +92,14 @@ def norm(call: Call) -> Value:
     if order == 1:
         return reduce(call, "Sum", size, axes, keepdims)
     return call.b.op("Power", reduce(call, "Sum", call.b.op("Power", size, order), axes, keepdims), 1.0 / order)
+
+
+@carries("linalg.normalize")
+def normalized(call: Call) -> Value:
+    """A tensor by its norm, and the norm."""
+    call.rest["keepdims"] = True
+    length = norm(call)
+    return [call.b.op("Divide", call.x(), length), length]
 
 
 @carries("math.l2_normalize", "nn.l2_normalize", "keras.backend.l2_normalize")

@@ -31,7 +31,7 @@ def reshape(call: Call) -> Value:
     """
     x, value = call.x(), call.take("shape")
     if isinstance(value, ShapeOf) and value.tensor.history == x.history:
-        return call.b.layer("Identity", x)
+        return call.b.op("Copy", x)
     target = dims_of(value)
     if target is None:
         raise call.refuse(f"reshapes to {short(value)}, of which the file does not say how many sizes it has")
@@ -51,7 +51,33 @@ def reshaped(call: Call, x: Tensor, target: Sequence[Dim]) -> Tensor:
     if keeps_batch and len(open_at) == 2:
         rest = [size if isinstance(size, int) else -1 for size in sizes[1:]]
         return call.b.layer("Reshape", x, shape=sizes, target_shape=rest)
-    raise call.refuse("reshapes to several sizes that are known only at run time, which no operation of Keras 3 does")
+    found = _around_one(call, x, sizes)
+    if found is None:
+        raise call.refuse("reshapes to several sizes that are known only at run time, which no operation of Keras 3 does")
+    return found
+
+
+def _around_one(call: Call, x: Tensor, target: Sizes) -> Tensor | None:
+    """A new shape on both sides of an axis that stays: it is put where the batch is, which the layer Reshape keeps.
+
+    Returns:
+        None if there is no such axis, or more than one size is open besides.
+    """
+    known = [size for size in target if size is not None]
+    if x.shape is None or len(known) < len(target):
+        return None
+    for place, size in enumerate(known):
+        for axis, old in enumerate(x.shape):
+            same = isinstance(size, Symbol) and size == old
+            if same and quotient(x.shape[:axis], known[:place]) == 1 and quotient(x.shape[axis + 1 :], known[place + 1 :]) == 1:
+                rest = [*known[:place], *known[place + 1 :]]
+                if sum(isinstance(item, Symbol) for item in rest) > 1:
+                    continue
+                first = call.b.op("Moveaxis", x, shape=[old, *x.shape[:axis], *x.shape[axis + 1 :]], source=axis, destination=0)
+                inner = [item if isinstance(item, int) else -1 for item in rest]
+                middle = call.b.layer("Reshape", first, shape=[old, *rest], target_shape=inner)
+                return call.b.op("Moveaxis", middle, shape=target, source=0, destination=place)
+    return None
 
 
 @carries("keras.backend.batch_flatten", "keras.backend.flatten")
@@ -61,7 +87,7 @@ def flatten(call: Call) -> Value:
     if call.function.endswith(".flatten"):
         return reshaped(call, x, [-1])
     if x.shape is not None and len(x.shape) == 2:
-        return call.b.layer("Identity", x)
+        return call.b.op("Copy", x)
     return call.b.layer("Flatten", x, shape=None if x.shape is None else [x.shape[0], product(x.shape[1:])])
 
 
@@ -108,7 +134,7 @@ def squeeze(call: Call) -> Value:
             raise call.refuse("leaves out whatever axes are 1, and which are is known only at run time")
         axes = [axis for axis, size in enumerate(x.shape) if size == 1]
     if not axes:
-        return call.b.layer("Identity", x)
+        return call.b.op("Copy", x)
     rank = 0 if x.shape is None else len(x.shape)
     shape = None if x.shape is None else [size for axis, size in enumerate(x.shape) if axis not in {item % rank for item in axes}]
     return call.b.op("Squeeze", x, shape=shape, axis=axes[0] if len(axes) == 1 else axes)
@@ -123,7 +149,7 @@ def concat(call: Call) -> Value:
     items = _alike(call)
     axis = call.one_axis("axis", "concat_dim", default=-1)
     if len(items) == 1:
-        return call.b.layer("Identity", items[0])
+        return call.b.op("Copy", items[0])
     return call.b.op("Concatenate", items, shape=joined([item.shape for item in items], axis), dtype=items[0].dtype, axis=axis)
 
 
@@ -314,6 +340,10 @@ def roll(call: Call) -> Value:
 @carries("linalg.tensor_diag_part", "linalg.diag_part")
 def diagonal(call: Call) -> Value:
     """The diagonal of matrices."""
+    for name in ("k", "padding_value"):
+        if call.number(name, default=0) != 0:
+            raise call.refuse("takes another than the main diagonal, or fills it up, which is not carried")
+    call.take("align")
     x = call.x()
     shape: Sizes | None = None
     if x.shape is not None and len(x.shape) > 1 and x.shape[-1] == x.shape[-2]:
@@ -330,4 +360,4 @@ def band_part(call: Call) -> Value:
         found = call.b.op("Triu", found, k=-lower)
     if upper >= 0:
         found = call.b.op("Tril", found, k=upper)
-    return found if found is not x else call.b.layer("Identity", x)
+    return found if found is not x else call.b.op("Copy", x)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from kmodel_tools.architecture.upgrade.operations.calls import Call, Handler, carries, short
+from kmodel_tools.architecture.upgrade.operations.indexing import as_index
 from kmodel_tools.architecture.upgrade.operations.values import (
     Dim,
     Dims,
@@ -109,7 +110,20 @@ def folded(call: Call) -> Value:
         return handler(call)
     if has_sizes:
         return _arithmetic(call, name)
+    if name in ("stack", "concat") and isinstance(call.first, list) and any(isinstance(item, np.ndarray) for item in call.first):
+        return _joined(call, name)
     return _numbers(call, name)
+
+
+def _joined(call: Call, name: str) -> Value:
+    """Constants side by side."""
+    typed = next(item for item in call.first if isinstance(item, np.ndarray))
+    axis = call.one_axis("axis", "concat_dim", default=0)
+    try:
+        arrays = [np.asarray(item, typed.dtype) for item in call.first]
+        return np.stack(arrays, axis) if name == "stack" else np.concatenate(arrays, axis)
+    except (TypeError, ValueError) as error:
+        raise call.refuse(f"cannot be worked out for {short(call.first)}") from error
 
 
 def _leaves(value: Any) -> list[Any]:
@@ -179,6 +193,8 @@ def _together(name: str, first: Dim, second: Dim) -> Dim:
         return first + second if name == "add" else first - second
     if second == 0 and name in ("add", "subtract"):
         return first
+    if first == second and name == "subtract":
+        return 0
     return Symbol((f"({name} {_said(first)} {_said(second)})",))
 
 
@@ -205,8 +221,8 @@ def _taken(call: Call) -> Value:
     spec = call.take("slice_spec")
     if isinstance(spec, list) and len(spec) == 1:
         spec = spec[0]
-    if isinstance(call.first, np.ndarray) and call.first.dtype != np.int32:
-        return NotImplemented
+    if isinstance(call.first, np.ndarray):
+        return _of_array(call, call.first, spec)
     index = dims_of(spec)
     if isinstance(call.first, ShapeOf):
         return _of_unknown_rank(call, call.first.tensor, spec, index)
@@ -219,6 +235,25 @@ def _taken(call: Call) -> Value:
     if index and len(index) == 1 and isinstance(index[0], int) and -len(items) <= index[0] < len(items):
         return _made([items[index[0]]], True, near)
     raise call.refuse(f"takes {short(spec)} of a shape, which is not followed")
+
+
+def _of_array(call: Call, array: np.ndarray[Any, Any], spec: Any) -> Value:
+    """A part of a constant."""
+    key: list[Any] = []
+    for item in spec if isinstance(spec, list) else [spec]:
+        if isinstance(item, dict) and "start" in item:
+            ends = [item.get(name) for name in ("start", "stop", "step")]
+            if not all(end is None or dims_of(end) for end in ends):
+                return NotImplemented
+            key.append(slice(*(None if end is None else int(np.asarray(end)) for end in ends)))
+        elif isinstance(item, dict):
+            key.append(Ellipsis)
+        else:
+            key.append(item)
+    try:
+        return np.asarray(array[tuple(key)])
+    except IndexError as error:
+        raise call.refuse(f"takes {short(spec)} of a constant of the shape {array.shape}") from error
 
 
 def _of_unknown_rank(call: Call, x: Tensor, spec: Any, index: list[Dim] | None) -> Value:
@@ -266,8 +301,11 @@ def _cast(call: Call) -> Value:
 
 
 def _all_together(call: Call) -> Value:
-    call.take("axis", "keepdims", "keep_dims", "reduction_indices")
-    if not isinstance(call.first, Dims):
+    axis = call.take("axis", "reduction_indices")
+    keeps = call.take("keepdims", "keep_dims", default=False)
+    if isinstance(call.first, np.ndarray) and not isinstance(axis, list):
+        return np.asarray(np.prod(call.first, axis=axis, keepdims=bool(keeps), dtype=call.first.dtype))
+    if not isinstance(call.first, Dims) or keeps:
         return NotImplemented
     return sizes([product(call.first.items)], True, call.first.source)
 
@@ -284,13 +322,37 @@ def _gathered(call: Call) -> Value:
     return _made([items[item] for item in index if isinstance(item, int)], _is_scalar(places), near)
 
 
+def _chosen(call: Call) -> Value:
+    """One of two rows of sizes, by a condition that is a constant."""
+    rows = [dims_of(call.take(name)) for name in ("x", "y")]
+    if not isinstance(call.first, np.ndarray) or rows[0] is None or rows[1] is None:
+        return NotImplemented
+    near = next(iter(tensors_in(list(call.rest.values()))), None)
+    triples = zip(call.first.reshape(-1).tolist(), *(row * (1 if len(row) > 1 else call.first.size) for row in rows if row), strict=True)
+    return _made([left if mark else right for mark, left, right in triples], call.first.ndim == 0, near)
+
+
+def _filled(call: Call) -> Value:
+    call.take("dtype", "optimize")
+    value = np.int32(call.function.endswith("ones_like"))
+    if isinstance(call.first, Dims):
+        return np.full(() if call.first.is_scalar else (len(call.first.items),), value)
+    return np.full_like(call.first, value) if isinstance(call.first, np.ndarray) else NotImplemented
+
+
 def _expanded(call: Call) -> Value:
     call.take("axis", "dim")
     return Dims(call.first.items, False, call.first.source) if isinstance(call.first, Dims) and call.first.is_scalar else NotImplemented
 
 
+def _strided(call: Call) -> Value:
+    as_index(call)
+    return _taken(call)
+
+
 _ON_SIZES: dict[str, Handler] = {
     "getitem": _taken,
+    "strided_slice": _strided,
     "stack": _packed,
     "concat": _concatenated,
     "concatenate": _concatenated,
@@ -303,6 +365,9 @@ _ON_SIZES: dict[str, Handler] = {
     "reduce_prod": _all_together,
     "gather": _gathered,
     "expand_dims": _expanded,
+    "where": _chosen,
+    "ones_like": _filled,
+    "zeros_like": _filled,
 }
 
 
@@ -361,7 +426,6 @@ def numbers(call: Call) -> Value:
     if first and last and isinstance(first[0], int) and isinstance(last[0], int):
         call.b.allowed([max(0, (last[0] - first[0]) // step)] if step else [-1])
         return np.arange(first[0], last[0], step).astype(dtype or "int32")
-    if first != [0] or step != 1 or not last or not isinstance(last[0], Symbol) or len(last[0].factors) != 1:
+    if first != [0] or step != 1 or not last:
         raise call.refuse(f"counts from {short(start)} to {short(limit)}, which no operation of Keras 3 does")
-    row = call.b.ones_along(last[0].factors[0], dtype or "int32")
-    return call.b.op("Subtract", call.b.op("Cumsum", row, axis=0), 1)
+    return call.b.counting(last[0], dtype or "int32")

@@ -59,6 +59,9 @@ ResizeBilinear: image.resize_bilinear x size align_corners=align_corners half_pi
 ResizeNearestNeighbor: image.resize_nearest_neighbor x size align_corners=align_corners half_pixel_centers=half_pixel_centers
 ResizeBicubic: image.resize_bicubic x size align_corners=align_corners half_pixel_centers=half_pixel_centers
 ZerosLike: zeros_like x | OnesLike: ones_like x | Fill: fill x value | Range: range x limit delta
+MatrixDiagV3 MatrixDiagV2: linalg.diag x k num_rows num_cols padding_value align=align | MatrixDiagPartV3 MatrixDiagPartV2: linalg.diag_part x k padding_value align=align
+MatrixDeterminant: linalg.det x | ExtractImagePatches: image.extract_patches x sizes=ksizes strides=strides rates=rates padding=padding
+RandomStandardNormal: random.normal x dtype=dtype
 MatrixBandPart: linalg.band_part x num_lower num_upper | MatrixDiagPart: linalg.diag_part x | MatrixInverse: linalg.inv x
 """  # noqa: E501  # a row says one operation
 """Operations of graphs: the function that does the same, then its arguments: inputs in order, `name=attribute`, `*` for all inputs.
