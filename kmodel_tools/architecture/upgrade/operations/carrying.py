@@ -16,14 +16,24 @@ from kmodel_tools.architecture.topology import references
 from kmodel_tools.architecture.upgrade.draft import Draft, Json, UpgradeError
 from kmodel_tools.architecture.upgrade.graph import Graph, is_reference, references_in
 from kmodel_tools.architecture.upgrade.objects import LISTS
-from kmodel_tools.architecture.upgrade.operations import elementwise, images, indexing, neural, reductions, shaping, sizes
+from kmodel_tools.architecture.upgrade.operations import (
+    creation,
+    elementwise,
+    images,
+    indexing,
+    neural,
+    reductions,
+    repeating,
+    shaping,
+    sizes,
+)
 from kmodel_tools.architecture.upgrade.operations.building import Builder
 from kmodel_tools.architecture.upgrade.operations.calls import HANDLERS, Call
 from kmodel_tools.architecture.upgrade.operations.layer_shapes import Result, Spec, compute_dtype, histories, results_of
 from kmodel_tools.architecture.upgrade.operations.tensorflow_op import call_of_node
 from kmodel_tools.architecture.upgrade.operations.values import BATCH, Dim, Tensor, Value, tensors_in
 
-THEMES = (elementwise, images, indexing, neural, reductions, shaping, sizes)
+THEMES = (creation, elementwise, images, indexing, neural, reductions, repeating, shaping, sizes)
 """Where operations are said; to import them is to know them."""
 LAMBDAS = frozenset({"TFOpLambda", "SlicingOpLambda"})
 OPERATIONS = frozenset({*LAMBDAS, "TensorFlowOpLayer", "ClassMethod", "InstanceMethod", "InstanceProperty"})
