@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kmodel_tools.differ.result import ASPECTS, Diff
 from kmodel_tools.digester import Digest
 from kmodel_tools.errors import KmtError, MatchError
-from kmodel_tools.format import Container, Format, Probe
+from kmodel_tools.format import Format, Part, Probe
 from kmodel_tools.formats import all_formats, detect_format, load_format, read_model, writable_format
 from kmodel_tools.inspector.summary import Summary
 from kmodel_tools.tensor import DType
@@ -138,11 +138,15 @@ def digest(model: Readable, everything: bool = False) -> Digest:
         everything: Also digest configurations and the optimizer's state.
 
     Raises:
-        KmtError: As `read`, and for values that cannot be read.
+        KmtError: As `read`; for values that cannot be read, and for an architecture alone, unless `everything` is asked for.
     """
     from kmodel_tools.digester import digest as _digest
 
-    return _digest(_model(model), everything)
+    given = _model(model)
+    if not everything and given.format and Part.WEIGHTS not in load_format(given.format).holds:
+        path = None if isinstance(model, Model) else model
+        raise KmtError("holds no weights, of which a digest could be made", path=path, cure="digest the architecture: kmt hash --all")
+    return _digest(given, everything)
 
 
 def write(
@@ -185,6 +189,7 @@ def convert(
     salvage: bool = False,
     mapping: Names | None = None,
     averages: bool = False,
+    replace_layers: Mapping[str, str | Mapping[str, Any]] | None = None,
 ) -> Conversion:
     """Write a model in another format, and say what was carried, concluded and lost.
 
@@ -192,7 +197,7 @@ def convert(
         source: A model, or the path of one.
         destination: Where to write.
         to: The name of the format, or None to go by the suffix of `destination`.
-        like: A model whose architecture and layout the weights take on, or the path of one or of an architecture in JSON.
+        like: A model whose architecture and layout the weights take on, or the path of one or of an architecture in JSON or YAML.
         weights_only: Leave out architecture, training configuration, optimizer and files of layers.
         optimizer: Whether to carry the optimizer's state.
         select: Patterns of the weights to carry; `*` and `?`, or a regular expression after `re:`.
@@ -201,21 +206,21 @@ def convert(
         lossy: Whether what the format cannot hold may go.
         overwrite: Whether a file that is there may be replaced.
         options: Options of the format, by name.
-        progress: Called with the bytes of weights written and the bytes of all.
+        progress: Called with the bytes of weights written and of all.
         salvage: Leave out what cannot be read, each as a loss, so that `lossy` lets it go; every array is read once beforehand.
         mapping: New paths of layers and weights by their old paths or keys, None to leave out; or the path of such a map.
         averages: Whether the moving averages of weights take their place.
+        replace_layers: Layers of Keras 3, as `_replacement` takes them, by paths or patterns of those whose place they take.
 
     Raises:
         ConversionError: The format cannot hold the model; `losses` lists what.
         KmtError: As `read`; or the destination is there already, or cannot be written.
     """
-    from kmodel_tools.converter import Request
-    from kmodel_tools.converter import convert as _convert
+    from kmodel_tools import converter
 
-    request = Request(
+    request = converter.Request(
         to,
-        None if like is None else _like(like),
+        None if like is None else _model(like),
         weights_only,
         optimizer,
         tuple(select),
@@ -227,8 +232,9 @@ def convert(
         salvage,
         _mapping(mapping),
         averages,
+        _replacements(replace_layers or {}),
     )
-    return _convert(_model(source, salvage), destination, request, progress)
+    return converter.convert(_model(source, salvage), destination, request, progress)
 
 
 def transfer(
@@ -301,14 +307,30 @@ def _mapping(mapping: Names | None) -> Mapping[str, str | None] | None:
     return read_map(mapping)
 
 
-def _like(like: Readable) -> Model:
-    """The model whose layout is wanted; a JSON document is an architecture without weights."""
-    if isinstance(like, Model):
-        return like
-    probe = Probe(like)
-    if probe.container is Container.JSON and isinstance(probe.json, dict) and "class_name" in probe.json:
-        return Model(architecture=probe.json)
-    return read(like)
+def _replacements(layers: Mapping[str, str | Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {name: _replacement(name, new) for name, new in layers.items()}
+
+
+def _replacement(name: str, new: str | Mapping[str, Any]) -> dict[str, Any]:
+    """The layer of Keras 3 that a mapping or a text describes.
+
+    It is a configuration `{"class_name": "Rescaling", "config": {"scale": 0.5}}`, as a mapping or in JSON, or
+    `Rescaling(scale=0.5)`, or `@FILE`, which holds one of these.
+    """
+    from kmodel_tools.architecture.envelope import ConfigError
+    from kmodel_tools.architecture.layer_text import LONGEST, checked_layer, layer_from_text
+
+    try:
+        if not isinstance(new, str):
+            return checked_layer(new)
+        if not new.startswith("@"):
+            return layer_from_text(new)
+        with open(new[1:], encoding="utf-8") as file:
+            return layer_from_text(file.read(LONGEST + 1))
+    except ConfigError as error:
+        raise KmtError(f"the replacement of {name}: {error}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise KmtError(f"the replacement of {name} cannot be read: {error}", path=str(new)[1:]) from error
 
 
 def _dtype(name: str) -> DType:

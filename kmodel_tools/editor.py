@@ -6,14 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 
-from kmodel_tools.architecture.envelope import Config, ConfigError
 from kmodel_tools.architecture.legacy_weights import sub_layers_are_ordered
-from kmodel_tools.architecture.spec import LayerSpec, model_spec
 from kmodel_tools.derived import cast as cast_tensor
 from kmodel_tools.errors import ConversionError
 from kmodel_tools.matcher import check_patterns, match, selector
 from kmodel_tools.tensor import DType
-from kmodel_tools.tree import Layer, Model, Optimizer, Path, Slot, Weight, join_path, make_from_below, split_path
+from kmodel_tools.tree import Layer, Model, Optimizer, Path, Slot, Weight, join_path, make_from_below
 
 MODEL = "model"
 """What a checkpoint usually calls its model: `tf.train.Checkpoint(model=…, optimizer=…, step=…)`."""
@@ -146,43 +144,6 @@ def _model_in(source: Model, onto: Model) -> tuple[Model, tuple[str, ...]]:
     kept = {id(weight) for _, weight in inner.weights()}
     left = [join_path(path) for path, weight in source.weights() if id(weight) not in kept]
     return inner, tuple(left)
-
-
-def plant(source: Model, architecture: Config) -> Model:
-    """The weights of a model in the tree of an architecture, by name: what a layer's class does not announce stays out.
-
-    Raises:
-        ConversionError: The architecture is none, or a weight has no place in it. Weights that it lacks are left to the
-            writer, which knows whether it needs them.
-    """
-    try:
-        root = model_spec(architecture, None).root
-    except ConfigError as error:
-        raise ConversionError(f"the architecture cannot be followed: {error}") from error
-    tree = dict(source.walk())
-    layers = tuple(_planted(child, (child.name,), tree) for child in root.children)
-    planted = replace(source, name=root.name, layers=layers, architecture=architecture, training_config=None, format="", inventory=None)
-    held = {id(weight) for _, weight in planted.weights()}
-    left = [join_path(path) for path, weight in source.weights() if id(weight) not in held]
-    if left:
-        raise ConversionError(f"the architecture has no place for: {_listed(left)}", tuple(left))
-    return planted
-
-
-def _planted(spec: LayerSpec, path: Path, tree: Mapping[Path, Layer]) -> Layer:
-    held = tree.get(path)
-    if held is not None and held.weights and not held.layers and spec.variables == () and len(spec.children) == 1:
-        # A file of weights has those of a wrapped layer under the wrapper's name alone.
-        tree = {**tree, (*path, *_components(spec.children[0])): held}
-        held = None
-    below = tuple(_planted(child, (*path, *_components(child)), tree) for child in spec.children)
-    known = {layer.components for layer in below}
-    extra = tuple(layer for layer in held.layers if layer.components not in known) if held is not None else ()
-    return Layer(spec.name, spec.attr, spec.class_name, held.weights if held is not None else (), (*below, *extra))
-
-
-def _components(spec: LayerSpec) -> Path:
-    return (spec.name,) if spec.attr is None else split_path(spec.attr)
 
 
 def _listed(items: Sequence[str]) -> str:

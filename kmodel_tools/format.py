@@ -189,6 +189,25 @@ class Probe:
         return parse_json(self.range.read(), self.path)
 
     @functools.cached_property
+    def yaml(self) -> Any:
+        """The file's YAML document, parsed once.
+
+        Raises:
+            CorruptFileError: It is not YAML, or larger than any architecture is.
+            UnsupportedFeatureError: It asks for a Python object.
+            MissingDependencyError: pyyaml is not installed.
+        """
+        from kmodel_tools.storage.yaml_data import LIMIT, parse_yaml
+
+        if self.range.length > LIMIT:
+            raise CorruptFileError(f"a YAML document of {self.range.length} bytes is larger than any model's", path=self.path)
+        try:
+            text = self.range.read().decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise CorruptFileError("is no text in UTF-8", path=self.path) from error
+        return parse_yaml(text, self.path)
+
+    @functools.cached_property
     def hdf5(self) -> Hdf5Head:
         """What the root of the HDF5 file shows.
 

@@ -18,7 +18,7 @@ def main() -> int:
     """Run the checks, then the tests; stop at the first that fails."""
     steps = [[sys.executable, "-m", *step] for step in STEPS]
     steps.append([str(Path(sys.executable).with_name("lint-imports")), "--no-cache"])
-    steps.append([sys.executable, "-m", "pytest", *sys.argv[1:]])
+    steps.append([sys.executable, "-m", "pytest", "-n", "auto", *sys.argv[1:]])
     for step in steps:
         print("$", " ".join(Path(part).name for part in step), flush=True)  # noqa: T201  # this is a command
         status = subprocess.run(step, cwd=ROOT, check=False).returncode

@@ -30,5 +30,6 @@ def sample_files() -> list[Path]:
         *(SAMPLES / "tf_checkpoint").glob("*.ckpt"),
         *(path for path in (SAMPLES / "saved_model").iterdir() if path.is_dir()),
         *(path for path in (SAMPLES / "graph_def").iterdir() if path.suffix in (".pb", ".pbtxt")),
+        *(path for path in (SAMPLES / "keras_json").iterdir() if path.suffix in (".json", ".yaml")),
     ]
     return sorted(found)

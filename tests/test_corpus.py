@@ -32,7 +32,7 @@ def _entries(*kinds: str) -> list[Any]:
     return [pytest.param(entry, id=entry["id"]) for entry in manifest() if entry["format"].startswith(kinds)]
 
 
-def _path(entry: dict[str, Any]) -> Path:
+def path_of(entry: dict[str, Any]) -> Path:
     """The file, for a checkpoint the index, or for a SavedModel the directory, that a user would name."""
     files: list[Path] = [CORPUS / item["local"] for item in entry["paths"]]
     if entry["format"].startswith("SavedModel"):
@@ -50,7 +50,7 @@ def _sha256(tensor: Tensor) -> str:
 
 @pytest.mark.parametrize("entry", _entries(*READ))
 def test_every_array_is_as_in_the_truth(entry: dict[str, Any]) -> None:
-    model = kmt.read(_path(entry))
+    model = kmt.read(path_of(entry))
     truth = {item["path"]: item for item in json.loads((CORPUS / entry["truth"]).read_text())}
     found = dict(model.tensors())
     assert found.keys() == truth.keys()
@@ -62,7 +62,7 @@ def test_every_array_is_as_in_the_truth(entry: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("entry", _entries(*READ))
 def test_every_array_is_in_the_tree_once(entry: dict[str, Any]) -> None:
-    model = kmt.read(_path(entry))
+    model = kmt.read(path_of(entry))
     assert sorted(keys_in_tree(model)) == keys_of_the_file(model)
     paths = [path for path, _ in model.weights()]
     assert len(set(paths)) == len(paths)
@@ -70,7 +70,7 @@ def test_every_array_is_in_the_tree_once(entry: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("entry", [item for item in _entries(*READ) if item.values[0].get("n_params") is not None])
 def test_parameters_are_counted_as_the_manifest_says(entry: dict[str, Any]) -> None:
-    model = kmt.read(_path(entry))
+    model = kmt.read(path_of(entry))
     state = 0
     if entry["dialect"] == "savedmodel-tf1" and model.optimizer is not None:  # the manifest takes an optimizer's arrays for weights there
         state = sum(item.tensor.size for items in (model.optimizer.counters, model.optimizer.extras) for item in items)
@@ -79,7 +79,7 @@ def test_parameters_are_counted_as_the_manifest_says(entry: dict[str, Any]) -> N
 
 @pytest.mark.parametrize("entry", _entries("negative"))
 def test_what_is_no_model_is_refused(entry: dict[str, Any]) -> None:
-    path = _path(entry)
+    path = path_of(entry)
     with pytest.raises(kmt.FormatError) as caught:
         kmt.read(path)
     assert str(caught.value).startswith(f"{path}: ")
@@ -87,7 +87,7 @@ def test_what_is_no_model_is_refused(entry: dict[str, Any]) -> None:
 
 def test_every_way_to_name_a_checkpoint_leads_to_the_same_tree() -> None:
     entry = next(item for item in manifest() if item["id"] == "tfx-taxi-ckpt-2shards")
-    index = _path(entry)
+    index = path_of(entry)
     prefix = index.with_suffix("")
     names = [index, prefix, Path(f"{prefix}.data-00001-of-00002"), index.parent, index.parent / "checkpoint"]
     assert len({kmt.digest(name).weights for name in names}) == 1

@@ -65,12 +65,19 @@ def era_of(config: Config, keras_version: str | None = None) -> Era:
     if "class_name" not in config:
         return Era.KERAS_0
     if "module" in config or "registered_name" in config:
-        return Era.KERAS_3
+        return Era.TF_KERAS if _is_archived_by_keras_2(config) else Era.KERAS_3
     inner = config.get("config")
     text_keys = {key for layer in iter_configs(config) for key in layer if isinstance(layer, Mapping)}
     if text_keys & {"output_dim", "nb_filter", "border_mode", "init", "input_dtype"} and not text_keys & {"units", "filters"}:
         return Era.KERAS_1
     return Era.KERAS_2 if isinstance(inner, list) else Era.TF_KERAS
+
+
+def _is_archived_by_keras_2(config: Config) -> bool:
+    """Whether a configuration with modules is one of Keras 2.12 to 2.15 or tf_keras, by a module or an argument of its own."""
+    if str(config.get("module") or "").startswith(("keras.engine.", "keras.src.engine.", "tf_keras")):
+        return True
+    return any("batch_input_shape" in inner for inner in iter_configs(config))
 
 
 def era_of_version(version: str) -> Era:

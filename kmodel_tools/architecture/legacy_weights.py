@@ -74,14 +74,14 @@ def place_weights(layer: str, names: Sequence[str], spec: LayerSpec | None, era:
         spec: What the configuration says of the layer, or None.
         era: Who wrote the file.
     """
-    if spec is not None and _is_fully_known(spec):
+    if spec is not None and is_fully_known(spec):
         places = _by_spec(names, spec, era)
         if places is not None:
-            return Placement(_distinct(places), "spec")
-    return Placement(_distinct(_by_names(layer, names, spec, era)), "names")
+            return Placement(distinct(places), "spec")
+    return Placement(distinct(by_names(layer, names, spec, era)), "names")
 
 
-def _distinct(places: Sequence[Place]) -> tuple[Place, ...]:
+def distinct(places: Sequence[Place]) -> tuple[Place, ...]:
     """Make sure that no two weights of a layer share a path: repeated roles get their position behind them."""
     counts = Counter((place.steps, place.role) for place in places)
     seen: Counter[tuple[tuple[Step, ...], str]] = Counter()
@@ -98,7 +98,7 @@ def _distinct(places: Sequence[Place]) -> tuple[Place, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Slot:
+class Slot:
     """A weight that the configuration announces: the sub-layers that lead to it, its variable, whether it was trainable."""
 
     owner: LayerSpec
@@ -108,37 +108,39 @@ class _Slot:
 
     @property
     def place(self) -> Place:
+        """Where it belongs below the layer."""
         steps = tuple(Step(item.attr or item.name, item.attr is not None, item.class_name, item.name) for item in self.chain)
         return Place(steps, self.variable.role, self.trainable)
 
 
-def _is_fully_known(spec: LayerSpec) -> bool:
-    return spec.is_known and all(_is_fully_known(child) for child in spec.children)
+def is_fully_known(spec: LayerSpec) -> bool:
+    """Whether the table tells everything about the weights of a layer and of all below it."""
+    return spec.is_known and all(is_fully_known(child) for child in spec.children)
 
 
-def _slots(spec: LayerSpec, chain: tuple[LayerSpec, ...] = ()) -> Iterator[_Slot]:
+def slots_of(spec: LayerSpec, chain: tuple[LayerSpec, ...] = ()) -> Iterator[Slot]:
     """All weights below a layer in Keras's own order: its own first, then its sub-layers'."""
     for variable in spec.variables or ():
-        yield _Slot(spec, chain, variable, variable.trained and spec.trainable)
+        yield Slot(spec, chain, variable, variable.trained and spec.trainable)
     for child in spec.children:
-        yield from _slots(child, (*chain, child))
+        yield from slots_of(child, (*chain, child))
 
 
 def _by_spec(names: Sequence[str], spec: LayerSpec, era: Era) -> list[Place] | None:
-    slots = list(_slots(spec))
+    slots = list(slots_of(spec))
     if len(slots) != len(names):
         return None
     for order in _orders(slots):
-        if all(_agrees(slot, name, era) for slot, name in zip(order, names, strict=True)):
+        if all(agrees(slot, name, era) for slot, name in zip(order, names, strict=True)):
             return [slot.place for slot in order]
     matched = _unique_matches(slots, names, era)
     return [slot.place for slot in matched] if matched else None
 
 
-def _orders(slots: list[_Slot]) -> Iterator[list[_Slot]]:
+def _orders(slots: list[Slot]) -> Iterator[list[Slot]]:
     """The orders in which a release may have written these weights, the likeliest first."""
 
-    def partitioned(trained: Callable[[_Slot], bool]) -> list[_Slot]:
+    def partitioned(trained: Callable[[Slot], bool]) -> list[Slot]:
         return [slot for slot in slots if trained(slot)] + [slot for slot in slots if not trained(slot)]
 
     yield partitioned(lambda slot: slot.trainable)
@@ -146,7 +148,7 @@ def _orders(slots: list[_Slot]) -> Iterator[list[_Slot]]:
     yield slots
 
 
-def _agrees(slot: _Slot, name: str, era: Era) -> bool:
+def agrees(slot: Slot, name: str, era: Era) -> bool:
     """Whether a weight's name can be that of a slot: same role, and the name of the innermost layer of a nested model."""
     owner = next((item for item in reversed(slot.chain) if item.attr is None), None)
     if era in (Era.KERAS_0, Era.KERAS_1):
@@ -176,11 +178,11 @@ def _other_direction(item: LayerSpec) -> str | None:
     return other + name.removeprefix(this) if item.attr == f"{this}_layer" and name.startswith(this) else None
 
 
-def _unique_matches(slots: list[_Slot], names: Sequence[str], era: Era) -> list[_Slot] | None:
+def _unique_matches(slots: list[Slot], names: Sequence[str], era: Era) -> list[Slot] | None:
     """Pair names and slots by name alone, if there is exactly one way to do it at every step."""
-    found: list[_Slot] = []
+    found: list[Slot] = []
     for name in names:
-        fitting = [slot for slot in slots if slot not in found and _agrees(slot, name, era)]
+        fitting = [slot for slot in slots if slot not in found and agrees(slot, name, era)]
         if len(fitting) != 1:
             return None
         found.append(fitting[0])
@@ -190,13 +192,13 @@ def _unique_matches(slots: list[_Slot], names: Sequence[str], era: Era) -> list[
 # Without one, or for classes that are not built in: what the names say.
 
 
-def _by_names(layer: str, names: Sequence[str], spec: LayerSpec | None, era: Era) -> list[Place]:
-    class_name = spec.class_name if spec else None
+def by_names(layer: str, names: Sequence[str], spec: LayerSpec | None, era: Era) -> list[Place]:
+    """What the names alone say; the levels inside of somebody's own layer go by their names, for nobody knows the attributes."""
     custom = spec is not None and not spec.is_known
     if era in (Era.KERAS_0, Era.KERAS_1):
-        placed = _keras_1_places(layer, names, class_name)
+        placed = _keras_1_places(layer, names, spec.class_name if spec else None)
     else:
-        placed = [_split_name(layer, name) for name in names]
+        placed = [split_name(layer, name) for name in names]
     if custom:
         resolved = [(tuple(Step(part, is_attr=False) for part in item.scope), item.role) for item in placed]
     else:
@@ -217,7 +219,7 @@ class _Named:
     own: bool
 
 
-def _split_name(layer: str, name: str) -> _Named:
+def split_name(layer: str, name: str) -> _Named:
     """Split a variable's name behind the layer's own name: ("lstm_cell",), "kernel"; a nested model's name is not in it."""
     plain = plain_name(name)
     parts = plain.split("/")
@@ -236,7 +238,7 @@ def _keras_1_places(layer: str, names: Sequence[str], class_name: str | None) ->
     found: list[_Named] = []
     for name, parts in zip(names, split, strict=True):
         if parts is None:
-            found.append(_split_name(layer, name))
+            found.append(split_name(layer, name))
             continue
         owner, suffix = parts
         siblings = [other[1] for other in split if other and other[0] == owner]

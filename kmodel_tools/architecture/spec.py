@@ -210,7 +210,19 @@ class _Builder:
                         config=own,
                     )
                 )
+        if (applied := _applied_layer(kind, settings)) is not None:
+            name = str(settings_of(applied).get("name") or "")
+            found.append(self.layer(applied, trainable=trainable, depth=depth + 1, attr="activation", legacy_name=name))
         return tuple(found)
+
+
+def _applied_layer(kind: str, settings: Config) -> Mapping[str, Any] | None:
+    """The layer with weights that a layer has for its activation (PReLU), or None; recurrent layers leave it to their cell."""
+    value = settings.get("activation")
+    if not isinstance(value, Mapping) or not is_builtin(kind) or any(sub.attr == "cell" for sub in sublayers_of(kind, settings) or ()):
+        return None
+    inner = value.get("class_name")
+    return value if isinstance(inner, str) and variables_of(inner, settings_of(value)) else None
 
 
 def _guessed_wrapper(kind: str, settings: Config) -> tuple[SubLayer, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kmodel_tools.tree import Path
+from kmodel_tools.unshared import Windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,24 @@ class Polynomial:
     coefficients: tuple[float, ...]
 
 
-Step = Transpose | Flip | Reshape | Take | Scale | Polynomial
+@dataclass(frozen=True, slots=True)
+class Unshared:
+    """Bring the kernel of a LocallyConnected layer of implementation 2 or 3 to `(*positions, window · channels, filters)`."""
+
+    windows: Windows
+    channels: int
+    filters: int
+    channels_first: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UnitMatrix:
+    """Make the unit matrix of a size, in the array's own precision; its values do not matter."""
+
+    size: int
+
+
+Step = Transpose | Flip | Reshape | Take | Scale | Polynomial | Unshared | UnitMatrix
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,19 @@ if TYPE_CHECKING:
 @click.argument("destination", required=False)
 @format_option
 @click.option("--to", metavar="FORMAT", help="The format to write, instead of going by the destination's suffix.")
-@click.option("--like", metavar="FILE", help="Take architecture and layout from FILE (a model, or an architecture in JSON).")
+@click.option("--like", metavar="FILE", help="Take architecture and layout from FILE (a model, or an architecture in JSON/YAML).")
 @click.option("--map", "map_file", metavar="FILE", help="Rename layers and weights as FILE says, before anything else (YAML or JSON).")
 @click.option(
     "--propose-map", "proposed", metavar="OUT", help="Write the likely map of SOURCE onto --like as OUT (YAML, or .json), no model."
 )
 @click.option("--averages", is_flag=True, help="Take the moving averages of weights for their values.")
+@click.option(
+    "--replace-layer",
+    "replaced",
+    multiple=True,
+    metavar="NAME=CONFIG",
+    help="Put another layer in the place of NAME (a path or pattern): 'Rescaling(scale=0.5)', JSON, or @FILE; repeatable.",
+)
 @click.option("--weights-only", is_flag=True, help="Leave out architecture, training configuration, optimizer and files of layers.")
 @click.option("--no-optimizer", is_flag=True, help="Leave out the optimizer's state.")
 @click.option("--select", multiple=True, metavar="PATTERN", help="Carry only weights whose path, or a layer's above it, matches.")
@@ -44,6 +51,7 @@ def command(
     map_file: str | None,
     proposed: str | None,
     averages: bool,
+    replaced: tuple[str, ...],
     weights_only: bool,
     no_optimizer: bool,
     select: tuple[str, ...],
@@ -63,8 +71,8 @@ def command(
 
     \b
     kmt convert model.h5 model.keras
-    kmt convert model.keras weights.h5 --weights-only
     kmt convert ckpt-7 model.weights.h5 --like model.keras
+    kmt convert old.h5 new.keras --replace-layer 'lambda_1=Rescaling(scale=0.5)'
     kmt convert resnet_v1_50.ckpt --like resnet.keras --propose-map names.yaml
     kmt convert resnet_v1_50.ckpt model.h5 --like resnet.keras --map names.yaml
     """
@@ -91,18 +99,18 @@ def command(
         salvage=salvage,
         mapping=map_file,
         averages=averages,
+        replace_layers=named_values(replaced, "NAME=CONFIG"),
         progress=None if quiet or not sys.stderr.isatty() else _progress(),
     )
-    if not quiet or as_json:
-        _show(report, source, as_json)
+    _show(report, source, as_json, quiet)
 
 
-def _show(report: Conversion, source: str, as_json: bool) -> None:
+def _show(report: Conversion, source: str, as_json: bool, quiet: bool) -> None:
     if as_json:
         from kmodel_tools.render.json import json_text
 
         click.echo(json_text(report.to_dict()), nl=False)
-    else:
+    elif not quiet:
         from kmodel_tools.render.conversion import conversion_text
 
         click.echo(conversion_text(report, source), nl=False, err=True)

@@ -18,13 +18,15 @@ target_option = click.option(
 )
 
 
-def named_values(texts: Sequence[str]) -> dict[str, str]:
-    """The values of `target_option` by name."""
+def named_values(texts: Sequence[str], usage: str = "NAME=VALUE") -> dict[str, str]:
+    """The values of an option such as `target_option` by name."""
     found: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
-            raise click.UsageError(f"{text!r} is not NAME=VALUE")
+            raise click.UsageError(f"{text!r} is not {usage}")
+        if name in found:
+            raise click.UsageError(f"{name!r} is given twice")
         found[name] = value
     return found
 

@@ -56,7 +56,7 @@ def command(
     kmt transfer ckpt-7 model.keras -o out.keras --map names.yaml --dry-run
     """
     from kmodel_tools import api
-    from kmodel_tools.converter.plan import beyond_precision
+    from kmodel_tools.converter.precision import beyond_precision
 
     if output is None and not dry_run:
         raise click.UsageError("-o OUT is missing; --dry-run reports without it")

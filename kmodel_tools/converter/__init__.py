@@ -13,8 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from kmodel_tools.architecture.checkpoint_layout import layout_like
+from kmodel_tools.architecture.custom_objects import CustomObject, custom_objects
+from kmodel_tools.architecture.custom_stub import loading_stub
+from kmodel_tools.architecture.envelope import Era
 from kmodel_tools.converter.optimizer import CHECKPOINT
 from kmodel_tools.converter.plan import Plan
+from kmodel_tools.converter.planting import refuse_an_architecture_alone
 from kmodel_tools.converter.request import Conversion as Conversion
 from kmodel_tools.converter.request import Request as Request
 from kmodel_tools.derived import Counted
@@ -25,6 +29,7 @@ from kmodel_tools.formats import read_model, writable_format
 from kmodel_tools.storage.atomic import check_destination, draft, draft_set
 from kmodel_tools.tensor import Tensor
 from kmodel_tools.tree import Model, Path, join_path
+from kmodel_tools.upgrader.generation import generation
 
 Progress = Callable[[int, int], None]
 
@@ -51,6 +56,7 @@ def convert(source: Model, destination: str | os.PathLike[str], request: Request
     _check_destination(target, path, request.overwrite)
     if target.name == CHECKPOINT and request.options.get("layout", "auto") == "auto":
         request = replace(request, options={**request.options, "layout": layout_like(source.metadata)})
+    refuse_an_architecture_alone(source)
     plan = Plan(source, target, request)
     model = plan.model()
     plan.left_out += _companions(target, path)
@@ -71,7 +77,17 @@ def convert(source: Model, destination: str | os.PathLike[str], request: Request
         tuple(plan.left_out),
         tuple(plan.inferred),
         tuple(plan.lost),
+        tuple(plan.changes),
+        *_custom(plan, model, path),
     )
+
+
+def _custom(plan: Plan, model: Model, path: str) -> tuple[tuple[CustomObject, ...], str]:
+    """What the written model needs that Keras does not have, and the Python that loads it."""
+    if plan.weights_only or model.architecture is None or Part.ARCHITECTURE not in plan.target.holds:
+        return (), ""
+    custom = custom_objects(model.architecture, model.training_config)
+    return custom, loading_stub(path, model.architecture, model.training_config) if generation(model) is Era.KERAS_3 else ""
 
 
 def _counted(model: Model, progress: Progress) -> Model:

@@ -6,7 +6,7 @@ is laid out anew from what its arrays are, which is possible where all of them a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,6 +20,9 @@ from kmodel_tools.tree import Model, Optimizer, Slot, Weight, join_path
 
 CHECKPOINT = "tf-checkpoint"
 STORES = ("keras-archive", "keras-weights")
+WORKED_OUT = "current_learning_rate"
+"""What a schedule said last (tf_keras 2.21 `optimizers/optimizer.py`)."""
+PRODUCT = "u_product"
 INTERLEAVED_SINCE = (2, 11)
 """The release from which an optimizer's slots stand in turn for each weight."""
 
@@ -53,10 +56,17 @@ def carried_state(model: Model, source: Model, era: Era | None, target: Format, 
     if not _is_upgraded(model, era) and _stays_as_it_is(source, era, target, request):
         why = _other_trained(model) if request.like is not None else None
         return State(model.optimizer) if why is None else State(None, [f"the optimizer's state ({why})"])
+    compiled_with = described_optimizer(model.training_config).class_name
+    unnamed = model.optimizer.class_name is None and compiled_with is not None
+    if unnamed:  # a SavedModel need not state its class
+        model = replace(model, optimizer=replace(model.optimizer, class_name=compiled_with))
     why = _obstacle(model, target, request)
     if why is not None:
         return State(None, [f"the optimizer's state ({why})"])
-    return _laid_out_anew(model, target, request)
+    state = _laid_out_anew(model, target, request)
+    if unnamed:
+        state.inferred.append(f"the optimizer is taken for the {compiled_with} that the model is compiled with")
+    return state
 
 
 def retied(model: Model, source: Model) -> Model:
@@ -160,15 +170,20 @@ def _laid_out_anew(model: Model, target: Format, request: Request) -> State:
     optimizer = model.optimizer
     assert optimizer is not None
     slots = slots_in_order(optimizer, [weight for _, weight in model.weights()], _is_interleaved(model, target)) or []
-    counters = {counter.role: counter for counter in optimizer.counters}
+    # A nested model that was compiled for itself counts its own steps, further down in the graph of objects.
+    counters = {counter.role: counter for counter in sorted(optimizer.counters, key=lambda item: -item.key.count("/"))}
     state = State(None)
     if target.name != CHECKPOINT or _for_keras_3(target, request):
         others = [role for role in counters if role not in (ITERATIONS, LEARNING_RATE)]
         settings = [role for role in others if role in HYPERPARAMETERS]
+        if WORKED_OUT in others:
+            others.remove(WORKED_OUT)
+            state.left_out.append("the optimizer's current learning rate: it is worked out from its schedule")
+        product = _product_of(optimizer, others, state)
         if settings:
             state.left_out.append(f"the optimizer's {', '.join(settings)}: Keras keeps such settings in its configuration")
-        state.lost += [f"the optimizer's {role} (there is no place for it)" for role in others if role not in settings]
-        counters = {role: counters[role] for role in (ITERATIONS, LEARNING_RATE) if role in counters}
+        state.lost += [f"the optimizer's {role} (there is no place for it)" for role in others if role not in (*settings, *product)]
+        counters = {role: counters[role] for role in (ITERATIONS, LEARNING_RATE) if role in counters} | product
     elif not any(role in HYPERPARAMETERS for role in counters) and _settings_are_variables(model):
         settings_of_config = _configured(model)
         counters |= settings_of_config
@@ -188,6 +203,22 @@ def _laid_out_anew(model: Model, target: Format, request: Request) -> State:
         tuple(Weight(counter.role, counter.tensor, "", False) for counter in counters.values()),
     )
     return state
+
+
+def _product_of(optimizer: Optimizer, roles: Sequence[str], state: State) -> dict[str, Weight]:
+    """The last variable of Nadam in Keras 3, without which it takes none; Keras 2 keeps it in checkpoints alone, and starts at 1 again.
+
+    Cures `Skipping variable loading for optimizer 'nadam', because it has 7 variables whereas the saved optimizer has 6 variables`.
+    Sources: Keras 3.15.1 and tf_keras 2.21 `optimizers/nadam.py`.
+    """
+    import numpy as np
+
+    if kind_of(optimizer.class_name) != "nadam" or not optimizer.slots:
+        return {}
+    if PRODUCT in roles:
+        return {PRODUCT: next(counter for counter in optimizer.counters if counter.role == PRODUCT)}
+    state.inferred.append("Nadam's product of momenta is 1, as Keras 2 has it for a model that it loads")
+    return {PRODUCT: Weight(PRODUCT, Tensor.of(np.array(1, DType.FLOAT32.numpy())), "", False)}
 
 
 def _settings_are_variables(model: Model) -> bool:

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kmodel_tools.architecture.envelope import Era, iter_configs
+from kmodel_tools.architecture.upgrade import upgrade
+from kmodel_tools.converter.beside import arrays_beside
+from kmodel_tools.converter.numbering import numbered, order_depends_on_flags
 from kmodel_tools.converter.optimizer import CHECKPOINT, carried_state, retied, same_layout
+from kmodel_tools.converter.planting import planted
+from kmodel_tools.converter.precision import beyond_precision
+from kmodel_tools.converter.replacing import Replacing
 from kmodel_tools.converter.request import Request
 from kmodel_tools.converter.salvage import without_damaged
-from kmodel_tools.derived import count_beyond
-from kmodel_tools.editor import cast, graft, plant, select, take_averages
-from kmodel_tools.errors import ConversionError
+from kmodel_tools.editor import cast, graft, select, take_averages
+from kmodel_tools.errors import ConversionError, KmtError
 from kmodel_tools.format import Format, Part
 from kmodel_tools.renaming import rename
-from kmodel_tools.tree import Model, Weight, join_path
+from kmodel_tools.tree import Model, Weight
 from kmodel_tools.upgrader.generation import FIRST, GENERATIONS, brought_to, generation
 from kmodel_tools.upgrader.to_keras_3 import upgraded
 from kmodel_tools.verifier import unread_parts
 
-SHOWN = 5
 STORE = "keras-weights"
 AS_ASKED = "optimizer state: as asked for"
 SAVE_COUNTER = "save_counter"
-METRICS = re.compile(r"(^|/|::)metrics/")
-RANDOM = re.compile(r"/_random_generator/")
 KERAS_2 = frozenset({Era.KERAS_2, Era.TF_KERAS})
 
 
@@ -41,7 +42,12 @@ class Plan:
     left_out: list[str] = field(default_factory=list)
     inferred: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
     holes: bool = False
+    replacing: Replacing = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.replacing = Replacing(self.request.replace_layers)
 
     @property
     def weights_only(self) -> bool:
@@ -55,8 +61,18 @@ class Plan:
         if self.source.graph is not None:
             self.left_out.append("the TensorFlow graph with its signatures: what is written holds weights and Keras's configuration")
         model = self.source
-        steps = (self._averaged, self._named, self._like, self._chosen, self._salvaged, self._rounded, self._in_range)
-        for step in (*steps, self._architecture, self._optimizer, self._assets):
+        steps = (
+            self._averaged,
+            self._named,
+            self._like,
+            self._numbered,
+            self._marked,
+            self._chosen,
+            self._salvaged,
+            self._rounded,
+            self._in_range,
+        )
+        for step in (*steps, self._architecture, self._replaced, self._optimizer, self._assets):
             model = step(model)
         self._remark_order(model)
         return replace(model, extras=tuple(extra for extra in model.extras if self._carries(extra)))
@@ -71,18 +87,42 @@ class Plan:
                 "layers of Keras 0.3 and 1 keep other arrays than those of later releases, and only their architecture tells which",
                 cure="give the one that it was saved with (to_json): --like OLD.json",
             )
-        if like.architecture is not None and not any(True for _ in like.weights()):
-            return plant(source, like.architecture)
         brought = brought_to(source, like)
         source = brought.model
         self.inferred += ["the source is carried to Keras 3 first"] if brought.upgraded else []
         self.inferred += brought.remarks
+        if like.architecture is not None and not any(True for _ in like.weights()):
+            model, remarks = planted(source, like)
+            self.inferred += remarks
+            return model
         grafted, how, beside = graft(source, like, "auto" if self.request.mapping is None else "name")
         self.inferred.append(f"weights are paired {how}")
         if beside:
             listed = ", ".join(beside[:3]) + (" …" if len(beside) > 3 else "")
             self.lost.append(f"{len(beside)} arrays that stand beside the model ({listed})")
         return retied(grafted, source)
+
+    def _numbered(self, source: Model) -> Model:
+        """The model, the weights of somebody's own layers in the order that files of Keras number them by."""
+        if self.target.name == CHECKPOINT:
+            return source
+        ordered = numbered(source, self.source)
+        self.inferred += ordered.inferred
+        self.lost += ordered.lost
+        return ordered.model
+
+    def _marked(self, source: Model) -> Model:
+        """The model with marks in the place of the layers that are to be replaced."""
+        if self.request.replace_layers and (self.request.select or self.request.drop):
+            raise KmtError("--replace-layer is for a whole model, and --select and --drop are for a part")
+        return self.replacing.mark(source)
+
+    def _replaced(self, model: Model) -> Model:
+        """The model with the layers that were asked for."""
+        replaced = self.replacing.put(model, generation(model) is Era.KERAS_3)
+        self.changes += self.replacing.said
+        self.lost += self.replacing.lost
+        return replaced
 
     def _chosen(self, source: Model) -> Model:
         """The weights that were chosen; of a legacy file, with the architecture that tells their order."""
@@ -115,7 +155,7 @@ class Plan:
         return self.target.name == CHECKPOINT and self.request.options.get("layout") != "names"
 
     def _remark_order(self, model: Model) -> None:
-        if self.target.name == "keras-h5" and model.format != "keras-h5" and _order_depends_on_flags(model):
+        if self.target.name == "keras-h5" and model.format != "keras-h5" and order_depends_on_flags(model):
             self.inferred.append("the source does not say which weights are trained: a legacy file lists them as if no layer was frozen")
         if self._counts_layers():
             who = "Keras 3" if self.request.options.get("layout") == "keras3" else "Keras 2 (tf_keras)"
@@ -175,24 +215,18 @@ class Plan:
 
     def _extras(self, source: Model) -> None:
         """Arrays that fit nowhere in the tree: carried only into the layout that they came from."""
-        kept = [extra.key for extra in source.extras if not _redundant(source, extra.role) and not self._carries(extra)]
-        metrics = [key for key in kept if METRICS.search(key)]
-        random = [key for key in kept if RANDOM.search(key)]
-        kept = [key for key in kept if key not in metrics and key not in random]
-        if random:
-            self.left_out.append(f"{len(random)} states of random generators, which draw anew when a model is loaded")
-        if metrics:
-            self.left_out.append(f"{len(metrics)} running values of metrics: no later release reads them")
-        if kept and self.request.weights_only:
-            self.left_out.append(f"{len(kept)} arrays that belong to no layer: as asked for")
-        elif kept:
-            listed = ", ".join(kept[:3]) + (" …" if len(kept) > 3 else "")
-            self.lost.append(f"{len(kept)} arrays that belong to no layer ({listed})")
+        extras = [extra for extra in source.extras if not _redundant(source, extra.role) and not self._carries(extra)]
+        left_out, lost = arrays_beside(extras)
+        if lost and self.request.weights_only:
+            left_out, lost = [*left_out, *(f"{line}: as asked for" for line in lost)], []
+        self.left_out += left_out
+        self.lost += lost
 
     def _carries(self, extra: Weight) -> bool:
         """Whether the target has a place for an array that is not in the tree."""
         if self.target.name != CHECKPOINT:
-            return same_layout(self.source, self.target) and self.request.like is None
+            upgraded = self.target.name == "keras-archive" and generation(self.source) is not Era.KERAS_3
+            return same_layout(self.source, self.target) and self.request.like is None and not upgraded
         options = self.request.options
         if options.get("layout") == "names":
             return self.source.metadata.get("dialect", "").endswith("name-based")
@@ -205,7 +239,8 @@ class Plan:
         era = generation(model)
         if self.weights_only or Part.ARCHITECTURE not in self.target.holds:
             if era in FIRST and self.target.name == STORE and not self.holes:
-                model = self._upgraded(replace(model, training_config=None), "the weights are carried")
+                model = self._upgraded(replace(model, training_config=None))
+                self.carried.append(f"the weights are carried to Keras 3: {GENERATIONS[era]} kept other arrays")
             else:
                 self._refuse_old_values(era)
             why = "as asked for" if self.weights_only else "a file of weights holds none"
@@ -213,9 +248,12 @@ class Plan:
             # The layout still needs it: groups go by classes, and the order of weights by what is frozen.
             return model if self.target.name != "keras-archive" else replace(model, architecture=None)
         wanted = self._wanted_generation(era)
+        old = era
         if era is not None and GENERATIONS[era] != wanted == GENERATIONS[Era.KERAS_3]:
             model = self._upgraded(model)
-            era = Era.KERAS_3
+            old, era = era, Era.KERAS_3
+        elif era is Era.KERAS_3 and self.target.name == "keras-archive":
+            model = self._brought_up(model)
         if era is not None and GENERATIONS[era] != wanted:
             raise ConversionError(
                 f"the architecture is of {GENERATIONS[era]}, and {self.target.title} holds one of {wanted}",
@@ -234,7 +272,7 @@ class Plan:
             raise ConversionError(
                 "a layer with LoRA is stored merged, and a legacy file needs its factors", cure="convert to .keras, or its --weights-only"
             )
-        self.carried.append("architecture")
+        self.carried.append("architecture" if old is era or old is None else f"architecture, upgraded from {GENERATIONS[old]} to Keras 3")
         if model.training_config and self.target.name == "keras-h5" and not _names_optimizer(model.training_config):
             self.lost.append("the training configuration (it names no optimizer, without which a legacy file does not load)")
             return replace(model, training_config=None)
@@ -242,13 +280,20 @@ class Plan:
             self.carried.append("training configuration")
         return model
 
-    def _upgraded(self, model: Model, done: str = "the architecture is upgraded") -> Model:
+    def _brought_up(self, model: Model) -> Model:
+        """A model of an earlier Keras 3 as the last one loads it."""
+        assert model.architecture is not None
+        new = upgrade(model.architecture, model.metadata.get("keras_version"))
+        self.carried += [f"of the architecture: {sentence}" for sentence in new.changes]
+        return replace(model, architecture=new.config)
+
+    def _upgraded(self, model: Model) -> Model:
         """The model as one of Keras 3."""
         optimizer = None if self.request.weights_only or not self.request.optimizer else model.optimizer
         if optimizer is not model.optimizer:
             self.left_out.append(AS_ASKED)
         new = upgraded(replace(model, optimizer=optimizer))
-        self.carried.append(f"{done} to Keras 3{''.join(f'; {sentence}' for sentence in new.changes)}")
+        self.changes += new.changes
         self.lost += new.lost
         self.left_out += new.left_out
         return new.model
@@ -298,30 +343,9 @@ class Plan:
         return replace(model, assets=())
 
 
-def beyond_precision(model: Model) -> list[str]:
-    """A line for each weight of which finite values would be rounded to infinity; reads the weights that are rounded to less."""
-    found = [(path, weight.tensor.dtype, count) for path, weight in model.weights() if (count := count_beyond(weight.tensor))]
-    lines = [
-        f"{count:,} {'value' if count == 1 else 'values'} of {join_path(path)}: beyond {dtype.value}"
-        for path, dtype, count in found[:SHOWN]
-    ]
-    if more := found[SHOWN:]:
-        lines.append(f"{sum(count for _, _, count in more):,} values of {len(more):,} more weights: beyond the precision")
-    return lines
-
-
 def _redundant(model: Model, role: str) -> bool:
     """Whether an array beside the tree is no loss: a kernel that is stored twice."""
     return any(weight.role == role == "kernel" for _, weight in model.weights())
-
-
-def _order_depends_on_flags(model: Model) -> bool:
-    """Whether a layer with several sub-layers has weights of which nobody says if they are trained: they are counted first."""
-    never = ("moving_mean", "moving_variance")
-    return any(
-        layer.layers and any(weight.trainable is None and weight.role not in never for item in layer.layers for weight in item.weights)
-        for _, layer in model.walk()
-    )
 
 
 def _names_optimizer(training_config: Mapping[str, Any]) -> bool:

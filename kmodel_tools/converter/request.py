@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from kmodel_tools.architecture.custom_objects import CustomObject
 from kmodel_tools.tensor import DType
 from kmodel_tools.tree import Model
 
@@ -28,6 +29,7 @@ class Request:
         salvage: Whether what cannot be read of the source may go, each as a loss.
         mapping: New paths of layers and weights by their old ones or keys, None for what is left out; or None for no map.
         averages: Whether the moving averages of weights take their place.
+        replace_layers: Layers of Keras 3, as archives hold them, by the names or patterns of those whose place they take.
     """
 
     to: str | None = None
@@ -43,6 +45,7 @@ class Request:
     salvage: bool = False
     mapping: Mapping[str, str | None] | None = None
     averages: bool = False
+    replace_layers: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,9 @@ class Conversion:
         left_out: What was left out as asked for, or since the target is a file of weights.
         inferred: What was concluded and not stated by the source.
         lost: What the target could not hold, and `lossy` let go.
+        changes: What is expressed in another way than in the source, and why: a sentence each.
+        custom: The classes, functions and Lambda layers in it that Keras does not have.
+        stub: The Python that loads it with them, to be filled with their code; "" where nothing is needed, or it is not for Keras 3.
     """
 
     destination: str
@@ -70,6 +76,9 @@ class Conversion:
     left_out: tuple[str, ...]
     inferred: tuple[str, ...]
     lost: tuple[str, ...]
+    changes: tuple[str, ...] = ()
+    custom: tuple[CustomObject, ...] = ()
+    stub: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """As plain dictionaries and lists, for JSON."""

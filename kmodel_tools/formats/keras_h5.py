@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kmodel_tools.architecture.envelope import ConfigError, Era, era_of_version, trains_in_order_of_names
-from kmodel_tools.architecture.legacy_weights import place_weights
+from kmodel_tools.architecture.legacy_wrappers import place_all_weights
 from kmodel_tools.architecture.names import is_index, plain_name, split_keras_1
 from kmodel_tools.architecture.scope_names import JOINED_CELLS, joined_cell
 from kmodel_tools.architecture.spec import LayerSpec, ModelSpec, model_spec
@@ -218,7 +218,7 @@ class _Reader:
     # Layers and weights.
 
     def _layer(self, group: str, name: str, weight_names: Sequence[str], spec: LayerSpec | None, era: Era) -> Layer:
-        placement = place_weights(name, weight_names, spec, era)
+        placement = place_all_weights(name, weight_names, spec, era)
         if placement.by == "names" and weight_names:
             self.by_names += 1
         placed = []

@@ -6,26 +6,39 @@ import textwrap
 from collections.abc import Sequence
 
 from kmodel_tools.converter import Conversion
-from kmodel_tools.render.words import byte_size, printable
+from kmodel_tools.render.words import byte_size, counted, custom_text, printable
 
 WIDTH = 80
 LABEL = 12
+LAMBDAS = (
+    "Lambda layers hold Python bytecode, which was copied and not looked into: {layers}. Keras loads it with safe_mode=False "
+    "alone, and only under the minor version of Python that saved it. --replace-layer NAME=CONFIG puts another layer in the "
+    "place of one"
+)
 
 
 def conversion_text(report: Conversion, source: str) -> str:
-    """What was carried, left out, concluded and lost, a paragraph each."""
-    weights = f"{report.weights:,} weights ({byte_size(report.nbytes)})"
+    """What was lost, carried, changed, concluded and left out, a paragraph each; then how to load a model with custom objects."""
     lines = [printable(f"{source} ({report.source_format}) → {report.destination} ({report.target_format})")]
-    lines += _paragraph("carried", [weights, *report.carried])
-    lines += _paragraph("left out", report.left_out)
-    lines += _paragraph("inferred", report.inferred)
     lines += _paragraph("lost", report.lost)
+    lines += _paragraph("carried", [f"{counted(report.weights, 'weight')} ({byte_size(report.nbytes)})", *report.carried])
+    lines += _paragraph("changed", report.changes)
+    lines += _paragraph("custom", [custom_text(item, 8) for item in report.custom if item.kind != "lambda"])
+    bytecode = [layer for item in report.custom if item.kind == "lambda" for layer in item.used_by]
+    lines += _paragraph("bytecode", [LAMBDAS.format(layers=", ".join(bytecode))] if bytecode else [])
+    lines += _paragraph("inferred", report.inferred)
+    lines += _paragraph("left out", report.left_out)
+    if report.stub:
+        what = "with your own code in these places" if any(item.kind != "lambda" for item in report.custom) else "like this"
+        lines += ["", f"It loads {what}:", "", *(printable(line) for line in report.stub.splitlines())]
     return "\n".join(lines) + "\n"
 
 
 def _paragraph(label: str, items: Sequence[str]) -> list[str]:
+    """Each item from a line of its own, under one label; a long one is hung in, so that its end is seen."""
     lines: list[str] = []
     for number, item in enumerate(items):
-        head = f"  {label}" if not number else ""
-        lines += textwrap.wrap(printable(item), WIDTH, initial_indent=head.ljust(LABEL), subsequent_indent=" " * LABEL)
+        head = (f"  {label}" if not number else "").ljust(LABEL)
+        indent = " " * (LABEL + 2)
+        lines += textwrap.wrap(printable(item), WIDTH, initial_indent=head, subsequent_indent=indent, break_on_hyphens=False)
     return lines

@@ -9,7 +9,18 @@ from typing import Any
 
 from kmodel_tools.inspector.summary import LayerRow, Summary, WeightRow
 from kmodel_tools.render.graph import graph_facts
-from kmodel_tools.render.words import WIDTH, byte_size, compiled_text, counted, number, plain_class, printable, settings_text, shape_text
+from kmodel_tools.render.words import (
+    WIDTH,
+    byte_size,
+    compiled_text,
+    counted,
+    custom_text,
+    number,
+    plain_class,
+    printable,
+    settings_text,
+    shape_text,
+)
 
 LABEL = 12
 MANY = 60
@@ -132,8 +143,7 @@ def _state(summary: Summary) -> Iterator[tuple[str, str]]:
     if summary.assets:
         yield "assets", ", ".join(f"{name} ({byte_size(size)})" for name, size in summary.assets)
     for item in summary.custom_objects:
-        where = f", used by {', '.join(item.used_by[:4])}" + (" …" if len(item.used_by) > 4 else "") if item.used_by else ""
-        yield "custom", ("Lambda with Python bytecode" if item.kind == "lambda" else f"{item.kind} {item.name}") + where
+        yield "custom", custom_text(item, 4)
     if summary.extras:
         size = sum(extra.nbytes for extra in summary.extras)
         named = ", ".join(extra.path for extra in summary.extras[:3]) + (" …" if len(summary.extras) > 3 else "")

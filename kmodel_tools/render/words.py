@@ -6,6 +6,8 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kmodel_tools.architecture.custom_objects import CustomObject
+
 WIDTH = 80
 """Columns of text that does not go to a terminal."""
 LONGEST_SETTING = 60
@@ -64,6 +66,12 @@ def compiled_text(config: Mapping[str, Any] | None) -> str | None:
     parts = [name] if isinstance(name, str) and name else []
     parts += [f"{key} {names}" for key in ("loss", "metrics") if (names := _names_in(config.get(key)))]
     return ", ".join(parts) or None
+
+
+def custom_text(item: CustomObject, shown: int) -> str:
+    """Something that Keras does not have, and the layers that use it."""
+    where = f", used by {', '.join(item.used_by[:shown])}" + (" …" if len(item.used_by) > shown else "") if item.used_by else ""
+    return ("Lambda with Python bytecode" if item.kind == "lambda" else f"{item.kind} {item.name}") + where
 
 
 def settings_text(config: Mapping[str, Any]) -> str:

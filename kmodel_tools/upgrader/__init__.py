@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kmodel_tools.architecture.envelope import Config, ConfigError
+from kmodel_tools.architecture.held import LayersByPath
 from kmodel_tools.architecture.layer_classes import fits
 from kmodel_tools.architecture.spec import LayerSpec, model_spec
 from kmodel_tools.architecture.weight_rules import Piece, WeightRule
@@ -90,7 +91,7 @@ class _Planter:
 
     def __init__(self, model: Model, rules: Iterable[WeightRule]) -> None:
         self.model = model
-        self.old = _Tree(model)
+        self.old = LayersByPath(model)
         self.rules = {(*rule.layer, rule.role): rule for rule in rules}
         self.origins: list[tuple[Weight, Origin]] = []
         self.problems: list[str] = []
@@ -206,27 +207,6 @@ class _Planter:
 
 def _tensor(origin: Origin) -> Tensor:
     return made_of([weight.tensor for weight, _ in origin.pieces], [steps for _, steps in origin.pieces], origin.axis)
-
-
-class _Tree:
-    """The layers of a model by any path that reaches them, looked up step by step: shared models may have countless paths."""
-
-    def __init__(self, model: Model) -> None:
-        self._top = Layer("", layers=model.layers)
-        self._below: dict[int, dict[Path, Layer]] = {}
-
-    def get(self, path: Path) -> Layer | None:
-        """The layer at a path, or None."""
-        stack = [(self._top, path)]
-        while stack:
-            layer, left = stack.pop()
-            if not left:
-                return layer
-            if id(layer) not in self._below:
-                self._below[id(layer)] = {child.components: child for child in reversed(layer.layers)}
-            below = self._below[id(layer)]
-            stack += [(below[left[:count]], left[count:]) for count in range(1, len(left) + 1) if left[:count] in below]
-        return None
 
 
 def _components(spec: LayerSpec) -> Path:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kmodel_tools.architecture.weight_rules import Flip, Polynomial, Reshape, Scale, Step, Take, Transpose
+from kmodel_tools.architecture.weight_rules import Flip, Polynomial, Reshape, Scale, Step, Take, Transpose, UnitMatrix, Unshared
 from kmodel_tools.derived import add, polynomial, scale
 from kmodel_tools.rearranged import concatenate, flip, reshape, take, transpose
 from kmodel_tools.tensor import Tensor
 from kmodel_tools.tree import Weight
+from kmodel_tools.unshared import unit_matrix, unshared
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,11 @@ class Origin:
     def unchanged(self) -> Weight | None:
         """The old weight, where the new one has its values as they are."""
         return self.pieces[0][0] if len(self.pieces) == 1 and not self.pieces[0][1] else None
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether no value of the old weights is in it."""
+        return all(any(isinstance(step, UnitMatrix) for step in steps) for _, steps in self.pieces)
 
     @property
     def is_sum(self) -> bool:
@@ -62,3 +68,7 @@ def _stepped(tensor: Tensor, step: Step) -> Tensor:
             return scale(tensor, factor)
         case Polynomial(coefficients):
             return polynomial(tensor, coefficients)
+        case Unshared(windows, channels, filters, channels_first):
+            return unshared(tensor, windows, channels, filters, channels_first)
+        case UnitMatrix(size):
+            return unit_matrix(tensor, size)

@@ -54,7 +54,7 @@ def carried_slots(
     carried: set[int] = set()
     for weight, origin in origins:
         parts = [held.get(id(piece), {}) for piece, _ in origin.pieces]
-        if not any(parts):
+        if not any(parts) or origin.is_constant:
             continue
         why = _obstacle(optimizer, origin, parts)
         if why is not None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from operator import attrgetter
+from typing import Any
 
 from kmodel_tools.architecture.envelope import ConfigError, Era, class_of, era_of, is_model
 from kmodel_tools.architecture.optimizers import kind_of
@@ -13,13 +14,15 @@ from kmodel_tools.architecture.upgrade import KERAS_VERSION, upgrade
 from kmodel_tools.architecture.upgrade.keras_1 import to_keras_2
 from kmodel_tools.architecture.upgrade.training import Training, upgraded_training
 from kmodel_tools.errors import ConversionError
-from kmodel_tools.tree import Layer, Model, Optimizer, Path, make_from_below
+from kmodel_tools.tree import Layer, Model, Optimizer, Path, Weight, make_from_below
 from kmodel_tools.upgrader import apply_rules
 
-VHAT = re.compile(r"/vhat_\d+(_\d+)?$")
+VHAT = re.compile(r"/(vhat_\d+|Variable)(_\d+)?$")
+"""What Keras 2.3, and what Keras 2.1 and 2.2 call what Adam keeps for `amsgrad`."""
 LAST_OF_KERAS_2 = "2.3.1"
 """The release that an architecture of Keras 1 is carried to on its way."""
 SEPARATE = "a layer that is shared with a nested model is two layers of the same values: Keras 3 does not load such a one from a file"
+UNCALLED = "the model does not call its layer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +45,11 @@ def upgraded(model: Model) -> Upgrade:
     try:
         model, earlier, gone = _keras_2(model)
         assert model.architecture is not None
-        new = upgrade(model.architecture, model.metadata.get("keras_version"))
+        new = upgrade(model.architecture, model.metadata.get("keras_version"), model)
     except ConfigError as error:
         raise ConversionError(
-            f"the architecture cannot be carried to Keras 3: {error}", cure="its weights alone convert: --weights-only"
+            f"the architecture cannot be carried to Keras 3: {error}",
+            cure="put another layer in its place with --replace-layer, or convert its weights alone with --weights-only",
         ) from error
     training = Training()
     if model.training_config:
@@ -57,7 +61,8 @@ def upgraded(model: Model) -> Upgrade:
         # Only its own code knows the layers of a model that is no graph: the tree stays as it was read.
         metadata = {**model.metadata, "keras_version": KERAS_VERSION}
         return Upgrade(replace(named, architecture=new.config, metadata=metadata), changes, tuple(training.lost), left_out)
-    applied = apply_rules(named, new.config, new.rules, KERAS_VERSION)
+    left = {path: UNCALLED for path, _ in named.weights() if any(path[: len(layer)] == layer for layer in new.uncalled)}
+    applied = apply_rules(named, new.config, new.rules, KERAS_VERSION, left)
     shared = (SEPARATE,) if applied.model.aliases() else ()
     if shared and applied.model.optimizer is not None:
         why = "the optimizer's state (a layer that was shared has become two)"
@@ -80,19 +85,45 @@ def _keras_2(model: Model) -> tuple[Model, tuple[str, ...], tuple[str, ...]]:
 def _worth_carrying(model: Model) -> tuple[Optimizer | None, tuple[str, ...]]:
     """A model's optimizer without arrays that hold nothing, and what those are.
 
-    One that keeps state for each weight and has none has taken no step. Adam of Keras 2.1 to 2.3 keeps a single zero in
-    place of each array of `amsgrad` where that is not asked for (Keras 2.3.1 `optimizers.py`, `Adam.get_updates`).
+    One that keeps state for each weight and has none has taken no step. SGD of tf_keras 2.11 and later keeps the last step of
+    each weight as its momentum, and multiplies it by 0 where none is asked for (2.21 `optimizers/sgd.py`, `update_step`).
     """
     optimizer = model.optimizer
     if optimizer is None:
         return None, ()
+    settings = _settings(model)
+    if kind_of(optimizer.class_name) == "sgd" and optimizer.slots and settings is not None and not settings.get("momentum"):
+        why = f"{len(optimizer.slots)} arrays of SGD's momentum, which have no effect: it is 0"
+        return replace(optimizer, slots=()), (why,)
     if not optimizer.slots and not optimizer.extras and kind_of(optimizer.class_name) not in ("sgd", ""):
         return None, ("the optimizer's counters: it has taken no step",)
-    kept = tuple(extra for extra in optimizer.extras if not (VHAT.search(extra.role) and extra.tensor.shape == (1,)))
-    if kind_of(optimizer.class_name) != "adam" or len(kept) == len(optimizer.extras):
+    empty = _placeholders(model, optimizer)
+    if not empty:
         return optimizer, ()
-    count = len(optimizer.extras) - len(kept)
-    return replace(optimizer, extras=kept), (f"{count} placeholders of Adam, which hold nothing without amsgrad",)
+    kept = tuple(extra for extra in optimizer.extras if extra not in empty)
+    return replace(optimizer, extras=kept), (f"{len(empty)} placeholders of Adam, which hold nothing without amsgrad",)
+
+
+def _placeholders(model: Model, optimizer: Optimizer) -> list[Weight]:
+    """What Adam keeps in place of the arrays of `amsgrad`, where that is not asked for: a single zero for each weight.
+
+    Source: Keras 2.1.3 to 2.3.1 `optimizers.py`, `Adam.get_updates`.
+    """
+    if kind_of(optimizer.class_name) != "adam" or (_settings(model) or {}).get("amsgrad"):
+        return []
+    found = [extra for extra in optimizer.extras if VHAT.search(extra.role) and extra.tensor.shape == (1,)]
+    weights = sum(slot.name == "momentum" for slot in optimizer.slots)
+    return found if len(found) == weights else []
+
+
+def _settings(model: Model) -> Mapping[str, Any] | None:
+    """What the training configuration says of its optimizer beyond its class, or None; one that is named alone has the defaults."""
+    config = model.training_config or {}
+    described = config.get("optimizer_config", config.get("optimizer"))
+    if isinstance(described, str):
+        return {}
+    settings = described.get("config") if isinstance(described, Mapping) else None
+    return settings if isinstance(settings, Mapping) else None
 
 
 def _renamed(model: Model, names: Mapping[Path, str]) -> Model:

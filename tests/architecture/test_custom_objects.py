@@ -53,3 +53,39 @@ def test_lambdas_with_bytecode() -> None:
 def test_nothing_is_imported(monkeypatch: Any) -> None:
     monkeypatch.setattr("importlib.import_module", None)
     assert custom_objects(model({**layer("X", "x"), "module": "os"}))[0].name == "X"
+
+
+def test_functions_that_keras_looks_up_among_custom_objects() -> None:
+    mine = {"module": "builtins", "class_name": "function", "config": "swish6", "registered_name": "function"}
+    theirs = {"module": "builtins", "class_name": "function", "config": "tanh", "registered_name": "function"}
+    assert custom_objects(model(layer("Dense", "d", activation=mine), layer("Dense", "e", activation=theirs))) == (
+        CustomObject("function", "swish6", ("d",)),
+    )
+
+
+def test_losses_and_metrics_by_name() -> None:
+    training = {"loss": {"a": "mse", "b": "focal"}, "metrics": [["accuracy", "my_f1"], "AUC"], "weighted_metrics": None}
+    found = custom_objects(model(layer("Dense", "d")), training)
+    assert found == (CustomObject("function", "focal", ()), CustomObject("function", "my_f1", ()))
+
+
+def test_a_model_under_another_name() -> None:
+    net = {"class_name": "Net", "config": {"name": "n", "layers": [], "input_layers": [], "output_layers": []}}
+    assert custom_objects(net) == (CustomObject("layer", "Net", ()),)
+
+
+def test_bytecode_of_shapes_and_masks() -> None:
+    shaped = layer("Lambda", "l", function="relu", output_shape={"class_name": "__lambda__", "config": {"code": "4wEA"}})
+    assert custom_objects(model(shaped)) == (CustomObject("lambda", "Lambda", ("l",)),)
+
+
+def test_layers_of_a_sequential_of_keras_1() -> None:
+    config = {"class_name": "Sequential", "config": [layer("Mine", "m"), layer("Lambda", "l", function="\xe3", function_type="lambda")]}
+    assert custom_objects(config) == (CustomObject("layer", "Mine", ("m",)), CustomObject("lambda", "Lambda", ("l",)))
+
+
+def test_losses_and_metrics_of_keras_2_are_no_custom_ones() -> None:
+    training = {"loss": {"class_name": "Huber", "config": {}}, "metrics": [[{"class_name": "Recall", "config": {}}]]}
+    assert custom_objects(model(layer("QActivation", "q", activation="quantized_relu(6)")), training) == (
+        CustomObject("layer", "QActivation", ("q",)),
+    )

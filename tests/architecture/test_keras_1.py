@@ -103,6 +103,16 @@ def test_the_ordering_of_images_is_that_of_other_layers_or_of_the_release() -> N
     assert upgraded(padding, version="1.0.8")[0]["config"]["data_format"] == "channels_first"
 
 
+def test_pooling_of_nobody_knows_which_backend_is_refused() -> None:
+    pooling = layer("AveragePooling2D", pool_size=[2, 2], strides=[2, 2], border_mode="same", dim_ordering="tf")
+    model = {"class_name": "Sequential", "config": [pooling]}
+    with pytest.raises(UpgradeError, match="nothing says which it was"):
+        to_keras_2(model, "1.2.2")
+    to_keras_2(model, "1.2.2", "tensorflow")
+    pooling["config"] |= {"pool_size": [3, 3], "strides": [1, 1]}
+    to_keras_2(model, "1.2.2")
+
+
 def test_merging_by_code_is_carried_as_data() -> None:
     code = ["\u00e3bytecode", None, None]
     found = upgraded(layer("Merge", mode=code, mode_type="lambda", output_shape=[3], arguments={"k": 1}))

@@ -207,6 +207,20 @@ def test_calls_of_a_list_without_input_are_counted_from_none_already() -> None:
     assert found["config"]["output_layers"] == ["inner", 1, 0]
 
 
+def test_a_layer_that_nobody_calls_is_left_out() -> None:
+    source = graph((entry(), []), (layer("Dense", "a", units=2), [[["in", 0, 0, {}]]]), (layer("Mine", "spare"), []), outputs=[["a", 0, 0]])
+    found = upgrade(source, TF_KERAS)
+    assert [item["name"] for item in found.config["config"]["layers"]] == ["in", "a"]
+    assert found.uncalled == (("spare",),)
+    assert found.custom == ()
+    assert found.changes == ("left out, for the model holds it and does not call it: spare",)
+
+
+def test_a_layer_of_somebodys_own_that_others_are_called_on_stays() -> None:
+    source = graph((entry(), []), (layer("Mine", "own"), []), (layer("Add", "a"), [[["in", 0, 0, {}], ["own", 0, 0, {}]]]))
+    assert upgrade(source, TF_KERAS).uncalled == ()
+
+
 def test_inputs_by_name_stay_so() -> None:
     model = graph((entry("a/b"), []), (layer("Flatten"), [[["a/b", 0, 0, {}]]]), inputs={"one": ["a/b", 0, 0]})
     assert upgrade(model, TF_KERAS).config["config"]["input_layers"] == {"one": ["a_b", 0, 0]}

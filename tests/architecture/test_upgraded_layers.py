@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from kmodel_tools.architecture.upgrade import UpgradeError, upgrade
-from kmodel_tools.architecture.weight_rules import Piece, Reshape, Scale, Take, Transpose, WeightRule
-from tests.architecture.configs import TF_KERAS, Json, calls, entry, graph, layer, settings, upgraded_layer
+from kmodel_tools.architecture.upgrade import Upgraded, UpgradeError, upgrade
+from kmodel_tools.architecture.weight_rules import Piece, Reshape, Scale, Take, Transpose, UnitMatrix, Unshared, WeightRule
+from kmodel_tools.tensor import DType, InMemory, Tensor
+from kmodel_tools.tree import Layer, Model, Weight
+from kmodel_tools.unshared import Windows
+from tests.architecture.configs import TF_KERAS, Json, calls, entry, graph, layer, row, settings, upgraded_layer
 
 # Arguments.
 
@@ -26,6 +31,7 @@ from tests.architecture.configs import TF_KERAS, Json, calls, entry, graph, laye
         (layer("LeakyReLU", alpha=0.25), {"negative_slope": 0.25}),
         (layer("CategoryEncoding", max_tokens=3, output_mode="binary"), {"num_tokens": 3, "output_mode": "multi_hot"}),
         (layer("Dense", units=2, trainable=None), {"units": 2}),
+        (layer("Normalization", mean=[1.0, 2.0], variance=3.0, axis=[-1]), {"mean": [1.0, 2.0], "variance": [3.0, 3.0], "axis": [-1]}),
     ],
     ids=lambda value: value.get("class_name") if isinstance(value, dict) else None,
 )
@@ -82,7 +88,7 @@ def test_todays_names(old: str, new: str) -> None:
     ("kind", "why"),
     [
         ("LocallyConnected2D", "a kernel of its own for every position"),
-        ("RandomFourierFeatures", "is not in Keras 3"),
+        ("RandomFourierFeatures", "sizes of its weights"),
         ("DenseFeatures", "feature columns"),
         ("TFOpLambda", "is the operation"),
         ("SlicingOpLambda", "is the operation"),
@@ -128,6 +134,102 @@ def test_cudnn_gru() -> None:
     assert found.rules[2].pieces == (Piece(("x", "cell"), "bias", (Reshape((2, 6)),)),)
 
 
+def test_images_of_random_size_are_left_as_they_are() -> None:
+    made, found = upgraded_layer(layer("RandomHeight", factor=0.2, interpolation="nearest", seed=1))
+    assert (made["class_name"], made["config"]) == ("Identity", {"name": "x"})
+    assert "in training it does not change images any more" in found.changes[0]
+
+
+def test_causal_separable_convolution() -> None:
+    config: Json = {"filters": 2, "kernel_size": [3], "dilation_rate": [2], "padding": "causal", "activation": "hard_sigmoid"}
+    made, found = upgraded_layer(layer("SeparableConv1D", **config))
+    pad, convolution = made["config"]["layers"]
+    assert (pad["class_name"], pad["config"]["padding"]) == ("ZeroPadding1D", [4, 0])
+    assert (convolution["class_name"], convolution["config"]["padding"]) == ("SeparableConv1D", "valid")
+    steps = {(*rule.layer, rule.role): rule.pieces[0] for rule in found.rules}
+    assert steps["x", "x_2", "depthwise_kernel"] == Piece(("x",), "depthwise_kernel")
+    assert steps["x", "x_2", "pointwise_kernel"] == Piece(("x",), "pointwise_kernel", (Scale(1.2),))
+
+
+# With weights at hand, which tell sizes.
+
+
+def held_layer(item: Json, **shapes: tuple[int, ...]) -> tuple[Json, Upgraded]:
+    """A layer whose weights have some shapes; a name with `__` is that of a sub-layer."""
+    inner: dict[str, list[Weight]] = {}
+    for role, shape in shapes.items():
+        attr, _, name = role.rpartition("__")
+        source = InMemory(bytes(4 * math.prod(shape)))
+        inner.setdefault(attr, []).append(Weight(name, Tensor(DType.FLOAT32, shape, source), role))
+    below = tuple(Layer(attr, attr, weights=tuple(weights)) for attr, weights in inner.items() if attr)
+    model = Model(layers=(Layer("x", weights=tuple(inner.get("", ())), layers=below),))
+    found = upgrade(row(entry(), item), TF_KERAS, model)
+    return found.config["config"]["layers"][1], found
+
+
+def test_locally_connected() -> None:
+    config: Json = {"filters": 3, "kernel_size": [2, 1], "strides": [1, 1], "padding": "valid", "activation": "tanh"}
+    made, found = held_layer(layer("LocallyConnected2D", **config), kernel=(6, 8, 3), bias=(2, 3, 3))
+    taken, product = made["config"]["layers"]
+    assert (taken["class_name"], taken["config"]["filters"], taken["config"]["trainable"]) == ("Conv2D", 8, False)
+    assert (product["config"]["equation"], product["config"]["output_shape"]) == ("bhwk,hwkf->bhwf", [2, 3, 3])
+    assert (product["config"]["bias_axes"], product["config"]["activation"]) == ("hwf", "tanh")
+    steps = {(*rule.layer, rule.role): rule.pieces[0].steps for rule in found.rules}
+    assert steps["x", "x_1", "kernel"] == (UnitMatrix(8), Reshape((2, 1, 4, 8)))
+    assert steps["x", "x_2", "kernel"] == (Reshape((2, 3, 8, 3)),)
+    assert steps["x", "x_2", "bias"] == ()
+
+
+def test_locally_connected_that_keeps_a_matrix() -> None:
+    config: Json = {"filters": 3, "kernel_size": [3], "strides": [2], "padding": "same", "implementation": 2}
+    made, found = held_layer(layer("LocallyConnected1D", **config), kernel=(5, 2, 3, 3), bias=(3, 3))
+    assert [item["class_name"] for item in made["config"]["layers"]] == ["ZeroPadding1D", "Conv1D", "EinsumDense"]
+    assert made["config"]["layers"][0]["config"]["padding"] == [1, 1]
+    (kernel,) = [rule for rule in found.rules if (rule.layer, rule.role) == (("x", "x_3"), "kernel")]
+    assert kernel.pieces[0].steps == (Unshared(Windows((5,), (3,), (2,), True), 2, 3, False),)
+
+
+def test_a_depthwise_convolution_with_channels_first_and_an_activation_with_weights() -> None:
+    config: Json = {"kernel_size": [2, 2], "data_format": "channels_first", "activation": layer("PReLU", "p")}
+    _, found = held_layer(layer("DepthwiseConv2D", **config), kernel=(2, 2, 4, 1), bias=(4,), activation__alpha=(4, 3, 3))
+    assert {(*rule.layer, rule.role): (*rule.pieces[0].layer, rule.pieces[0].role) for rule in found.rules} == {
+        ("x", "x_2", "kernel"): ("x", "kernel"),
+        ("x", "x_2", "bias"): ("x", "bias"),
+        ("x", "x_4", "activation", "alpha"): ("x", "activation", "alpha"),
+    }
+
+
+def test_locally_connected_whose_sizes_nothing_tells() -> None:
+    config: Json = {"filters": 3, "kernel_size": [2, 1], "use_bias": False}
+    with pytest.raises(UpgradeError, match="does not tell the sizes"):
+        held_layer(layer("LocallyConnected2D", **config), kernel=(6, 8, 3))
+    with pytest.raises(UpgradeError, match="is no size"):
+        held_layer(layer("LocallyConnected2D", filters=3, kernel_size=["a", 1]), kernel=(6, 8, 3))
+
+
+def test_time_first() -> None:
+    item = layer("LSTM", units=2, time_major=True, return_sequences=True, return_state=True)
+    made, found = held_layer(item, cell__kernel=(4, 8), cell__recurrent_kernel=(2, 8), cell__bias=(8,))
+    assert [part["class_name"] for part in made["config"]["layers"]] == ["InputLayer", "Transpose", "LSTM", "Transpose"]
+    assert made["config"]["output_layers"] == [["x_3", 0, 0], ["x_2", 0, 1], ["x_2", 0, 2]]
+    assert made["config"]["layers"][0]["config"]["batch_shape"] == [None, None, 4]
+    assert {rule.layer for rule in found.rules} == {("x", "x_2", "cell")}
+    with pytest.raises(UpgradeError, match="time_major"):
+        upgraded_layer(item)
+
+
+def test_random_fourier_features() -> None:
+    item = layer("RandomFourierFeatures", output_dim=3, kernel_initializer="gaussian", scale=None)
+    made, found = held_layer(item, kernel_scale=(1,), unscaled_kernel=(5, 3), bias=(3,))
+    assert made["class_name"] == "Functional"
+    assert made["config"]["layers"][-1]["class_name"] == "Cos"
+    assert {rule.pieces[0].role: rule.pieces[0].steps for rule in found.rules} == {
+        "kernel_scale": (Reshape((1, 1)),),
+        "unscaled_kernel": (),
+        "bias": (Reshape((1, 3)),),
+    }
+
+
 # Meaning.
 
 
@@ -137,6 +239,15 @@ def rules(item: Json, version: str = TF_KERAS) -> dict[tuple[str, ...], WeightRu
 
 def scaled(rule: WeightRule) -> list[bool]:
     return [Scale(1.2) in piece.steps for piece in rule.pieces]
+
+
+@pytest.mark.parametrize("kind", ["GRU", "LSTMCell", "ConvLSTM2D"])
+def test_weights_of_an_activation_inside_of_a_recurrent_layer_are_refused(kind: str) -> None:
+    size: Json = {"filters": 2, "kernel_size": [1, 1]} if kind.startswith("Conv") else {"units": 2}
+    with pytest.raises(UpgradeError, match="applies a PReLU"):
+        settings(layer(kind, **size, activation=layer("PReLU", "p")))
+    assert settings(layer(kind, **size, activation=layer("ReLU", "r")))
+    assert settings(layer("Dense", units=2, activation=layer("PReLU", "p")))
 
 
 def test_a_gru_that_does_not_say_resets_before() -> None:
@@ -225,3 +336,36 @@ def test_random_crop_crops_when_it_predicts() -> None:
     made, _ = upgraded_layer(layer("RandomCrop", height=2, width=3, seed=4))
     assert [item["class_name"] for item in made["config"]["layers"]] == ["RandomCrop", "Resizing"]
     assert made["config"]["layers"][1]["config"]["crop_to_aspect_ratio"] is True
+
+
+def test_an_activation_of_somebody_is_a_function() -> None:
+    assert settings(layer("Dense", units=2, activation="swish6"))["activation"] == {
+        "module": "builtins",
+        "class_name": "function",
+        "config": "swish6",
+        "registered_name": "function",
+    }
+    assert settings(layer("Dense", units=2, activation="relu6"))["activation"] == "relu6"
+    assert settings(layer("LSTM", units=2, recurrent_activation="p>gate"))["recurrent_activation"]["registered_name"] == "p>gate"
+
+
+def test_arrays_that_a_lambda_is_called_with() -> None:
+    arrays = {"a": {"type": "ndarray", "value": [[1, 2]]}, "b": {"type": "ndarray", "value": [0.5]}, "c": 3}
+    found = settings(layer("Lambda", function=["4wEA", None, None], arguments=arrays))["arguments"]
+    assert found == {
+        "a": {"class_name": "__numpy__", "config": {"value": [[1, 2]], "dtype": "int64"}},
+        "b": {"class_name": "__numpy__", "config": {"value": [0.5], "dtype": "float64"}},
+        "c": 3,
+    }
+
+
+def test_a_lambda_whose_mask_is_bytecode_is_refused() -> None:
+    with pytest.raises(UpgradeError, match="has a function for its mask"):
+        upgraded_layer(layer("Lambda", function=["4wEA", None, None], mask=["4wEA", None, None], mask_type="lambda"))
+
+
+def test_bytecode_of_keras_1_is_carried_as_data() -> None:
+    code = {"class_name": "__lambda__", "config": {"code": "\xe3\x01", "defaults": None, "closure": None}}
+    item = layer("Lambda", function="\xe3\x01", function_type="lambda", output_shape=None, output_shape_type="raw")
+    assert settings(item)["function"] == code
+    assert settings(layer("Lambda", function="named", function_type="function"))["function"]["config"] == "named"

@@ -75,4 +75,12 @@ def test_metrics() -> None:
     policy = {"class_name": "Policy", "config": {"name": "float32"}}
     given = training(metrics=[{"class_name": "AUC", "config": {"name": "auc", "dtype": policy, "curve": "ROC"}}])["metrics"]
     assert (given[0]["module"], given[0]["config"]) == ("keras.metrics", {"name": "auc", "dtype": "float32", "curve": "ROC"})
+    assert training(metrics=[["mae"], [None]])["metrics"] == [["mean_absolute_error"], None]
     assert "weighted_metrics" not in training(weighted_metrics=None)
+
+
+def test_the_reduction_of_a_loss_of_somebody() -> None:
+    loss = {"class_name": "Mine", "config": {"reduction": "auto", "delta": 2.0}}
+    found = upgraded_training({"optimizer": "sgd", "loss": loss}, Era.TF_KERAS).config
+    assert found is not None
+    assert found["loss"]["config"] == {"reduction": "sum_over_batch_size", "delta": 2.0}

@@ -13,11 +13,14 @@ from dataclasses import dataclass
 
 from kmodel_tools.architecture.custom_objects import CustomObject, custom_objects
 from kmodel_tools.architecture.envelope import Config, Era, era_of
+from kmodel_tools.architecture.held import LayersByPath
 from kmodel_tools.architecture.upgrade.draft import Notes
 from kmodel_tools.architecture.upgrade.draft import UpgradeError as UpgradeError
 from kmodel_tools.architecture.upgrade.walk import upgraded_layer
+from kmodel_tools.architecture.upgrade.widths import widths
+from kmodel_tools.architecture.upgrade.within_keras_3 import brought_up
 from kmodel_tools.architecture.weight_rules import WeightRule
-from kmodel_tools.tree import Path
+from kmodel_tools.tree import Model, Path
 
 KERAS_VERSION = "3.15.1"
 """The release whose configurations are written."""
@@ -33,6 +36,7 @@ class Upgraded:
         rules: What the weights are made of whose values change; they speak of the new names.
         changes: What was expressed in another way, and why: a sentence each.
         custom: The classes and functions that loading it needs.
+        uncalled: Paths of layers that are left out, for no model calls them.
     """
 
     config: Config
@@ -40,14 +44,16 @@ class Upgraded:
     rules: tuple[WeightRule, ...]
     changes: tuple[str, ...]
     custom: tuple[CustomObject, ...]
+    uncalled: tuple[Path, ...] = ()
 
 
-def upgrade(config: Config, keras_version: str | None = None) -> Upgraded:
-    """Carry an architecture to Keras 3. One of Keras 3 comes back as it is.
+def upgrade(config: Config, keras_version: str | None = None, held: Model | None = None) -> Upgraded:
+    """Carry an architecture to Keras 3. One of Keras 3 changes as little as its last release needs.
 
     Args:
         config: The configuration of a model, as its file has it.
         keras_version: The version that wrote it, where the file says so.
+        held: The model that it is of, where it is at hand: it tells shapes of weights that the configuration does not.
 
     Raises:
         UpgradeError: A layer has no equivalent in Keras 3.
@@ -55,9 +61,11 @@ def upgrade(config: Config, keras_version: str | None = None) -> Upgraded:
     """
     era = era_of(config, keras_version)
     if era is Era.KERAS_3:
-        return Upgraded(config, {}, (), (), custom_objects(config))
+        notes = Notes(era)
+        same = brought_up(config, keras_version, notes)
+        return Upgraded(same, {}, (), notes.sentences(), custom_objects(same))
     if era in (Era.KERAS_0, Era.KERAS_1):
         raise UpgradeError(f"an architecture of {era.value}")
-    notes = Notes(era)
+    notes = Notes(era, widths=widths(config), held=LayersByPath(held) if held is not None else None)
     upgraded, _ = upgraded_layer(config, ((),), notes)
-    return Upgraded(upgraded, notes.renamed, tuple(notes.rules), notes.sentences(), custom_objects(upgraded))
+    return Upgraded(upgraded, notes.renamed, tuple(notes.rules), notes.sentences(), custom_objects(upgraded), tuple(notes.uncalled))

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kmodel_tools.architecture.custom_objects import ACTIVATIONS
 from kmodel_tools.architecture.upgrade.accepted import accepted
 from kmodel_tools.architecture.upgrade.draft import Draft
+from kmodel_tools.architecture.upgrade.objects import ACTIVATION_KEYS, activation_of, plain_value
 
 HARMLESS: Mapping[str, tuple[Any, ...]] = {
     "time_major": (False, None),
@@ -108,9 +110,60 @@ def lambda_function(draft: Draft) -> None:
         elif isinstance(value, list) and len(value) == 3 and isinstance(value[0], str) and kind != "raw":
             code, defaults, closure = value
             config[key] = {"class_name": "__lambda__", "config": {"code": code, "defaults": defaults, "closure": closure}}
+        elif isinstance(value, str) and kind == "lambda":  # Keras 1.0, which keeps the code alone
+            config[key] = {"class_name": "__lambda__", "config": {"code": value, "defaults": None, "closure": None}}
         elif isinstance(value, str) and kind != "raw":
             config[key] = {"class_name": "function", "config": value, "module": "builtins", "registered_name": "function"}
     config["arguments"] = config.get("arguments") or {}
+
+
+def lambda_mask(draft: Draft) -> None:
+    """Refuse a Lambda with a function for its mask: Keras 3 takes the description of the function for the mask itself.
+
+    Source: Keras 3.15.1 `layers/core/lambda_layer.py`, whose `from_config` looks at `function`, `output_shape` and `arguments`.
+
+    Raises:
+        UpgradeError: It has one.
+    """
+    if draft.is_a("Lambda") and isinstance(draft.config.get("mask"), Mapping):
+        raise draft.refuse("has a function for its mask, which Keras 3 saves and does not load; put another in its place: --replace-layer")
+
+
+def lambda_arrays(draft: Draft) -> None:
+    """Arrays among the arguments of a Lambda's function, as Keras 3 writes them; else it would be called with a list.
+
+    Source: tf_keras 2.21 `layers/core/lambda_layer.py`, `from_config`: `np.array(arg_dict["value"])`.
+    """
+    arguments = draft.config.get("arguments")
+    if draft.is_a("Lambda") and isinstance(arguments, Mapping):
+        draft.config["arguments"] = {key: _array(value) for key, value in arguments.items()}
+
+
+def _array(value: Any) -> Any:
+    if not (isinstance(value, Mapping) and value.get("type") == "ndarray" and isinstance(value.get("value"), list)):
+        return value
+    flat = [value["value"]]
+    kinds = set()
+    while flat:
+        item = flat.pop()
+        if isinstance(item, list):
+            flat.extend(item)
+        else:
+            kinds.add(type(item))
+    dtype = "bool" if kinds == {bool} else "int64" if kinds <= {int, bool} else "float64"
+    return {"class_name": "__numpy__", "config": {"value": value["value"], "dtype": dtype}}
+
+
+def function_of_somebody(draft: Draft) -> None:
+    """An activation that is not one of Keras's, as a function: by its name alone, Keras 3 does not look among custom objects.
+
+    Cures `Could not interpret activation function identifier: swish6`. Source: Keras 3.15.1 `activations/__init__.py`, `get`.
+    """
+    for key in ACTIVATION_KEYS:
+        value = draft.config.get(key)
+        if isinstance(value, str) and activation_of(draft, key) not in ACTIVATIONS:
+            registered = value if ">" in value else "function"
+            draft.config[key] = {"module": "builtins", "class_name": "function", "config": value, "registered_name": registered}
 
 
 def causal_at_the_call(draft: Draft) -> None:
@@ -136,4 +189,34 @@ def category_names(draft: Draft) -> None:
         draft.config["output_mode"] = {"binary": "multi_hot", "tf-idf": "tf_idf"}[draft.config["output_mode"]]
 
 
-RULES = (one_axis, negative_slope, lambda_function, causal_at_the_call, category_names, drop_what_is_not_known)
+def mean_and_variance(draft: Draft) -> None:
+    """Normalization: a number beside a list, as two lists.
+
+    Cures ``When setting values directly, `mean` and `variance` must have the same shape``.
+    """
+    if not draft.is_a("Normalization"):
+        return
+    given = {key: plain_value(draft.config[key]) for key in ("mean", "variance") if draft.config.get(key) is not None}
+    rows = [value for value in given.values() if isinstance(value, list)]
+    if len(given) == 2 and len(rows) == 1:
+        given = {key: value if isinstance(value, list) else _filled(rows[0], value) for key, value in given.items()}
+    draft.config |= given
+
+
+def _filled(like: list[Any], value: Any) -> list[Any]:
+    """Lists of the same shape, of one value."""
+    return [_filled(item, value) if isinstance(item, list) else value for item in like]
+
+
+RULES = (
+    mean_and_variance,
+    one_axis,
+    negative_slope,
+    lambda_function,
+    lambda_mask,
+    lambda_arrays,
+    function_of_somebody,
+    causal_at_the_call,
+    category_names,
+    drop_what_is_not_known,
+)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kmodel_tools.architecture.envelope import ConfigError, Era
-from kmodel_tools.architecture.weight_rules import Piece, WeightRule
-from kmodel_tools.tree import Path, join_path
+from kmodel_tools.architecture.held import LayersByPath
+from kmodel_tools.architecture.weight_rules import Piece, Step, WeightRule
+from kmodel_tools.tensor import Shape
+from kmodel_tools.tree import Layer, Path, join_path
 
 MAX_DEPTH = 100
 """Layers nested deeper than this are refused: no framework builds them, and a forged file must not exhaust the stack."""
@@ -30,14 +32,29 @@ class Notes:
         rules: What becomes of weights.
         said: Sentences for the report, with the layers that each is about.
         renamed: New names of layers, by the new path of their model and their old name.
+        uncalled: Paths of layers that their model holds and does not call.
         layers: How many layers have been seen.
+        widths: How wide the outputs of layers are, by their path in the configuration, as far as it tells.
+        held: The tree of the old model, where it is at hand: it tells the shapes of weights.
+        given: Shapes of what layers are called on, where that is known, by their new paths.
     """
 
     era: Era
     rules: list[WeightRule] = field(default_factory=list)
     said: dict[str, list[str]] = field(default_factory=dict)
     renamed: dict[Path, str] = field(default_factory=dict)
+    uncalled: list[Path] = field(default_factory=list)
     layers: int = 0
+    widths: Mapping[Path, int] = field(default_factory=dict)
+    held: LayersByPath | None = None
+    given: dict[Path, list[Any]] = field(default_factory=dict)
+
+    def layer_at(self, path: Path) -> Layer | None:
+        """The old layer that has a new path, or None where none is at hand."""
+        if self.held is None:
+            return None
+        names = {(*old[:-1], new): old[-1] for old, new in self.renamed.items()}
+        return self.held.get(tuple(names.get(path[: index + 1], name) for index, name in enumerate(path)))
 
     def say(self, sentence: str, layer: str) -> None:
         """Note a sentence for the report; layers that it is true of are listed together."""
@@ -78,6 +95,7 @@ class Draft:
         call_with: Keyword arguments that calls of the layer get from now on.
         module: The module that the file gives its class, or None.
         results: Shape and dtype of each output of a model with operations of TensorFlow in it.
+        takes_one: Whether it is called on one tensor and nothing else: a rule has put a graph in its place.
     """
 
     class_name: str
@@ -87,11 +105,14 @@ class Draft:
     call_with: Json = field(default_factory=dict)
     module: str | None = None
     results: Sequence[tuple[tuple[Any, ...] | None, str | None]] | None = None
+    takes_one: bool = False
 
     @property
     def label(self) -> str:
         """What sentences call it."""
-        return join_path(self.paths[0]) or str(self.config.get("name") or "the model")
+        first, *others = self.paths
+        both = bool(others) and all(path[:-1] == first[:-1] for path in others)  # the two directions of a Bidirectional
+        return join_path(first[:-1] if both else first) or str(self.config.get("name") or "the model")
 
     def is_a(self, *classes: str) -> bool:
         """Whether it is of one of some classes."""
@@ -110,6 +131,11 @@ class Draft:
         for key in keys:
             self.config.pop(key, None)
 
+    def shape(self, role: str) -> Shape | None:
+        """The shape of one of its weights, where the old model is at hand."""
+        layer = self.notes.layer_at(self.paths[0])
+        return next((weight.tensor.shape for weight in layer.weights if weight.role == role), None) if layer is not None else None
+
     def become_a_row(self, *layers: tuple[str, Mapping[str, Any]]) -> None:
         """Put a list of layers in the place of this one, under its name; each is a class and its arguments.
 
@@ -125,6 +151,53 @@ class Draft:
             ],
         }
         self.class_name = "Sequential"
+
+    def move_weights(self, number: int, roles: Sequence[str], why: str) -> None:
+        """Give weights to one of the layers of a row, with what rules make of them and those of a layer that is its activation."""
+        name = f"{self.config['name']}_{number}"
+        for path in self.paths:
+            owner = (*path, name)
+            mine = [rule for rule in self.notes.rules if rule.layer == path and rule.role in roles]
+            self.notes.rules = [rule for rule in self.notes.rules if rule not in mine]
+            self.notes.rules += [replace(rule, layer=owner) for rule in mine]
+            ruled = {rule.role for rule in mine}
+            self.notes.rules += [WeightRule(owner, role, (Piece(path, role),), 0, why) for role in roles if role not in ruled]
+            applied = self.notes.layer_at((*path, "activation"))
+            for weight in applied.weights if applied is not None else ():
+                piece = Piece((*path, "activation"), weight.role)
+                self.notes.rules.append(WeightRule((*owner, "activation"), weight.role, (piece,), 0, why))
+
+    def extend_steps(self, number: int, role: str, steps: Sequence[Step]) -> None:
+        """Do more with the one piece that a weight of a layer of a row is made of, before anything else."""
+        owners = {(*path, f"{self.config['name']}_{number}") for path in self.paths}
+        self.notes.rules = [
+            replace(rule, pieces=tuple(replace(piece, steps=(*steps, *piece.steps)) for piece in rule.pieces))
+            if rule.layer in owners and rule.role == role
+            else rule
+            for rule in self.notes.rules
+        ]
+
+    def make_weight(self, name: str, role: str, of: str, steps: Sequence[Step], why: str) -> None:
+        """Make a weight of a layer inside of what stands in the place of this one, out of one of its own."""
+        for path in self.paths:
+            self.notes.rules.append(WeightRule((*path, name), role, (Piece(path, of, tuple(steps)),), 0, why))
+
+    def move_all(self, name: str, why: str) -> None:
+        """Give all weights, those of layers inside included, to a layer inside of what stands in the place of this one."""
+        for path in self.paths:
+            mine = [rule for rule in self.notes.rules if rule.layer[: len(path)] == path]
+            self.notes.rules = [rule for rule in self.notes.rules if rule not in mine]
+            self.notes.rules += [replace(rule, layer=(*path, name, *rule.layer[len(path) :])) for rule in mine]
+            ruled = {(*rule.layer, rule.role) for rule in mine}
+            held = self.notes.layer_at(path)
+            stack = [(path, held)] if held is not None else []
+            while stack:
+                place, layer = stack.pop()
+                for weight in layer.weights:
+                    if (*place, weight.role) not in ruled:
+                        owner = (*path, name, *place[len(path) :])
+                        self.notes.rules.append(WeightRule(owner, weight.role, (Piece(place, weight.role),), 0, why))
+                stack += [((*place, *child.components), child) for child in layer.layers]
 
     def change_weight(self, attr: str, role: str, pieces: Sequence[Mapping[str, Any]], axis: int | None, why: str) -> None:
         """Add a rule for one weight, made of parts of weights of the same object.

@@ -12,7 +12,7 @@ Keras 3 still reads the lists where no keyword argument is a tensor. It rejects 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,7 +60,7 @@ class Graph:
                 if class_of(layer) != "Sequential":
                     graph.functional.add(name)
         used = [*references(settings.get("input_layers")), *references(settings.get("output_layers"))]
-        used += [item for layer in settings["layers"] for item in references_in(layer.get("inbound_nodes"), graph.names)]
+        used += [item for layer in settings["layers"] for item in all_references(layer.get("inbound_nodes"), graph.names)]
         for name, count in calls.items():
             numbers = [int(item[1]) for item in used if item[0] == name]
             if numbers and max(numbers) >= count:
@@ -115,6 +115,9 @@ class Graph:
         if isinstance(given, list) and len(given) == 1 and layer.class_name not in MERGES:
             given = given[0]
         kwargs = {key: self._value(item) for key, item in kwargs.items() if item is not None} | layer.call_with
+        if layer.takes_one and (isinstance(given, list) or kwargs.keys() - {"training"}):
+            raise layer.refuse("has time_major=True and is called with more than a sequence, which is not carried")
+        kwargs = {} if layer.takes_one else kwargs
         if layer.class_name in STATES and isinstance(given, list):
             kwargs["initial_state"] = given[1:]  # Keras 2 lists the states behind the sequence
             given = given[0]
@@ -129,7 +132,7 @@ class Graph:
                 kwargs |= node[3]
             if node[0] == CONSTANT:
                 return node[2]
-            return _tensor(self.tensor(node))
+            return tensor_at(self.tensor(node))
         if isinstance(node, Mapping) and node.get("class_name") in LISTS:
             node = node.get("items")
         if isinstance(node, Mapping):
@@ -141,7 +144,7 @@ class Graph:
     def _value(self, value: Any) -> Any:
         """A keyword argument, in which `[layer, call, output]` of a layer of the model is a tensor."""
         if is_reference(value) and len(value) == 3 and value[0] in self.names:
-            return _tensor(self.tensor(value))
+            return tensor_at(self.tensor(value))
         if isinstance(value, Mapping):
             items = value.get("items")
             if value.get("class_name") in LISTS and isinstance(items, list):
@@ -150,9 +153,9 @@ class Graph:
         return [self._value(item) for item in value] if isinstance(value, list) else value
 
 
-def _tensor(history: list[Any]) -> Json:
+def tensor_at(history: Sequence[Any]) -> Json:
     """A tensor by where it comes from; its shape and dtype are looked at by nobody."""
-    return {"class_name": "__keras_tensor__", "config": {"shape": [None], "dtype": "float32", "keras_history": history}}
+    return {"class_name": "__keras_tensor__", "config": {"shape": [None], "dtype": "float32", "keras_history": list(history)}}
 
 
 def is_reference(item: Any, constants: bool = False) -> bool:
@@ -162,7 +165,7 @@ def is_reference(item: Any, constants: bool = False) -> bool:
     return isinstance(item[2], int) or (constants and item[0] == CONSTANT)
 
 
-def references_in(node: Any, names: Mapping[str, str]) -> list[Sequence[Any]]:
+def all_references(node: Any, names: Collection[str]) -> list[Sequence[Any]]:
     """Every reference below a value, those in keyword arguments included."""
     found: list[Sequence[Any]] = []
     stack = [node]

@@ -9,12 +9,7 @@ from kmodel_tools.architecture.weight_rules import Reshape, Take, Transpose
 
 OPERATIONS = frozenset({"TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer", "ClassMethod", "InstanceMethod", "InstanceProperty"})
 GONE = {
-    "LocallyConnected1D": "has a kernel of its own for every position, which no layer of Keras 3 has",
-    "LocallyConnected2D": "has a kernel of its own for every position, which no layer of Keras 3 has",
-    "RandomFourierFeatures": "is not in Keras 3, and no layer of it does the same",
     "DenseFeatures": "is made of feature columns, which Keras 3 does not have",
-    "RandomHeight": "is not in Keras 3, and no layer of it does the same",
-    "RandomWidth": "is not in Keras 3, and no layer of it does the same",
     "DynamicEmbedding": "is not in Keras 3, and no layer of it does the same",
     "DynamicLookup": "is not in Keras 3, and no layer of it does the same",
     "PreprocessingLayer": "is not in Keras 3, and no layer of it does the same",
@@ -91,6 +86,20 @@ def from_cudnn(draft: Draft) -> None:
     draft.say("CuDNN's own recurrent layers are not in Keras 3: written as the general ones, with their weights rearranged")
 
 
+def random_size(draft: Draft) -> None:
+    """RandomHeight and RandomWidth, which change images in training alone, as Identity.
+
+    Cures `Unknown layer: 'RandomHeight'`. In tf_keras they leave the axis without a size, in Keras 3 it keeps the one it has.
+    Source: tf_keras 2.21 `layers/preprocessing/image_preprocessing.py`, `RandomHeight.call`.
+    """
+    if draft.is_a("RandomHeight", "RandomWidth"):
+        draft.say(
+            f"{draft.class_name} is not in Keras 3: written as Identity, as it predicts; in training it does not change images any more"
+        )
+        draft.class_name = "Identity"
+        draft.drop("factor", "interpolation", "seed")
+
+
 def other_direction(draft: Draft) -> None:
     """Bidirectional around a layer that goes backwards: its second layer goes forwards, and Keras 3 wants that to be said.
 
@@ -104,4 +113,4 @@ def other_direction(draft: Draft) -> None:
         draft.config["backward_layer"] = {**inner, "config": {**settings, "go_backwards": False}}
 
 
-RULES = (todays_name, refuse_what_is_gone, thresholded_relu, from_cudnn, other_direction)
+RULES = (todays_name, refuse_what_is_gone, thresholded_relu, from_cudnn, random_size, other_direction)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kmodel_tools.architecture.upgrade.draft import Draft, Json
+from kmodel_tools.architecture.upgrade.draft import Draft, Json, UpgradeError
 
 _INITIALIZER_NAMES = """
     Constant GlorotNormal GlorotUniform HeNormal HeUniform Identity LecunNormal LecunUniform Ones Orthogonal RandomNormal
@@ -59,6 +59,28 @@ def activation_of(draft: Draft, key: str = "activation") -> str | None:
     if isinstance(value, Mapping) and value.get("class_name") == FUNCTION:
         value = value.get("config")
     return _ACTIVATIONS.get(value, value) if isinstance(value, str) else None
+
+
+def plain_value(value: Any) -> Any:
+    """A number or lists of numbers, which may be wrapped as an array of NumPy's or as a tuple."""
+    if isinstance(value, Mapping) and set(value) == {"type", "value"}:
+        value = value["value"]
+    if isinstance(value, Mapping) and value.get("class_name") in LISTS:
+        value = value.get("items")
+    return [plain_value(item) for item in value] if isinstance(value, list) else value
+
+
+def sizes(value: Any, rank: int) -> tuple[int, ...]:
+    """A size along each of some axes, of which one may stand for all.
+
+    Raises:
+        UpgradeError: It is none.
+    """
+    plain = plain_value(value)
+    found = plain if isinstance(plain, list) else [plain] * rank
+    if len(found) != rank or not all(isinstance(size, int) and size > 0 for size in found):
+        raise UpgradeError(f"{value!r} is no size along {rank} axes")
+    return tuple(found)
 
 
 def upgraded_value(key: str, value: Any, layer: Callable[[Mapping[str, Any], str], Json]) -> Any:

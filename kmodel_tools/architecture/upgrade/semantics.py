@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from kmodel_tools.architecture.envelope import Era
+from collections.abc import Mapping
+
+from kmodel_tools.architecture.envelope import Era, settings_of
+from kmodel_tools.architecture.layer_classes import variables_of
 from kmodel_tools.architecture.upgrade.draft import Draft
-from kmodel_tools.architecture.upgrade.objects import activation_of
+from kmodel_tools.architecture.upgrade.locally_connected import locally_connected
+from kmodel_tools.architecture.upgrade.objects import activation_of, sizes
 from kmodel_tools.architecture.weight_rules import Scale, Step, Take
 
 HARD_SIGMOID = "hard_sigmoid"
@@ -18,6 +22,8 @@ CONV_RANKS = {"ConvLSTM1D": 3, "ConvLSTM2D": 4, "ConvLSTM3D": 5}
 WEIGHTED = {
     "Dense": "kernel",
     "EinsumDense": "kernel",
+    "LocallyConnected1D": "kernel",
+    "LocallyConnected2D": "kernel",
     **{f"Conv{rank}D": "kernel" for rank in (1, 2, 3)},
     **{f"Conv{rank}DTranspose": "kernel" for rank in (1, 2, 3)},
     **{f"DepthwiseConv{rank}D": "kernel" for rank in (1, 2)},
@@ -103,6 +109,22 @@ def refuse_hard_sigmoid_elsewhere(draft: Draft) -> None:
         raise draft.refuse("applies the old hard_sigmoid, and Keras 3 has another function of that name")
 
 
+def refuse_weights_of_gates(draft: Draft) -> None:
+    """A recurrent layer whose activation is a layer with weights (PReLU): Keras 3 has not built it when it loads weights, and loads none.
+
+    Source: Keras 3.15.1 `layers/rnn/rnn.py`, `build`, which builds the cell and not what the cell applies.
+
+    Raises:
+        UpgradeError: It is such a one.
+    """
+    kind = draft.class_name.removesuffix("Cell")
+    for key in ("activation", "recurrent_activation") if kind in GATES or kind in CONV_RANKS else ():
+        value = draft.config.get(key)
+        inner = value.get("class_name") if isinstance(value, Mapping) else None
+        if isinstance(value, Mapping) and isinstance(inner, str) and variables_of(inner, settings_of(value)):
+            raise draft.refuse(f"applies a {inner}, whose weights no recurrent layer of Keras 3 loads")
+
+
 def crop_when_predicting(draft: Draft) -> None:
     """RandomCrop: cropped to the shape of the target and resized when it predicts, which Keras 3 leaves out.
 
@@ -115,11 +137,31 @@ def crop_when_predicting(draft: Draft) -> None:
         draft.say("RandomCrop leaves images as they are when it predicts in Keras 3: they are cropped and resized after it, as they were")
 
 
+def causal_padding(draft: Draft) -> None:
+    """SeparableConv1D with causal padding: zeros put before the sequence, and none besides.
+
+    Cures `Invalid value for argument padding` (Keras 3 has it for Conv1D alone).
+    Source: tf_keras 2.21 `layers/convolutional/separable_conv1d.py`, `call`.
+    """
+    if not draft.is_a("SeparableConv1D") or draft.config.get("padding") != "causal":
+        return
+    (size,), (dilation,) = (sizes(draft.config.get(key) or 1, 1) for key in ("kernel_size", "dilation_rate"))
+    before = {"padding": [dilation * (size - 1), 0], "data_format": draft.config.get("data_format")}
+    own = {key: value for key, value in draft.config.items() if key not in ("name", "dtype", "trainable")} | {"padding": "valid"}
+    roles = ["depthwise_kernel", "pointwise_kernel", *(["bias"] if own.get("use_bias", True) else [])]
+    draft.become_a_row(("ZeroPadding1D", before), ("SeparableConv1D", own))
+    draft.move_weights(2, roles, "it stands behind a layer that pads")
+    draft.say("causal padding is Conv1D's alone in Keras 3: a ZeroPadding1D is put before")
+
+
 RULES = (
     old_defaults,
+    refuse_weights_of_gates,
     crop_when_predicting,
     hard_sigmoid_of_weighted,
     hard_sigmoid_of_gates,
     hard_sigmoid_alone,
     refuse_hard_sigmoid_elsewhere,
+    causal_padding,
+    locally_connected,
 )

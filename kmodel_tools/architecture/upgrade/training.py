@@ -266,7 +266,10 @@ def _loss(value: Mapping[str, Any]) -> Any:
 
 
 def _metrics(value: Any) -> Any:
-    """Metrics: names or objects, in lists of lists for several outputs; for one output, in one list."""
+    """Metrics: names or objects, in lists of lists for several outputs; for one output, in one list.
+
+    An output without any has `[None]` in Keras 2, and None in Keras 3: `Expected metric, received None`.
+    """
     if isinstance(value, Mapping) and isinstance(value.get("class_name"), str):
         if value["class_name"] in LISTS:
             return _metrics(value.get("items"))
@@ -274,7 +277,7 @@ def _metrics(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _metrics(item) for key, item in value.items()}
     if isinstance(value, list):
-        found = [_metrics(item) for item in value]
+        found = [None if item == [None] else _metrics(item) for item in value]
         return found[0] if len(found) == 1 and isinstance(found[0], list) else found
     return plain_name(value)
 
@@ -298,7 +301,13 @@ def _metric(value: Mapping[str, Any]) -> Any:
 
 
 def _somebodys(value: Mapping[str, Any]) -> Json:
-    """An object that Keras does not have: its class must be given when the model is loaded."""
+    """An object that Keras does not have: its class must be given when the model is loaded.
+
+    Cures `Invalid value for argument `reduction`. … Received: reduction=auto` of a loss.
+    """
     kind = str(value["class_name"])
     registered = value.get("registered_name")
-    return spelled(None, kind.rpartition(">")[2], value.get("config"), registered if isinstance(registered, str) else kind)
+    config = value.get("config")
+    if isinstance(config, Mapping) and config.get("reduction") == "auto":
+        config = {**config, "reduction": "sum_over_batch_size"}
+    return spelled(None, kind.rpartition(">")[2], config, registered if isinstance(registered, str) else kind)

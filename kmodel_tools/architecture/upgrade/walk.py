@@ -9,16 +9,18 @@ from kmodel_tools.architecture.envelope import class_of, is_model, layer_configs
 from kmodel_tools.architecture.layer_classes import is_builtin
 from kmodel_tools.architecture.layer_table import MODEL_CLASSES
 from kmodel_tools.architecture.spec import FRAMEWORKS
-from kmodel_tools.architecture.upgrade import arguments, layers, semantics
+from kmodel_tools.architecture.topology import references
+from kmodel_tools.architecture.upgrade import arguments, channels, layers, semantics, subgraphs
 from kmodel_tools.architecture.upgrade.accepted import COMMON
 from kmodel_tools.architecture.upgrade.draft import Draft, Json, Notes
-from kmodel_tools.architecture.upgrade.graph import Graph, name_of
-from kmodel_tools.architecture.upgrade.inputs import SHAPES, said_input, upgraded_input
+from kmodel_tools.architecture.upgrade.graph import Graph, all_references, name_of
+from kmodel_tools.architecture.upgrade.inputs import SHAPES, as_shape, said_input, upgraded_input
+from kmodel_tools.architecture.upgrade.masks import with_masks
 from kmodel_tools.architecture.upgrade.objects import plain_class, spelled, upgraded_value
 from kmodel_tools.architecture.upgrade.operations.carrying import OPERATIONS, Carrying
 from kmodel_tools.tree import Path
 
-RULES = (*layers.RULES, *semantics.RULES, *arguments.RULES)
+RULES = (*layers.RULES, *semantics.RULES, *subgraphs.RULES, *arguments.RULES, channels.bias_of_channels_first)
 """What is done to a built-in layer, in this order: its class, its meaning, then its arguments."""
 MODELS = frozenset({*MODEL_CLASSES, "Network"})
 FUNCTIONAL = ("keras.src.models.functional", "Functional")
@@ -61,6 +63,7 @@ def upgraded_layer(
     if settings.get("trainable", True) is None:
         del settings["trainable"]  # Keras 3 has: Expected `trainable` to be a boolean
     draft = Draft(kind, settings, paths, notes, module=node.get("module"))
+    _note_input(node, draft)
     if is_model(kind, settings):
         return _upgraded_model(node, draft, depth, frozen), draft
     if kind == "InputLayer":
@@ -75,8 +78,28 @@ def upgraded_layer(
     for rule in RULES:
         rule(draft)
     if draft.class_name == "Sequential":  # a rule has put several layers in the place of one
-        return spelled("keras", "Sequential", {**draft.config, "layers": [_spelled_row(item) for item in draft.config["layers"]]}), draft
+        row = [_spelled_row(item, draft, depth, frozen) for item in draft.config["layers"]]
+        return spelled("keras", "Sequential", {**draft.config, "layers": row}), draft
+    if draft.takes_one:
+        inner = [_spelled_part(item, draft, depth, frozen) for item in draft.config["layers"]]
+        return spelled(FUNCTIONAL[0], "Functional", {**draft.config, "layers": inner}, FUNCTIONAL[1]), draft
     return spelled("keras.layers", draft.class_name, _upgraded_arguments(draft, depth, frozen)), draft
+
+
+def _spelled_part(item: Json, around: Draft, depth: int, frozen: bool) -> Json:
+    """A part of a graph that a rule made: a layer of it, or an operation, which is spelled already."""
+    if item["module"] != "keras.layers" or item["class_name"] == "InputLayer":
+        return item
+    return item | _spelled_row(item, around, depth, frozen)
+
+
+def _note_input(node: Mapping[str, Any], draft: Draft) -> None:
+    """Note the shape that a layer is called on, where it says that itself."""
+    built = node.get("build_config")
+    own = built.get("input_shape") if isinstance(built, Mapping) else None
+    shape = next((shape for value in (draft.config.get("batch_input_shape"), own) if (shape := as_shape(value)) is not None), None)
+    if shape is not None:
+        draft.notes.given[draft.paths[0]] = shape
 
 
 def _module_of_application(node: Mapping[str, Any], draft: Draft) -> str | None:
@@ -94,10 +117,12 @@ def _module_of_application(node: Mapping[str, Any], draft: Draft) -> str | None:
     return f"keras.src.applications.{file}"
 
 
-def _spelled_row(item: Mapping[str, Any]) -> Json:
-    """A layer that a rule made, which holds no other."""
-    config = {key: upgraded_value(key, value, lambda inner, _: dict(inner)) for key, value in item["config"].items()}
-    return spelled("keras.layers", item["class_name"], config)
+def _spelled_row(item: Mapping[str, Any], around: Draft, depth: int, frozen: bool) -> Json:
+    """A layer that a rule made: there is nothing left to be done but for what its arguments hold."""
+    paths = tuple((*path, str(item["config"]["name"])) for path in around.paths)
+    draft = Draft(item["class_name"], dict(item["config"]), paths, around.notes)
+    arguments.drop_what_is_not_known(draft)
+    return spelled("keras.layers", draft.class_name, _upgraded_arguments(draft, depth, frozen))
 
 
 def clean_name(name: Any) -> str:
@@ -185,6 +210,9 @@ def _sequential(node: Mapping[str, Any], draft: Draft, depth: int, frozen: bool)
     entries = layer_configs(node)
     kept = [entry for index, entry in enumerate(entries) if index == 0 or class_of(entry) != "InputLayer"]
     names = _new_names(draft, kept)
+    if len(kept) > 1 and class_of(kept[0]) == "InputLayer":
+        shape = next((found for key in SHAPES if (found := as_shape(settings_of(kept[0]).get(key))) is not None), None)
+        draft.notes.given |= {(*draft.paths[0], names[1]): shape} if shape is not None else {}
     named = zip(kept, names, strict=True)
     found = [upgraded_layer(entry, _paths_below(draft, new), draft.notes, depth + 1, frozen, new)[0] for entry, new in named]
     if (first := said_input(node, is_root=depth == 0)) is not None:
@@ -195,9 +223,10 @@ def _sequential(node: Mapping[str, Any], draft: Draft, depth: int, frozen: bool)
 
 def _functional(node: Mapping[str, Any], draft: Draft, depth: int, frozen: bool) -> Json:
     """A graph of layers."""
-    entries = layer_configs(node)
+    entries = _called(draft, layer_configs(node))
     names = _new_names(draft, entries)
     graph = Graph.of(draft.config, {name_of(entry): new for entry, new in zip(entries, names, strict=True)})
+    _note_inputs(draft, entries, dict(zip(map(name_of, entries), names, strict=True)))
     made: dict[str, Json] = {}
     drafts: dict[str, Draft] = {}
     for entry, new in zip(entries, names, strict=True):
@@ -206,28 +235,50 @@ def _functional(node: Mapping[str, Any], draft: Draft, depth: int, frozen: bool)
             continue
         made[new], drafts[new] = upgraded_layer(entry, _paths_below(draft, new), draft.notes, depth + 1, frozen, new)
         made[new] |= {"name": new, "inbound_nodes": []}
-    if len(made) < len(entries):
-        found = _with_operations(draft, entries, names, Carrying(graph, made, drafts, set(names)))
-    else:
-        found = [made[new] for new in names]
-        for entry, new in zip(entries, names, strict=True):
-            made[new]["inbound_nodes"] = [graph.call(call, drafts[new]) for call in entry.get("inbound_nodes") or ()]
+        if drafts[new].takes_one:
+            graph.functional.add(name_of(entry))
+    found = Carrying(graph, made, drafts, set(names)).carry(draft, entries) if len(made) < len(entries) else list(made.values())
+    for entry, new in zip(entries, names, strict=True) if len(made) == len(entries) else ():
+        made[new]["inbound_nodes"] = [graph.call(call, drafts[new]) for call in entry.get("inbound_nodes") or ()]
     kept = {key: value for key, value in draft.config.items() if key not in ("layers", "input_layers", "output_layers", "trainable")}
     if draft.class_name in MODELS:
         kept = {"name": kept.get("name")}
     ends = {key: graph.ends(draft.config.get(key)) for key in ("input_layers", "output_layers")}
+    ends = with_masks(found, ends, draft.notes)
     return kept | {"trainable": not frozen, "layers": found} | ends
 
 
-def _with_operations(draft: Draft, entries: Sequence[Mapping[str, Any]], names: Sequence[str], carrying: Carrying) -> list[Json]:
-    """The layers of a graph with operations of TensorFlow in it, which stand where their layers stood.
+def _note_inputs(draft: Draft, entries: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> None:
+    """Note the shapes of layers that are called on an input of the model."""
+    shapes = {}
+    for entry in entries:
+        settings = settings_of(entry)
+        shape = next((found for key in SHAPES if (found := as_shape(settings.get(key))) is not None), None)
+        if class_of(entry) == "InputLayer" and shape is not None:
+            shapes[name_of(entry)] = shape
+    for entry in entries:
+        for name, *_ in references(entry.get("inbound_nodes")):
+            if name in shapes:
+                draft.notes.given.setdefault((*draft.paths[0], names[name_of(entry)]), shapes[name])
 
-    Cures `Unknown layer: 'TFOpLambda'`.
+
+def _called(draft: Draft, entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The layers that a graph calls.
+
+    Keras 2 lists every layer that is an attribute of a model, called or not (TFX keeps its preprocessing so); Keras 3 makes
+    each of them: `Could not locate class 'TransformFeaturesLayer'`. Source: tf_keras 2.21 `functional.py`, `get_network_config`.
     """
-    carrying.run(entries)
-    carrying.ends(draft.config.get("output_layers"))
-    draft.results = carrying.results(draft.config.get("output_layers"))
-    return [item for new in names for item in ([carrying.made[new]] if new in carrying.made else carrying.entries.get(new, []))]
+    used = {str(item[0]) for key in ("input_layers", "output_layers") for item in references(draft.config.get(key))}
+    names = {name_of(entry) for entry in entries}
+    used |= {str(item[0]) for entry in entries for item in all_references(entry.get("inbound_nodes"), names)}
+    found = []
+    for entry in entries:
+        if entry.get("inbound_nodes") or class_of(entry) == "InputLayer" or name_of(entry) in used:
+            found.append(entry)
+        else:
+            draft.notes.uncalled += [(*path, name_of(entry)) for path in draft.paths]
+            draft.notes.say("left out, for the model holds it and does not call it", name_of(entry))
+    return found
 
 
 def _new_names(draft: Draft, entries: Sequence[Mapping[str, Any]]) -> list[str]:

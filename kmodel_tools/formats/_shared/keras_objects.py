@@ -235,15 +235,18 @@ class _Interpreter:
             yield _Object(path, self.store.groups[path].name or name, f"{attr}/{element}", class_of_group(name))
 
     def _found_children(self, item: _Object, taken: set[str]) -> Iterator[_Object]:
-        """What nothing announced: sub-layers and lists of them under the attributes that hold them, in write order."""
+        """What nothing announced: sub-layers and lists of them under the attributes that hold them, in write order.
+
+        A model that is compiled for itself, like a GAN's discriminator, holds its own optimizer, wherever it is nested.
+        """
         assert item.path is not None
         stack = [(name, name) for name in reversed(self.store.groups[item.path].children)]
-        is_root = item.path == ""
+        is_model = item.path == "" or (item.spec is not None and item.spec.is_model)
         while stack:
             relative, attr = stack.pop()
             path = self._at(item, relative)
             group = self.store.groups[path]
-            if path in taken or (is_root and relative in NOT_LAYERS):
+            if path in taken or (is_model and relative in NOT_LAYERS):
                 continue
             in_layers = relative.rpartition("/")[0] in CONTAINERS_OF_LAYERS
             if not group.is_object:

@@ -16,12 +16,14 @@ from itertools import chain
 
 from kmodel_tools.architecture.envelope import Era, era_of_version
 from kmodel_tools.architecture.layer_classes import canonical_class
-from kmodel_tools.architecture.legacy_weights import Place, never_trained, place_weights
+from kmodel_tools.architecture.legacy_weights import Place, never_trained
+from kmodel_tools.architecture.legacy_wrappers import place_all_weights
 from kmodel_tools.architecture.names import snake_case
 from kmodel_tools.architecture.optimizers import ITERATIONS, keras_2_slot
 from kmodel_tools.architecture.spec import followed
 from kmodel_tools.architecture.spelling import legacy_config, legacy_training_config
 from kmodel_tools.errors import ConversionError
+from kmodel_tools.formats._shared.keras_store import VARS
 from kmodel_tools.formats._shared.store_writer import state_in_order
 from kmodel_tools.formats._shared.variable_names import names_below
 from kmodel_tools.storage.hdf5_writer import Attribute, NewObject, list_of_names
@@ -146,7 +148,7 @@ class _Writer:
             given = [name for name in names if name is not None]
             if len(set(given)) < len(order):
                 continue
-            places = place_weights(layer.name, given, None, era).places
+            places = place_all_weights(layer.name, given, None, era).places
             if all(_path(place) == paths[id(weight)] for place, weight in zip(places, order, strict=True)):
                 return dict(zip(given, order, strict=True))
         found: dict[str, Weight] = {}
@@ -224,8 +226,9 @@ def _unordered_layers(model: Model) -> list[str]:
 
     Keras's weights layout is written that way; a built-in class tells the order all the same, and so does a list.
     """
-    if model.format not in ("keras-archive", "keras-weights"):
-        return []
+    in_store = model.format in ("keras-archive", "keras-weights")
+    if not in_store and (model.format or not any(f"/{VARS}/" in weight.key for _, weight in model.weights())):
+        return []  # a model that was changed, such as an upgraded one, is of no format; its keys tell where it comes from
     holders: list[tuple[str, str | None, tuple[Layer, ...]]] = [("the model", None, model.layers)]
     holders += [(layer.name, layer.class_name, layer.layers) for _, layer in model.walk()]
     return [name for name, class_name, layers in holders if canonical_class(class_name) is None and _is_unordered(layers)]

@@ -71,8 +71,8 @@ def _document(probe: Probe) -> Verdict:
             return "is the description of a TensorFlow.js model, which is not read yet", None
         if "weight_map" in document:
             return "is the index of a sharded model of another kind than Keras's", None
-        if "class_name" in document or "layers" in document:
-            return "is an architecture alone, which is not read yet: it holds no weights", None
+        if "class_name" in document:
+            return "is the configuration of an object that is no model", None
     return "is a JSON document that describes no model", None
 
 

@@ -1,22 +1,24 @@
 """From a tree to the groups and datasets of Keras's weights layout, as `.weights.h5` files and `.keras` archives hold them.
 
-With a configuration of built-in classes every group is computed, as Keras 3 would. Custom classes that hold layers are
-copied group by group from a file that has this layout already; from any other, nobody can tell their attributes.
+With a configuration of built-in classes every group is computed, as Keras 3 would. Layers that somebody's own class holds
+lie where the source tells (`own_layers`). A model without a configuration is copied group by group from a file that has
+this layout already; from any other, nobody can tell.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kmodel_tools.architecture.layer_classes import canonical_class
-from kmodel_tools.architecture.names import file_class, numbered, snake_case
+from kmodel_tools.architecture.names import snake_case
 from kmodel_tools.architecture.optimizers import ITERATIONS, LEARNING_RATE
 from kmodel_tools.architecture.spec import LayerSpec, followed
-from kmodel_tools.architecture.store_layout import LAYERS, Place, places
+from kmodel_tools.architecture.store_layout import Place, places
 from kmodel_tools.errors import ConversionError
 from kmodel_tools.formats._shared.keras_store import DEPENDENCIES, OPTIMIZER, VARS
+from kmodel_tools.formats._shared.own_layers import inner_groups, layers_by_path, stored_groups, stored_path
 from kmodel_tools.storage.hdf5_writer import NewObject
 from kmodel_tools.tree import Layer, Model, Optimizer, Path, Slot, Weight, join_path
 
@@ -33,8 +35,11 @@ def store_objects(model: Model) -> list[NewObject]:
             tree, or custom layers whose attributes the source does not have.
     """
     spec = followed(model)
-    if spec is not None and spec.root.is_model and not _opaque_layers(model, spec.root):
-        objects = list(_Computed(model, spec.root).objects())
+    inner = inner_groups(model, spec.root) if spec is not None and spec.root.is_model else {}
+    opaque = {owner: [path for path, group in below.items() if group is None] for owner, below in inner.items()}
+    opaque = {owner: below for owner, below in opaque.items() if below or not owner}
+    if spec is not None and spec.root.is_model and not opaque:
+        objects = list(_Computed(model, spec.root, inner).objects())
     elif _has_this_layout(model):
         objects = list(_copied(model))
     elif spec is None:
@@ -43,31 +48,13 @@ def store_objects(model: Model) -> list[NewObject]:
             cure="give a file with the architecture: --like model.keras",
         )
     else:
-        names = ", ".join(_opaque_layers(model, spec.root)[:3]) or spec.root.class_name
-        raise ConversionError(f"the attributes that hold the layers in {names} are not in the source")
+        names = ", ".join(map(join_path, filter(None, list(opaque)[:3]))) or spec.root.class_name
+        raise ConversionError(
+            "Keras 3 finds layers inside of somebody's own class by the attributes that hold them, and the source does not have "
+            f"those of: {names}",
+            cure="a .h5 goes by their order instead: write NAME.h5 with --option layout=keras3; or give a .keras of the same model",
+        )
     return [*objects, *_optimizer(model)]
-
-
-def _layers_by_path(model: Model) -> dict[Path, Layer]:
-    found = dict(model.walk())
-    for first, others in model.aliases().items():
-        found |= dict.fromkeys(others, found[first])
-    return found
-
-
-def _opaque_layers(model: Model, root: LayerSpec) -> list[str]:
-    """Layers that hold sub-layers with weights of which the configuration does not speak, such as those of custom classes."""
-    known = {place.path for place in places(root)}
-    return [
-        join_path(path[: -len(layer.components)] or path)
-        for path, layer in _layers_by_path(model).items()
-        if layer.weights and path not in known
-    ]
-
-
-def stored_path(key: str) -> str:
-    """The path of a dataset in Keras's layout, without the member or shard that its key starts with."""
-    return key.rpartition("::")[2].replace("\\", "/")
 
 
 def _has_this_layout(model: Model) -> bool:
@@ -80,11 +67,12 @@ def _has_this_layout(model: Model) -> bool:
 class _Computed:
     model: Model
     root: LayerSpec
+    inner: Mapping[Path, Mapping[Path, str | None]]
     missing: list[str] = field(default_factory=list)
     written: set[int] = field(default_factory=set)
 
     def objects(self) -> Iterator[NewObject]:
-        tree = _layers_by_path(self.model)
+        tree = layers_by_path(self.model)
         seen: set[int] = set()
         for place in places(self.root):
             layer = tree.get(place.path)
@@ -94,6 +82,8 @@ class _Computed:
             weights = self.model.own_weights if not place.path else self._weights(place, layer)
             name = self.model.name or place.spec.name if not place.path else place.spec.name if layer is None else layer.name
             yield from self._object(place.group, name, weights)
+            for path, group in self.inner.get(place.path, {}).items():
+                yield from self._object(f"{place.group}/{group}", tree[path].name, tree[path].weights)
         self._refuse_leftovers()
         if self.missing:
             listed = ", ".join(self.missing[:5]) + (" …" if len(self.missing) > 5 else "")
@@ -135,7 +125,7 @@ def _copied(model: Model) -> Iterator[NewObject]:
     yield NewObject(VARS, attributes={"name": model.name})
     for weight in model.own_weights:
         yield NewObject(stored_path(weight.key), weight.tensor)
-    groups = _groups(model)
+    groups = stored_groups(model)
     for _, layer in model.walk():
         folder = f"{groups[id(layer)]}/{VARS}" if id(layer) in groups else ""
         if folder:
@@ -144,25 +134,6 @@ def _copied(model: Model) -> Iterator[NewObject]:
         yield from (NewObject(stored_path(item.key), item.tensor) for item in arrays)
     for items in beside.values():
         yield from (NewObject(stored_path(item.key), item.tensor) for item in items)
-
-
-def _groups(model: Model) -> dict[int, str]:
-    """The group of each layer, by the layer's identity: from its weights, from what it holds, or counted as Keras counts."""
-    found: dict[int, str] = {}
-    for _, layer in reversed(list(model.walk())):  # what a layer holds comes before it
-        if layer.weights:
-            found[id(layer)] = stored_path(layer.weights[0].key).rpartition(f"/{VARS}/")[0]
-        else:
-            held = next((child for child in layer.layers if id(child) in found), None)
-            if held is not None:
-                levels = 2 if held.attr is None or "/" in held.attr else 1
-                found[id(layer)] = found[id(held)].rsplit("/", levels)[0]
-    lists = [("", model.layers), *((f"{found[id(layer)]}/", layer.layers) for _, layer in model.walk() if id(layer) in found)]
-    for prefix, layers in lists:
-        if all(layer.attr is None and layer.class_name is not None for layer in layers):
-            for layer, group in zip(layers, numbered(file_class(layer.class_name or "") for layer in layers), strict=True):
-                found.setdefault(id(layer), f"{prefix}{LAYERS}/{group}")
-    return found
 
 
 def _optimizer(model: Model) -> Iterator[NewObject]:

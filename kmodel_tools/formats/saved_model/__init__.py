@@ -153,7 +153,7 @@ def _objects(parts: Parts, tensors: Mapping[str, Tensor]) -> Model:
     keras = read_keras_nodes(objects, read_stated(parts), graph, parts.file)
     made = {node: flag for number, node in joined.items() if (flag := objects[number].variable) is not None}
     if keras.data:
-        return _keras(parts, keras, graph, tensors, trained(graph, keras, made))
+        return _keras(parts, keras, graph, tensors, made)
     document = _keras_json(parts)
     if document is not None:
         return _configured(parts, document, graph, tensors)
@@ -194,9 +194,9 @@ def _graph(parts: Parts, tensors: Mapping[str, Tensor]) -> tuple[Node, ...] | No
     return recovered_graph(objects, tensors) if objects else None
 
 
-def _keras(parts: Parts, keras: KerasNodes, graph: tuple[Node, ...], tensors: Mapping[str, Tensor], trainable: Mapping[int, bool]) -> Model:
+def _keras(parts: Parts, keras: KerasNodes, graph: tuple[Node, ...], tensors: Mapping[str, Tensor], made: Mapping[int, bool]) -> Model:
     """A model of tf.keras, with what Keras states of each layer."""
-    model = read_objects(graph, tensors, keras.described(), trainable, keras.optimizer_class())
+    model = read_objects(graph, tensors, keras.described(), trained(graph, keras, made), keras.optimizer_class(), made)
     architecture = keras.architecture()
     metadata = keras.metadata()
     notes = list(model.notes)

@@ -55,6 +55,7 @@ def to_keras_2(config: Config, keras_version: str | None = None, backend: str | 
     told = backend or (backend_of(weight.key for _, weight in held.weights()) if held is not None else None)
     assumed = THEANO if era is Era.KERAS_0 else TENSORFLOW
     source = Source.of(config, told or assumed, era, version_numbers(keras_version or ""), held)
+    source.is_told = told is not None
     if told is None:
         source.notes.say(f"nothing says whether Theano or TensorFlow trained it; taken for {assumed.title()}'s", "the model")
     upgraded = upgraded_model(config, (), (), source)

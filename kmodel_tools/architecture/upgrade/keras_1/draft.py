@@ -29,6 +29,7 @@ class Source:
         shapes: Shapes of its weights by path, where a tree is at hand.
         ordering: Where images have their channels ("tf": last, "th": first), or None where its layers do not say or agree.
         notes: What was found and done.
+        is_told: Whether the file or the caller says the backend, and it is not the usual one that is assumed.
     """
 
     backend: str
@@ -38,6 +39,7 @@ class Source:
     ordering: str | None = None
     names: tuple[str, ...] = ()
     shapes: dict[Path, Shape] = field(default_factory=dict)
+    is_told: bool = True
 
     @property
     def is_theano(self) -> bool:

@@ -136,12 +136,15 @@ def pad_as_theano(draft: Draft1) -> None:
 
 def refuse_pooling_as_theano(draft: Draft1) -> None:
     """Theano's `same` pooling starts at another element, unless windows are of 3 (or 1) and move by 1."""
-    if draft.class_name not in POOLINGS or not draft.source.is_theano or draft.config.get("padding") != "same":
+    may_be_theano = draft.source.is_theano or not draft.source.is_told
+    if draft.class_name not in POOLINGS or not may_be_theano or draft.config.get("padding") != "same":
         return
     rank = int(draft.class_name[-2])
     sizes = _each(draft.config.get("pool_size", 2), rank)
     strides = _each(draft.config.get("strides") or sizes, rank)
     if any((size, step) not in ((3, 1), (1, 1)) for size, step in zip(sizes, strides, strict=True)):
+        if not draft.source.is_told:
+            raise draft.refuse("pools (`same`) from where its backend starts, Theano or TensorFlow, and nothing says which it was")
         raise draft.refuse("pools as Theano pads (`same`), which starts at another element than TensorFlow's")
 
 

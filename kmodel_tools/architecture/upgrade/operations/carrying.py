@@ -14,7 +14,7 @@ from typing import Any
 from kmodel_tools.architecture.envelope import class_of, settings_of
 from kmodel_tools.architecture.topology import references
 from kmodel_tools.architecture.upgrade.draft import Draft, Json, UpgradeError
-from kmodel_tools.architecture.upgrade.graph import Graph, is_reference, references_in
+from kmodel_tools.architecture.upgrade.graph import Graph, all_references, is_reference, name_of
 from kmodel_tools.architecture.upgrade.objects import LISTS
 from kmodel_tools.architecture.upgrade.operations import (
     creation,
@@ -65,6 +65,26 @@ class Carrying:
     sources: dict[str, tuple[Tensor, int]] = field(default_factory=dict)
     entries: dict[str, list[Json]] = field(default_factory=lambda: defaultdict(list))
 
+    def carry(self, draft: Draft, layers: Sequence[Mapping[str, Any]]) -> list[Json]:
+        """The layers of a model as Keras 3 has them, its operations where their layers stood.
+
+        Cures `Unknown layer: 'TFOpLambda'`.
+
+        Args:
+            draft: The model; learns what it gives.
+            layers: Its layers, as the file has them.
+
+        Raises:
+            UpgradeError: An operation has no equivalent, or the graph goes round.
+        """
+        self.run(layers)
+        outputs = draft.config.get("output_layers")
+        for reference in all_references(outputs, self.graph.names):
+            self._as_tensor(reference)
+        draft.results = self.results(outputs)
+        places = [self.graph.names[name_of(layer)] for layer in layers]
+        return [item for name in places for item in ([self.made[name]] if name in self.made else self.entries.get(name, []))]
+
     # The order.
 
     def run(self, layers: Sequence[Mapping[str, Any]]) -> None:
@@ -80,7 +100,7 @@ class Carrying:
         waits: dict[tuple[int, int], int] = {}
         feeds: dict[tuple[str, int], list[tuple[int, int]]] = defaultdict(list)
         for place in calls:
-            used = references_in(layers[place[0]]["inbound_nodes"][place[1]], self.graph.names)
+            used = all_references(layers[place[0]]["inbound_nodes"][place[1]], self.graph.names)
             needed = {self.graph.counted(reference)[:2] for reference in used}
             needed = {source for source in needed if source[0] not in self.inputs}
             waits[place] = len(needed)
@@ -88,13 +108,13 @@ class Carrying:
                 feeds[source].append(place)
         for layer in layers:
             if class_of(layer) == "InputLayer":
-                self._input(self.graph.names[str(layer.get("name") or settings_of(layer).get("name"))])
+                self._input(self.graph.names[name_of(layer)])
         ready = deque(place for place in calls if not waits[place])
         done = 0
         while ready:
             number, call = ready.popleft()
             done += 1
-            name = str(layers[number].get("name") or settings_of(layers[number]).get("name"))
+            name = name_of(layers[number])
             self._look_at(layers[number], name, call)
             for place in feeds[self.graph.names[name], call]:
                 waits[place] -= 1
@@ -130,7 +150,7 @@ class Carrying:
         if class_of(layer) in OPERATIONS:
             self._operation(layer, name, number, node)
             return
-        for reference in references_in(node, self.graph.names):
+        for reference in all_references(node, self.graph.names):
             self._as_tensor(reference)
         call = self.graph.call(node, self.drafts[name])
         self.made[name]["inbound_nodes"].append(call)
@@ -167,12 +187,6 @@ class Carrying:
         if value.history != key:
             self.graph.replaced[key] = list(value.history)
 
-    def ends(self, *structures: Any) -> None:
-        """Let the model's outputs be tensors."""
-        for structure in structures:
-            for reference in references_in(structure, self.graph.names):
-                self._as_tensor(reference)
-
     def _operation(self, layer: Mapping[str, Any], name: str, number: int, node: Any) -> None:
         settings = settings_of(layer)
         kind, function = class_of(layer), operation_name(layer)
@@ -198,7 +212,7 @@ class Carrying:
 
     def _near(self, node: Any) -> Tensor | None:
         """A tensor that a call depends on."""
-        for reference in references_in(node, self.graph.names):
+        for reference in all_references(node, self.graph.names):
             key = self.graph.counted(reference)
             found = next(iter(tensors_in(self.values.get(key))), self.near.get(key))
             if found is not None:

@@ -226,6 +226,7 @@ def split(call: Call) -> Value:
 
 
 def resized(shape: Shape | None, axis: int, size: Dim | None) -> Sizes | None:
+    """A shape with another size along an axis."""
     if shape is None:
         return None
     found: Sizes = list(shape)

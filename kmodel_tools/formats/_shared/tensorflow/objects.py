@@ -58,6 +58,7 @@ def read_objects(
     described: Mapping[int, Described] | None = None,
     trainable: Mapping[int, bool] | None = None,
     optimizer_class: str | None = None,
+    made: Mapping[int, bool] | None = None,
 ) -> Model:
     """Turn an object graph into a model.
 
@@ -67,8 +68,9 @@ def read_objects(
         described: What else the file states of nodes that are layers.
         trainable: Whether the variable at a node is trained, where the file says so.
         optimizer_class: The class of the model's optimizer, where the file says it.
+        made: Whether the variable at a node was made to be trained, where the file says so: Keras counts those first.
     """
-    return _GraphReader(graph, tensors, described or {}, trainable or {}, optimizer_class).model()
+    return _GraphReader(graph, tensors, described or {}, trainable or {}, optimizer_class, made or trainable or {}).model()
 
 
 @dataclass(slots=True)
@@ -78,6 +80,7 @@ class _GraphReader:
     described: Mapping[int, Described]
     trainable: Mapping[int, bool]
     optimizer_class: str | None = None
+    made: Mapping[int, bool] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
     edges: list[tuple[tuple[str, int], ...]] = field(init=False)
     optimizers: dict[int, str] = field(init=False)
@@ -228,7 +231,8 @@ class _GraphReader:
         counts = Counter(roles.values())
         # `_w` and `w` of one object would be called alike: then each goes by its own name.
         roles = {child: role if counts[role] == 1 else names[child][-1] for child, role in roles.items()}
-        for child, role in roles.items():
+        never = {child for child, role in roles.items() if not self.made.get(child, not never_trained(role, roles.values()))}
+        for child, role in sorted(roles.items(), key=lambda item: item[0] in never):
             if child not in self.variables:
                 key = self.graph[child].key or ""
                 trainable = self.trainable.get(child, False if never_trained(role, roles.values()) else None)

@@ -1,0 +1,300 @@
+"""Masks that Keras 3 loses, or makes otherwise, said explicitly in the graph of a Functional model.
+
+A mask tells which steps of a sequence count; Embedding and Masking make it, most layers pass it on. Three things changed:
+
+* A recurrent layer that is given an initial state gets no mask (Keras 3.15.1 `layers/layer.py`, `Layer.__call__`: with
+  several tensors a mask goes to an argument `sequences_mask`, which no layer has).
+* Layers that merge: what is masked in one of their inputs was masked in their output. Keras 3 masks what is masked in all,
+  nothing where one input has no mask, and Maximum, Minimum and Multiply leave masked values out of what they compute.
+* Identity, Rescaling and Normalization passed no mask on.
+
+Masks are therefore computed where they are needed, by operations that Keras 3 has as nodes of a graph::
+
+    NotEqual(ids, 0)                      that of an Embedding
+    Any(NotEqual(x, mask_value), -1)      that of a Masking
+    LogicalAnd, Concatenate               those of layers that merge
+
+A recurrent layer takes one as `mask`; after a layer that merges, a list of one Identity called with it gives it to the tensor.
+`Copy` takes the mask off a tensor: operations pass none on. Source of the old rules: tf_keras 2.21 `layers/merging/base_merge.py`,
+`layers/merging/concatenate.py`, `engine/base_layer.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kmodel_tools.architecture.upgrade.draft import Json, Notes
+from kmodel_tools.architecture.upgrade.graph import MERGES, STATES, tensor_at
+from kmodel_tools.architecture.upgrade.objects import spelled
+
+Ref = tuple[str, int, int]
+Mask = tuple[Any, ...]
+"""How a mask is made: `("ids", ref)`, `("values", ref, number)`, `("given", ref)`, `("and", masks)`, `("join", masks)` or `UNKNOWN`."""
+UNKNOWN: Mask = ("unknown",)
+
+ATTENTION = frozenset({"MultiHeadAttention", "Attention", "AdditiveAttention"})
+_PASSING_NAMES = """
+    Activation ActivityRegularization AlphaDropout BatchNormalization Dense Dropout ELU GaussianDropout GaussianNoise
+    GroupNormalization LayerNormalization LeakyReLU PReLU ReLU Softmax SpatialDropout1D SpatialDropout2D SpatialDropout3D
+    TimeDistributed UnitNormalization
+"""
+PASSING = frozenset(_PASSING_NAMES.split())
+USING = STATES | ATTENTION | {"GlobalAveragePooling1D", "Softmax", "TimeDistributed", "Sequential", "Functional"}
+STOPPING = frozenset({"Identity", "Rescaling", "Normalization"})
+SUMS = frozenset({"Add", "Average", "Subtract"})
+CHANGED = "Keras 3 makes other masks here: the old ones are computed by operations of the graph, and given explicitly"
+
+
+def with_masks(layers: list[Json], ends: Json, notes: Notes) -> Json:
+    """Make the masks of a model explicit where Keras 3 has other ones.
+
+    Args:
+        layers: The layers of a Functional model as Keras 3 spells them; changed, and more are added.
+        ends: Its `input_layers` and `output_layers`.
+        notes: Where to say so.
+
+    Returns:
+        The ends, which may be other tensors.
+    """
+    if not any(_makes_mask(layer) for layer in layers):
+        return ends
+    masks = _Masks(layers, notes)
+    masks.follow()
+    return {key: masks.moved_end(value) for key, value in ends.items()}
+
+
+def _makes_mask(layer: Mapping[str, Any]) -> bool:
+    config = layer["config"]
+    if layer["class_name"] == "Sequential":
+        return any(_makes_mask(item) for item in config["layers"])
+    return layer["class_name"] == "Masking" or (layer["class_name"] == "Embedding" and bool(config.get("mask_zero")))
+
+
+@dataclass(slots=True)
+class _Masks:
+    """The masks of the tensors of a graph.
+
+    Attributes:
+        layers: The layers; grows.
+        notes: Where to say what was done.
+        held: The mask of each tensor that has one.
+        made: Tensors that were added, by the mask that they are.
+        moved: Tensors in the place of which others are used.
+    """
+
+    layers: list[Json]
+    notes: Notes
+    held: dict[Ref, Mask] = field(default_factory=dict)
+    made: dict[Mask, Ref] = field(default_factory=dict)
+    moved: dict[Ref, Ref] = field(default_factory=dict)
+
+    def follow(self) -> None:
+        """Go through the calls, each after those that it depends on."""
+        calls = [(layer, index) for layer in self.layers for index in range(len(layer["inbound_nodes"]))]
+        done = {(str(layer["name"]), 0) for layer in self.layers if not layer["inbound_nodes"]}
+        while calls:
+            left = []
+            for layer, index in calls:
+                node = layer["inbound_nodes"][index]
+                if all(ref[:2] in done for ref in refs([node["args"], node["kwargs"]])):
+                    self._call(layer, index, node)
+                    done.add((str(layer["name"]), index))
+                else:
+                    left.append((layer, index))
+            if len(left) == len(calls):
+                return  # a graph with loops, which is refused elsewhere
+            calls = left
+
+    def _call(self, layer: Json, index: int, node: Json) -> None:
+        kind, name = layer["class_name"], str(layer["name"])
+        given = list(refs(node["args"][:1]))
+        found = [self.held.get(ref) for ref in given]
+        out = (name, index, 0)
+        if kind in MERGES:
+            self._merge(layer, out, node, found)
+        else:
+            mask = self._after(layer, given, found)
+            if kind in STATES:
+                mask = self._recurrent(layer, node, mask)
+            elif kind in STOPPING and any(found):
+                self._strip(node)
+            elif kind == "MultiHeadAttention" and any(found) and node["kwargs"].get("return_attention_scores"):
+                self.notes.say("steps that are masked out get other values of attention in Keras 3", name)
+            if mask is not None:
+                self.held[out] = mask
+        node["args"], node["kwargs"] = self._moved(node["args"]), self._moved(node["kwargs"])
+
+    def _after(self, layer: Mapping[str, Any], given: Sequence[Ref], found: Sequence[Mask | None]) -> Mask | None:
+        """The mask of what a layer makes of tensors, of which the first is the one that counts."""
+        kind, config = layer["class_name"], layer["config"]
+        if kind == "Masking" and given:
+            return ("values", given[0], config.get("mask_value", 0.0))
+        if kind == "Embedding" and config.get("mask_zero") and given:
+            return ("ids", given[0])
+        mask = found[0] if found else None
+        if kind == "Sequential":
+            place: Sequence[Ref] = given
+            for item in config["layers"]:
+                if item["class_name"] != "InputLayer":
+                    makes = item["class_name"] in ("Masking", "Embedding")
+                    mask = UNKNOWN if makes and not place and _makes_mask(item) else self._after(item, place, [mask])
+                    place = ()
+            return mask
+        if kind == "Functional" and any(found):
+            if any(item["class_name"] in MERGES | STATES for item in config["layers"]):
+                self.notes.say("a mask goes into a nested model, in which Keras 3 may treat it otherwise", str(layer["name"]))
+            return UNKNOWN
+        if kind in STATES:
+            inner = config.get("layer", layer)
+            return mask if inner["config"].get("return_sequences") else None
+        return mask if kind in PASSING | ATTENTION else None
+
+    def _recurrent(self, layer: Mapping[str, Any], node: Json, mask: Mask | None) -> Mask | None:
+        """A recurrent layer with an initial state: it is told its mask."""
+        own = next((self.held.get(ref) for ref in refs(node["args"][:1])), None)
+        if own is None or node["kwargs"].get("mask") is not None or not any(refs(node["kwargs"].get("initial_state"))):
+            return mask
+        tensor = self._tensor(own, str(layer["name"]))
+        if tensor is not None:
+            node["kwargs"]["mask"] = tensor_at(tensor)
+            self.notes.say(CHANGED, str(layer["name"]))
+        return mask
+
+    def _merge(self, layer: Json, out: Ref, node: Json, found: Sequence[Mask | None]) -> None:
+        """A layer that merges: what it makes is given the mask that it had."""
+        kind, name = layer["class_name"], out[0]
+        present = [mask for mask in found if mask is not None]
+        if not present or kind == "Dot":
+            return
+        if kind in SUMS and len(present) == len(found) and len(set(present)) == 1:
+            self.held[out] = present[0]
+            return
+        if kind not in SUMS:
+            self._strip(node)
+            self.notes.say(CHANGED, name)
+        mask: Mask = ("join", tuple(present)) if kind == "Concatenate" and layer["config"].get("axis") == 1 else _both(present)
+        self.held[out] = mask
+        if not self._is_used(out):
+            return
+        tensor = self._tensor(mask, name)
+        if tensor is None:
+            return
+        again = self._free(f"{name}_masked")
+        inner = spelled("keras.layers", "Identity", {"name": f"{again}_identity"})
+        made = spelled("keras", "Sequential", {"name": again, "trainable": True, "layers": [inner]})
+        self.layers.append({**made, "name": again, "inbound_nodes": [{"args": [tensor_at(out)], "kwargs": {"mask": tensor_at(tensor)}}]})
+        self.moved[out] = (again, 0, 0)
+        self.held[again, 0, 0] = mask
+        self.notes.say(CHANGED, name)
+
+    def _is_used(self, out: Ref) -> bool:
+        """Whether a mask of a tensor gets to a layer that computes something else because of it."""
+        stack, seen = [out], {out}
+        while stack:
+            ref = stack.pop()
+            for layer in self.layers:
+                kind = layer["class_name"]
+                for index, node in enumerate(layer["inbound_nodes"]):
+                    if ref not in refs([node["args"], node["kwargs"]]):
+                        continue
+                    if kind in USING:
+                        return True
+                    after = (str(layer["name"]), index, 0)
+                    if after not in seen and kind in PASSING | MERGES:
+                        seen.add(after)
+                        stack.append(after)
+        return False
+
+    # Operations.
+
+    def _strip(self, node: Json) -> None:
+        """Take the masks off what a layer is called on."""
+
+        def stripped(ref: Ref) -> Ref:
+            return self._operation("Copy", ref[0], ("bare", ref), [tensor_at(ref)]) if self.held.get(ref) else ref
+
+        node["args"] = [_changed(item, stripped) for item in node["args"]]
+
+    def _tensor(self, mask: Mask, near: str) -> Ref | None:
+        """The tensor that a mask is, made if need be; None for one that nothing tells."""
+        kind = mask[0]
+        if kind == "unknown":
+            self.notes.say("a mask from inside of a nested model is not carried", near)
+            return None
+        if kind == "ids":
+            return self._operation("NotEqual", near, mask, [tensor_at(mask[1]), 0])
+        if kind == "values":
+            unequal = self._operation("NotEqual", near, ("unequal", *mask[1:]), [tensor_at(mask[1]), mask[2]])
+            return self._operation("Any", near, mask, [tensor_at(unequal)], axis=-1, keepdims=False)
+        parts = [self._tensor(part, near) for part in mask[1]]
+        tensors = [part for part in parts if part is not None]
+        if len(tensors) < len(parts):
+            return None
+        if kind == "join":
+            return self._operation("Concatenate", near, mask, [[tensor_at(ref) for ref in tensors]], axis=1)
+        found = tensors[0]
+        for number, ref in enumerate(tensors[1:], 1):
+            found = self._operation("LogicalAnd", near, ("and", mask[1][: number + 1]), [tensor_at(found), tensor_at(ref)])
+        return found
+
+    def _operation(self, kind: str, near: str, mask: Mask, arguments: list[Any], **config: Any) -> Ref:
+        """A node of the graph that is an operation; one of a kind, wherever it is needed again."""
+        if mask not in self.made:
+            name = self._free(f"{near}_{'bare' if kind == 'Copy' else 'mask'}")
+            made = spelled("keras.src.ops.numpy", kind, {"name": name, **config}, kind)
+            self.layers.append({**made, "name": name, "inbound_nodes": [{"args": self._moved(arguments), "kwargs": {}}]})
+            self.made[mask] = (name, 0, 0)
+        return self.made[mask]
+
+    def _free(self, name: str) -> str:
+        taken = {layer["name"] for layer in self.layers}
+        found, count = name, 0
+        while found in taken:
+            count += 1
+            found = f"{name}_{count}"
+        return found
+
+    def _moved(self, value: Any) -> Any:
+        return _changed(value, lambda ref: self.moved.get(ref, ref))
+
+    def moved_end(self, value: Any) -> Any:
+        """A model's ends, in which a tensor is a bare list."""
+        if isinstance(value, list) and len(value) == 3 and isinstance(value[0], str) and isinstance(value[1], int):
+            return list(self.moved.get((value[0], value[1], value[2]), value))
+        if isinstance(value, Mapping):
+            return {key: self.moved_end(item) for key, item in value.items()}
+        return [self.moved_end(item) for item in value] if isinstance(value, list) else value
+
+
+def _both(masks: Sequence[Mask]) -> Mask:
+    """What all of some masks leave."""
+    if UNKNOWN in masks:
+        return UNKNOWN
+    parts: list[Mask] = []
+    for mask in masks:
+        parts += [part for part in (mask[1] if mask[0] == "and" else [mask]) if part not in parts]
+    return parts[0] if len(parts) == 1 else ("and", tuple(parts))
+
+
+def refs(value: Any) -> Iterator[Ref]:
+    """Every tensor of a structure, in order."""
+    if isinstance(value, Mapping):
+        if value.get("class_name") == "__keras_tensor__":
+            name, node, tensor = value["config"]["keras_history"]
+            yield (name, node, tensor)
+            return
+        for item in value.values():
+            yield from refs(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from refs(item)
+
+
+def _changed(value: Any, change: Any) -> Any:
+    if isinstance(value, Mapping):
+        if value.get("class_name") == "__keras_tensor__":
+            return tensor_at(change(tuple(value["config"]["keras_history"])))
+        return {key: _changed(item, change) for key, item in value.items()}
+    return [_changed(item, change) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,38 @@
+"""Arrays that stand beside a model's tree: what they are, and whether anybody misses them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from kmodel_tools.tree import Weight
+
+METRICS = re.compile(r"(^|/|::)metrics/")
+RANDOM = re.compile(r"/_random_generator/")
+STATES = re.compile(r"/keras_api/states/[0-9]+/")
+"""What a SavedModel keeps of stateful layers; tf_keras starts from it when it loads one."""
+OF_NESTED = re.compile(r"(^|::)layers/.*/optimizer/")
+"""What the optimizer of a nested model keeps, where somebody has compiled that for itself: a GAN's discriminator."""
+SHOWN = 3
+
+
+def arrays_beside(extras: Sequence[Weight]) -> tuple[list[str], list[str]]:
+    """What a file cannot hold of the arrays that belong to no layer: lines for what is left out without harm, and for what is lost."""
+    left_out, lost = [], []
+    metrics = [extra.key for extra in extras if METRICS.search(extra.key)]
+    random = [extra.key for extra in extras if RANDOM.search(extra.key)]
+    states = [extra.key for extra in extras if STATES.search(extra.key)]
+    nested = [extra for extra in extras if OF_NESTED.search(extra.key)]
+    steps = [extra.key for extra in nested] if all(extra.tensor.shape == () for extra in nested) else []
+    rest = [extra.key for extra in extras if extra.key not in {*metrics, *random, *states, *steps}]
+    if random:
+        left_out.append(f"{len(random)} states of random generators, which draw anew when a model is loaded")
+    if metrics:
+        left_out.append(f"{len(metrics)} running values of metrics: no later release reads them")
+    if steps:
+        left_out.append(f"counters of the optimizers of nested models, which keep nothing else ({len(steps)})")
+    if states:
+        lost.append(f"the states that stateful layers were left in ({len(states)} arrays): they start from zero")
+    if rest:
+        lost.append(f"{len(rest)} arrays that belong to no layer ({', '.join(rest[:SHOWN])}{' …' if len(rest) > SHOWN else ''})")
+    return left_out, lost

@@ -1,0 +1,175 @@
+"""Weights in an architecture that was saved apart from them: `--like model.json`.
+
+Layers are found by name. A checkpoint of Keras 2 numbers some of them instead (`layer_with_weights-1`), files written
+before Keras 3.6 number them all, and names are counted anew in each session (`dense_1`, `dense_4`); then the order tells, as it
+does to Keras itself, if there are as many layers as the architecture has, and the weights of each are those of its class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from kmodel_tools.architecture.envelope import ConfigError, Era, era_of
+from kmodel_tools.architecture.layer_classes import fits
+from kmodel_tools.architecture.names import is_index
+from kmodel_tools.architecture.spec import LayerSpec, followed, model_spec
+from kmodel_tools.errors import ConversionError
+from kmodel_tools.format import Part
+from kmodel_tools.formats import load_format
+from kmodel_tools.tree import Layer, Model, Path, join_path, split_path
+from kmodel_tools.upgrader.generation import FIRST, generation
+
+OF_THE_SOURCE = frozenset({"keras_version", "dialect", "producer"})
+"""Metadata that tell the generation of the weights' file, which need not be that of the architecture."""
+OF_THE_ARCHITECTURE = ("keras_version", "backend")
+
+
+def planted(source: Model, like: Model) -> tuple[Model, tuple[str, ...]]:
+    """The weights of a model in the architecture of another, which has none, and what was concluded.
+
+    The generation is that of the architecture: it says what the weights are for.
+
+    Raises:
+        ConversionError: The architecture cannot be followed, a weight has no place in it, or was trained for another meaning of
+            it. Weights that it lacks are left to the writer, which knows whether it needs them.
+    """
+    assert like.architecture is not None
+    version = like.metadata.get("keras_version")
+    era = era_of(like.architecture, version)
+    _refuse_other_meaning(generation(source), era)
+    metadata = {key: value for key, value in source.metadata.items() if key not in OF_THE_SOURCE}
+    metadata |= {key: like.metadata[key] for key in OF_THE_ARCHITECTURE if key in like.metadata}
+    bare = replace(source, architecture=like.architecture, training_config=None, format="", metadata=metadata, inventory=None)
+    if era is Era.KERAS_0:  # its files number the arrays, and the way to Keras 2 counts them
+        return bare, ()
+    try:
+        root = model_spec(like.architecture, version).root
+    except ConfigError as error:
+        raise ConversionError(f"the architecture cannot be followed: {error}") from error
+    planter = _Planter(source)
+    layers = planter.layers(root, (), source.layers)
+    model = replace(bare, name=root.name, layers=layers)
+    held = {id(weight) for _, weight in model.weights()}
+    left = [join_path(path) for path, weight in source.weights() if id(weight) not in held]
+    if left:
+        raise ConversionError(f"the architecture has no place for: {_listed(left)}", tuple(left))
+    return model, planter.remarks()
+
+
+class _Planter:
+    """Builds the tree that an architecture announces; holds what the source has, by path."""
+
+    def __init__(self, source: Model) -> None:
+        self.tree = dict(source.walk())
+        self.named = source.metadata.get("names") != "groups"
+        self.by_order: list[str] = []
+
+    def remarks(self) -> tuple[str, ...]:
+        """What was concluded from the order of layers."""
+        count = len(self.by_order)
+        return (f"{count} layers are found by their order, not by name: {_listed(self.by_order)}",) if count else ()
+
+    def layers(self, spec: LayerSpec, path: Path, held: Sequence[Layer]) -> tuple[Layer, ...]:
+        """The layers of a model, or below a layer; `spec.MAX_DEPTH` bounds the nesting."""
+        if spec.is_model:
+            self._pair_by_order(spec, path, held)
+        return tuple(self._layer(child, (*path, *_components(child))) for child in spec.children)
+
+    def _layer(self, spec: LayerSpec, path: Path) -> Layer:
+        held = self.tree.get(path)
+        if held is not None and len(spec.children) == 1 and spec.variables == ():
+            inner = (*path, *_components(spec.children[0]))
+            if held.weights and not held.layers:
+                # A file of weights has those of a wrapped layer under the wrapper's name alone,
+                self.tree[inner] = held
+                held = None
+            elif len(held.layers) == 1 and not held.weights and inner not in self.tree and spec.children[0].attr is not None:
+                # or below the wrapped layer's name.
+                self._put(replace(held.layers[0], attr=spec.children[0].attr), path)
+                held = None
+        below = self.layers(spec, path, held.layers if held is not None else ())
+        known = {layer.components for layer in below}
+        found = self.tree.get(path) if held is not None else None
+        extra = tuple(layer for layer in found.layers if layer.components not in known) if found is not None and not spec.is_model else ()
+        return Layer(spec.name, spec.attr, spec.class_name, held.weights if held is not None else (), (*below, *extra))
+
+    def _put(self, layer: Layer, path: Path) -> None:
+        self.tree.update(((*path, *below), item) for below, item in Model(layers=(layer,)).walk())
+
+    def _pair_by_order(self, spec: LayerSpec, path: Path, held: Sequence[Layer]) -> None:
+        """Give the layers of a model that names do not find the names of those that are left of the architecture.
+
+        Where names find some of them, these must stand at the same places: names that are counted anew would lead astray.
+        """
+        wanted = [child for child in spec.children if _may_hold(child)]
+        present = [layer for layer in held if _holds(layer)]
+        names = {child.name: index for index, child in enumerate(wanted)}
+        known = [names.get(layer.name) if layer.attr is None and self.named else None for layer in present]
+        if None not in known or len(present) != len(wanted) or any(index not in (None, place) for place, index in enumerate(known)):
+            return
+        pairs = list(zip(wanted, present, strict=True))
+        if not all(_fits(child, layer) for child, layer in pairs):
+            return
+        for child, layer in pairs:
+            if layer.attr is not None or layer.name != child.name:
+                self.by_order.append(join_path((*path, child.name)))
+            self._put(replace(layer, name=child.name, attr=None), path)
+
+
+def _may_hold(spec: LayerSpec) -> bool:
+    return any(layer.variables or not layer.is_known for layer in _below(spec))
+
+
+def _holds(layer: Layer) -> bool:
+    return any(True for _ in Model(layers=(layer,)).weights())
+
+
+def _fits(spec: LayerSpec, layer: Layer) -> bool:
+    """Whether the layer's own weights are those that the class has."""
+    if spec.is_model or not spec.variables:
+        return True
+    held = {weight.role: weight.tensor for weight in layer.weights}
+    if not held or all(is_index(role) for role in held):
+        return len(held) in (0, len(spec.variables))
+    found = [held[variable.role] for variable in spec.variables if variable.role in held]
+    return len(held) == len(found) and fits(spec.variables, [(tensor.shape, tensor.dtype) for tensor in found])
+
+
+def _components(spec: LayerSpec) -> Path:
+    return (spec.name,) if spec.attr is None else split_path(spec.attr)
+
+
+def refuse_an_architecture_alone(source: Model) -> None:
+    """Make sure that there are weights to be written, if the model has any.
+
+    Raises:
+        ConversionError: The file holds an architecture and nothing else, of a model that has weights, or may have.
+    """
+    if not source.format or Part.WEIGHTS in load_format(source.format).holds:
+        return
+    spec = followed(source)
+    if spec is None or _may_hold(spec.root):
+        raise ConversionError(
+            "the source is an architecture alone, and holds no weights to be written",
+            cure="name the file of its weights as the source, and the architecture with --like",
+        )
+
+
+def _below(root: LayerSpec) -> Iterator[LayerSpec]:
+    stack = [root]
+    while stack:
+        layer = stack.pop()
+        yield layer
+        stack.extend(layer.children)
+
+
+def _refuse_other_meaning(of_weights: Era | None, era: Era) -> None:
+    """Keras 2 arranges the arrays of some layers otherwise than Keras 1 does, and shapes do not always tell."""
+    if of_weights is not None and (of_weights in FIRST) is not (era in FIRST):
+        problem = f"the weights are of {of_weights.value}, and the architecture is of {era.value}, which keep other arrays"
+        raise ConversionError(problem, cure="give the architecture that they were saved with: --like")
+
+
+def _listed(items: Sequence[str]) -> str:
+    return "; ".join(items[:3]) + (f"; and {len(items) - 3} more" if len(items) > 3 else "")

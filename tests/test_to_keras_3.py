@@ -1,0 +1,81 @@
+"""A model of Keras 2 as one of Keras 3: what of its optimizer is worth carrying, and what no layer of it is for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kmodel_tools.tensor import Tensor
+from kmodel_tools.tree import Layer, Model, Optimizer, Slot, Weight
+from kmodel_tools.upgrader.to_keras_3 import upgraded
+from tests.architecture.configs import entry, graph, layer
+
+
+def array(*shape: int) -> Tensor:
+    return Tensor.of(np.ones(shape, "float32"))
+
+
+def dense(name: str) -> Layer:
+    return Layer(
+        name, None, "Dense", (Weight("kernel", array(5, 2), f"{name}/kernel", True), Weight("bias", array(2), f"{name}/bias", True))
+    )
+
+
+def made(kind: str, slots: tuple[str, ...], extras: tuple[str, ...], settings: Any, *spare: str) -> Model:
+    """A Dense behind an input, with an optimizer; `spare` are layers that are not called."""
+    layers = (dense("a"), *map(dense, spare))
+    held = tuple(Slot(name, weight, array(*weight.tensor.shape), name) for name in slots for weight in layers[0].weights)
+    optimizer = Optimizer(
+        kind, held, (Weight("iterations", Tensor.of(np.array(3)), "i"),), tuple(Weight(name, array(1), name) for name in extras)
+    )
+    listed: list[Any] = [(layer("Dense", name, units=2), []) for name in spare]
+    config = graph((entry(), []), (layer("Dense", "a", units=2), [[["in", 0, 0, {}]]]), *listed, outputs=[["a", 0, 0]])
+    training = {"loss": "mse", "optimizer_config": {"class_name": kind, "config": settings}}
+    return Model(
+        "m", "keras-h5", layers, architecture=config, optimizer=optimizer, training_config=training, metadata={"keras_version": "2.1.6"}
+    )
+
+
+def test_the_momentum_of_sgd_without_momentum_is_no_loss() -> None:
+    found = upgraded(made("SGD", ("momentum",), (), {"learning_rate": 0.1, "momentum": 0.0}))
+    assert found.model.optimizer is not None
+    assert found.model.optimizer.slots == ()
+    assert [counter.role for counter in found.model.optimizer.counters] == ["iterations"]
+    assert found.left_out == ("2 arrays of SGD's momentum, which have no effect: it is 0",)
+    assert found.lost == ()
+
+
+@pytest.mark.parametrize("settings", [{"learning_rate": 0.1, "momentum": 0.9}, None])
+def test_the_momentum_of_sgd_stays_where_it_is_used_or_nothing_tells(settings: Any) -> None:
+    found = upgraded(made("SGD", ("momentum",), (), settings))
+    assert found.model.optimizer is not None
+    assert len(found.model.optimizer.slots) == 2
+
+
+def test_placeholders_of_adam_without_amsgrad_are_no_loss() -> None:
+    found = upgraded(made("Adam", ("momentum", "velocity"), ("training/Adam/Variable_4", "training/Adam/Variable_5"), {"amsgrad": False}))
+    assert found.model.optimizer is not None
+    assert found.model.optimizer.extras == ()
+    assert found.left_out == ("2 placeholders of Adam, which hold nothing without amsgrad",)
+
+
+@pytest.mark.parametrize(
+    ("extras", "settings"),
+    [
+        (("training/Adam/Variable_4", "training/Adam/Variable_5"), {"amsgrad": True}),
+        (("training/Adam/Variable_4", "training/Adam/other"), {"amsgrad": False}),
+        (("training/Adam/Variable_4",), {"amsgrad": False}),  # one for each weight, or none
+    ],
+)
+def test_other_arrays_of_adam_are_kept(extras: tuple[str, ...], settings: Any) -> None:
+    found = upgraded(made("Adam", ("momentum", "velocity"), extras, settings))
+    assert found.model.optimizer is not None
+    assert len(found.model.optimizer.extras) == len(extras)
+
+
+def test_weights_of_a_layer_that_is_not_called_are_lost() -> None:
+    found = upgraded(made("SGD", (), (), {}, "spare"))
+    assert [item.name for item in found.model.layers] == ["in", "a"]
+    assert found.lost == ("spare/kernel (the model does not call its layer)", "spare/bias (the model does not call its layer)")
