@@ -33,9 +33,8 @@ DTYPES = {"z": "int32", "n": "int32", "s": "int32", "b": "bool"}
 def fed() -> dict[str, Array]:
     """Three samples for each input."""
     random = np.random.default_rng(0)
-    found: dict[str, Array] = {
-        name: random.standard_normal((3, *(4 if size is None else size for size in shape))) for name, shape in SHAPES.items()
-    }
+    sizes = {name: (3, *(4 if size is None else size for size in shape)) for name, shape in SHAPES.items()}
+    found: dict[str, Array] = {name: random.standard_normal(shape) for name, shape in sizes.items()}
     found |= {"w": random.random((3, 4, 6)) + 0.1, "b": random.random((3, 4)) > 0.5}
     found |= {"z": random.integers(0, 4, (3, 3)), "n": random.integers(1, 9, (3, 4)), "s": random.integers(0, 3, 3)}
     return {name: value.astype(DTYPES.get(name, "float32")) for name, value in found.items()}

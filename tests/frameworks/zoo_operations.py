@@ -183,6 +183,9 @@ REDUCTIONS: Sequence[Form] = [
 ]
 
 SHAPES: Sequence[Form] = [
+    lambda t: t.tf.reduce_mean([t.x, t.y], axis=0),
+    lambda t: t.tf.nn.relu([t.x]),
+    lambda t: t.tf.reshape([t.v, t.v], [-1, 12]),
     lambda t: t.tf.reshape(t.x, [-1, 24]),
     lambda t: t.tf.reshape(t.x, [-1]),
     lambda t: t.tf.concat([t.x, t.y], -1),

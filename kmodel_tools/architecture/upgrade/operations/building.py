@@ -31,6 +31,7 @@ from kmodel_tools.architecture.upgrade.operations.values import (
     Tensor,
     Value,
     broadcast,
+    tensors_in,
 )
 
 _OF_NN = """
@@ -48,6 +49,8 @@ _MODULES = {kind: module for module, kinds in _OF_OTHERS.items() for kind in kin
 _LOGIC = "Equal NotEqual Greater GreaterEqual Less LessEqual LogicalAnd LogicalOr LogicalNot LogicalXor Isnan Isinf Isfinite All Any"
 _YES_OR_NO = frozenset(_LOGIC.split())
 Sizes = Sequence[Dim | None]
+MAX_OUTPUTS = 10_000
+"""Outputs of one operation; a forged number must not exhaust memory."""
 
 
 @dataclass(slots=True)
@@ -119,6 +122,8 @@ class Builder:
                 "kwargs": {key: self._argument(value, like) for key, value in (call or {}).items()},
             }
         ]
+        if shapes is not None and len(shapes) > MAX_OUTPUTS:
+            raise self.refuse(f"gives more than {MAX_OUTPUTS} tensors")
         if shapes is None:
             shapes = [broadcast(*(self.shape_of(item) for item in flat))]
         return [self.tensor(made["name"], number, shape, dtype) for number, shape in enumerate(shapes)]
@@ -238,7 +243,12 @@ class Builder:
     # Sizes and constants as tensors.
 
     def operand(self, value: Value) -> Value:
-        """An operand of arithmetic: sizes become a tensor, the rest stays."""
+        """An operand of arithmetic: sizes become a tensor, tensors in a list one more axis, as TensorFlow packs them; the rest stays."""
+        if isinstance(value, list) and any(isinstance(item, (Tensor, list)) for item in value) and tensors_in(value):
+            near = tensors_in(value)[0]
+            items = [self.as_tensor(item, near, near.dtype) for item in value]
+            shape = next((item.shape for item in items if item.shape is not None), None)
+            return self.op("Stack", items, shape=None if shape is None else (len(items), *shape), axis=0)
         if isinstance(value, Dims):
             counts = [self.as_tensor(self.counted(item), value.source) for item in value.items]
             return counts[0] if value.is_scalar else self.op("Stack", counts, shape=(len(counts),), dtype="int32", axis=0)

@@ -91,10 +91,7 @@ class Call:
 
     def x(self) -> Tensor:
         """The tensor that it is called on."""
-        value = self.first
-        while isinstance(value, list) and len(value) == 1 and tensors_in(value):
-            value = value[0]
-        return self.tensor(value)
+        return self.tensor(self.first)
 
     def items(self) -> list[Value]:
         """The list that it is called on."""

@@ -193,15 +193,13 @@ class Carrying:
         label = f"the layer {name} ({kind}) is the operation {function} of TensorFlow, which"
         dtype = compute_dtype(settings.get("dtype")) or "float32"
         b = _builder(self, name if number == 0 else f"{name}_{number}", label, dtype)
-        if kind == "TensorFlowOpLayer":
-            call = call_of_node(settings.get("node_def") or {}, self._inputs_of_node(settings, node), b)
-        else:
-            rest: Json = {}
-            first = self._structure(node, rest)
-            plain = function.removeprefix("compat.v1.")
-            call = Call(plain, plain != function, first, {key: self._value(value) for key, value in rest.items()}, b)
-        call.near = self._near(node)
-        result = b.finish(carried(call))
+        try:
+            call = self._call_of(layer, node, function, b)
+            result = b.finish(carried(call))
+        except UpgradeError:
+            raise
+        except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError, ZeroDivisionError) as error:
+            raise b.refuse(f"is called in a way that is not understood ({error})") from error
         self.entries[name] += b.made
         for output, value in enumerate(result if isinstance(result, list) else [result]):
             self.values[name, number, output] = value
@@ -209,6 +207,18 @@ class Carrying:
                 self.near[name, number, output] = call.near
             if isinstance(value, Tensor):
                 b.remember(value)
+
+    def _call_of(self, layer: Mapping[str, Any], node: Any, function: str, b: Builder) -> Call:
+        settings = settings_of(layer)
+        if class_of(layer) == "TensorFlowOpLayer":
+            call = call_of_node(settings.get("node_def") or {}, self._inputs_of_node(settings, node), b)
+        else:
+            rest: Json = {}
+            first = self._structure(node, rest)
+            plain = function.removeprefix("compat.v1.")
+            call = Call(plain, plain != function, first, {key: self._value(value) for key, value in rest.items()}, b)
+        call.near = self._near(node)
+        return call
 
     def _near(self, node: Any) -> Tensor | None:
         """A tensor that a call depends on."""

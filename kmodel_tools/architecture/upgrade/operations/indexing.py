@@ -97,7 +97,7 @@ def sliced(shape: Sequence[Dim] | None, key: Sequence[Any]) -> list[Dim | None] 
 def _length(size: Dim, part: slice) -> Dim | None:
     if isinstance(size, int):
         return len(range(*part.indices(size)))
-    return size if part == slice(None) or part == slice(None, None, -1) else None
+    return size if part.start is None and part.stop is None and part.step in (None, 1, -1) else None
 
 
 @carries("slice")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from kmodel_tools.architecture.upgrade.operations.building import MAX_OUTPUTS
 from kmodel_tools.architecture.upgrade.operations.calls import Call, carries, short
 from kmodel_tools.architecture.upgrade.operations.values import (
     BATCH,
@@ -195,7 +196,7 @@ def unstack(call: Call) -> Value:
     if not isinstance(size, int):
         raise call.refuse("takes an axis apart whose size is known only at run time")
     shape = _without(x.shape, axis)
-    return call.b.ops("Unstack", x, shapes=[shape] * size, num=size, axis=axis)
+    return call.b.ops("Unstack", x, shapes=[shape] * min(size, MAX_OUTPUTS + 1), num=size, axis=axis)
 
 
 def _without(shape: Shape | None, axis: int) -> Sizes | None:
@@ -215,7 +216,9 @@ def split(call: Call) -> Value:
     whole = x.size(axis)
     if not isinstance(given, list) and parts:
         size = whole // parts[0] if isinstance(whole, int) and parts[0] > 0 else None
-        return call.b.ops("Split", x, shapes=[resized(x.shape, axis, size)] * parts[0], indices_or_sections=parts[0], axis=axis)
+        return call.b.ops(
+            "Split", x, shapes=[resized(x.shape, axis, size)] * min(parts[0], MAX_OUTPUTS + 1), indices_or_sections=parts[0], axis=axis
+        )
     sizes = list(parts or ())
     if -1 in sizes:
         if not isinstance(whole, int):

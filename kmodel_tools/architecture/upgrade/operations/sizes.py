@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from kmodel_tools.architecture.upgrade.draft import UpgradeError
 from kmodel_tools.architecture.upgrade.operations.calls import Call, Handler, carries, short
 from kmodel_tools.architecture.upgrade.operations.indexing import as_index
 from kmodel_tools.architecture.upgrade.operations.values import (
@@ -95,6 +96,9 @@ def rank(call: Call) -> Value:
     return np.array(len(x.shape), np.int32)
 
 
+MAX_SAID = 2000
+"""Characters of the expression of a size; it could double at every operation."""
+
 # What is worked out.
 
 
@@ -149,6 +153,7 @@ def _numbers(call: Call, name: str) -> Value:
         arrays = [
             item if isinstance(item, np.ndarray) else np.array(item, typed[0] if typed else _plain_dtype(call, item)) for item in given
         ]
+        call.b.allowed(np.broadcast_shapes(*(array.shape for array in arrays)))
         with np.errstate(all="ignore"):
             return np.asarray(function(*arrays))
     except (TypeError, ValueError) as error:
@@ -195,7 +200,10 @@ def _together(name: str, first: Dim, second: Dim) -> Dim:
         return first
     if first == second and name == "subtract":
         return 0
-    return Symbol((f"({name} {_said(first)} {_said(second)})",))
+    said = f"({name} {_said(first)} {_said(second)})"
+    if len(said) > MAX_SAID:
+        raise UpgradeError("a size that is worked out in too many steps to follow")
+    return Symbol((said,))
 
 
 def _said(size: Dim) -> str:

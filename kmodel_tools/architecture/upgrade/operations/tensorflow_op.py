@@ -30,7 +30,8 @@ Less: math.less x y | LessEqual: math.less_equal x y | LogicalAnd: math.logical_
 LogicalNot: math.logical_not x | Neg: math.negative x | Abs: math.abs x | Square: math.square x | Sqrt: math.sqrt x | Rsqrt: math.rsqrt x
 Exp: math.exp x | Expm1: math.expm1 x | Log: math.log x | Log1p: math.log1p x | Sin: math.sin x | Cos: math.cos x | Tan: math.tan x
 Asin: math.asin x | Acos: math.acos x | Atan: math.atan x | Sinh: math.sinh x | Cosh: math.cosh x | Tanh: math.tanh x
-Erf: math.erf x | Floor: math.floor x | Ceil: math.ceil x | Round Rint: math.round x | Sign: math.sign x
+Asinh: math.asinh x | Acosh: math.acosh x | Atanh: math.atanh x
+EuclideanNorm: math.reduce_euclidean_norm x axis keepdims=keep_dims | Erf: math.erf x | Floor: math.floor x | Ceil: math.ceil x | Round Rint: math.round x | Sign: math.sign x
 Reciprocal Inv: math.reciprocal x | Sigmoid: math.sigmoid x | Relu: nn.relu x | Relu6: nn.relu6 x | Elu: nn.elu x | Selu: nn.selu x
 Softplus: math.softplus x | Softsign: nn.softsign x | LeakyRelu: nn.leaky_relu x alpha=alpha | Softmax: nn.softmax x | LogSoftmax: nn.log_softmax x
 IsNan: math.is_nan x | IsInf: math.is_inf x | IsFinite: math.is_finite x | StopGradient: stop_gradient x

@@ -13,8 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from kmodel_tools.architecture.upgrade.draft import UpgradeError
+
 MAX_CONSTANTS = 10_000_000
 """Elements of an array that is worked out here; larger ones are refused, for a forged size must not exhaust memory."""
+
+LARGEST = 2**31 - 1
+MAX_FACTORS = 32
+"""Sizes larger, or made of more, than these are refused: no model has them, and they could double at every operation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +154,8 @@ def dims_of(value: Value) -> list[Dim] | None:
 def sizes(items: Sequence[Dim], is_scalar: bool, source: Tensor) -> Dims | np.ndarray[Any, Any]:
     """Sizes as a value: an array where all of them are known."""
     if all(isinstance(item, int) for item in items):
+        if any(abs(item) > LARGEST for item in items if isinstance(item, int)):
+            raise UpgradeError(f"a size beyond {LARGEST}")
         return np.array(items[0] if is_scalar else items, np.int32)
     return Dims(tuple(items), is_scalar, source)
 
@@ -157,6 +165,8 @@ def product(items: Sequence[Dim]) -> Dim:
     number, factors = _factored(items)
     if not factors:
         return number
+    if len(factors) > MAX_FACTORS or abs(number) > LARGEST:
+        raise UpgradeError(f"a size that is the product of more than {MAX_FACTORS} sizes, or beyond {LARGEST}")
     return Symbol(tuple(sorted(factors + [f"#{number}"] * (number != 1))))
 
 
