@@ -15,9 +15,9 @@ from kmodel_tools.architecture.upgrade.accepted import COMMON
 from kmodel_tools.architecture.upgrade.draft import Draft, Json, Notes
 from kmodel_tools.architecture.upgrade.graph import Graph, all_references, name_of
 from kmodel_tools.architecture.upgrade.inputs import SHAPES, as_shape, said_input, upgraded_input
+from kmodel_tools.architecture.upgrade.layers import OPERATIONS
 from kmodel_tools.architecture.upgrade.masks import with_masks
 from kmodel_tools.architecture.upgrade.objects import plain_class, spelled, upgraded_value
-from kmodel_tools.architecture.upgrade.operations.carrying import OPERATIONS, Carrying
 from kmodel_tools.tree import Path
 
 RULES = (*layers.RULES, *semantics.RULES, *subgraphs.RULES, *arguments.RULES, channels.bias_of_channels_first)
@@ -237,9 +237,14 @@ def _functional(node: Mapping[str, Any], draft: Draft, depth: int, frozen: bool)
         made[new] |= {"name": new, "inbound_nodes": []}
         if drafts[new].takes_one:
             graph.functional.add(name_of(entry))
-    found = Carrying(graph, made, drafts, set(names)).carry(draft, entries) if len(made) < len(entries) else list(made.values())
-    for entry, new in zip(entries, names, strict=True) if len(made) == len(entries) else ():
-        made[new]["inbound_nodes"] = [graph.call(call, drafts[new]) for call in entry.get("inbound_nodes") or ()]
+    if len(made) < len(entries):
+        from kmodel_tools.architecture.upgrade.operations.carrying import Carrying  # which needs NumPy, and few models need it
+
+        found = Carrying(graph, made, drafts, set(names)).carry(draft, entries)
+    else:
+        found = list(made.values())
+        for entry, new in zip(entries, names, strict=True):
+            made[new]["inbound_nodes"] = [graph.call(call, drafts[new]) for call in entry.get("inbound_nodes") or ()]
     kept = {key: value for key, value in draft.config.items() if key not in ("layers", "input_layers", "output_layers", "trainable")}
     if draft.class_name in MODELS:
         kept = {"name": kept.get("name")}

@@ -15,6 +15,7 @@ from kmodel_tools.architecture.envelope import class_of, settings_of
 from kmodel_tools.architecture.topology import references
 from kmodel_tools.architecture.upgrade.draft import Draft, Json, UpgradeError
 from kmodel_tools.architecture.upgrade.graph import Graph, all_references, is_reference, name_of
+from kmodel_tools.architecture.upgrade.layers import OPERATIONS
 from kmodel_tools.architecture.upgrade.objects import LISTS
 from kmodel_tools.architecture.upgrade.operations import (
     creation,
@@ -35,8 +36,6 @@ from kmodel_tools.architecture.upgrade.operations.values import BATCH, Dim, Tens
 
 THEMES = (creation, elementwise, images, indexing, neural, reductions, repeating, shaping, sizes)
 """Where operations are said; to import them is to know them."""
-LAMBDAS = frozenset({"TFOpLambda", "SlicingOpLambda"})
-OPERATIONS = frozenset({*LAMBDAS, "TensorFlowOpLayer", "ClassMethod", "InstanceMethod", "InstanceProperty"})
 CONSTANT = "_CONSTANT_VALUE"
 
 Key = tuple[str, int, int]
