@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kmodel_tools import read
 from kmodel_tools.tensor import Tensor
 from kmodel_tools.tree import Layer, Model, Optimizer, Slot, Weight
 from kmodel_tools.upgrader.to_keras_3 import upgraded
 from tests.architecture.configs import entry, graph, layer
+from tests.eras_of_keras_1 import FOLDER
 
 
 def array(*shape: int) -> Tensor:
@@ -79,3 +81,19 @@ def test_weights_of_a_layer_that_is_not_called_are_lost() -> None:
     found = upgraded(made("SGD", (), (), {}, "spare"))
     assert [item.name for item in found.model.layers] == ["in", "a"]
     assert found.lost == ("spare/kernel (the model does not call its layer)", "spare/bias (the model does not call its layer)")
+
+
+def test_placeholders_of_adam_as_theano_calls_them() -> None:
+    new = upgraded(read(FOLDER / "2.2.4_theano_first" / "trained.h5"))
+    assert new.left_out == ("6 placeholders of Adam, which hold nothing without amsgrad",)
+    assert new.lost == ()
+    assert new.model.optimizer is not None
+    assert new.model.optimizer.extras == ()
+
+
+def test_a_nested_list_without_a_name_is_called_as_its_weights_are() -> None:
+    """Keras 2.0 to 2.2.2 write a Sequential as a bare list, and its name is in the list of the file's layers alone."""
+    inner = {"class_name": "Sequential", "config": [layer("Dense", "d", units=2, batch_input_shape=[None, 5])]}
+    tree = (Layer("sequential_7", None, "Sequential", (), (dense("d"),)),)
+    model = Model("m", "keras-h5", tree, architecture={"class_name": "Sequential", "config": [inner]}, metadata={"keras_version": "2.0.9"})
+    assert [path for path, _ in upgraded(model).model.weights()] == [("sequential_7", "d", "kernel"), ("sequential_7", "d", "bias")]

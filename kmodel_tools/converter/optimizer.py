@@ -23,6 +23,8 @@ STORES = ("keras-archive", "keras-weights")
 WORKED_OUT = "current_learning_rate"
 """What a schedule said last (tf_keras 2.21 `optimizers/optimizer.py`)."""
 PRODUCT = "u_product"
+PRODUCTS = (PRODUCT, "momentum_cache")
+"""What Nadam calls its product of momenta since Keras 2.11, and before."""
 INTERLEAVED_SINCE = (2, 11)
 """The release from which an optimizer's slots stand in turn for each weight."""
 
@@ -215,8 +217,9 @@ def _product_of(optimizer: Optimizer, roles: Sequence[str], state: State) -> dic
 
     if kind_of(optimizer.class_name) != "nadam" or not optimizer.slots:
         return {}
-    if PRODUCT in roles:
-        return {PRODUCT: next(counter for counter in optimizer.counters if counter.role == PRODUCT)}
+    kept = [counter for counter in optimizer.counters if counter.role in roles and counter.role in PRODUCTS]
+    if kept:
+        return {counter.role: counter for counter in kept[:1]}
     state.inferred.append("Nadam's product of momenta is 1, as Keras 2 has it for a model that it loads")
     return {PRODUCT: Weight(PRODUCT, Tensor.of(np.array(1, DType.FLOAT32.numpy())), "", False)}
 

@@ -12,14 +12,17 @@ from dataclasses import replace
 
 from kmodel_tools.architecture.envelope import ConfigError, Era, era_of
 from kmodel_tools.architecture.layer_classes import fits
+from kmodel_tools.architecture.legacy_wrappers import place_all_weights
 from kmodel_tools.architecture.names import is_index
 from kmodel_tools.architecture.spec import LayerSpec, followed, model_spec
 from kmodel_tools.errors import ConversionError
 from kmodel_tools.format import Part
 from kmodel_tools.formats import load_format
+from kmodel_tools.formats._shared.assembly import assembled
 from kmodel_tools.tree import Layer, Model, Path, join_path, split_path
 from kmodel_tools.upgrader.generation import FIRST, generation
 
+LEGACY = "keras-h5"
 OF_THE_SOURCE = frozenset({"keras_version", "dialect", "producer"})
 """Metadata that tell the generation of the weights' file, which need not be that of the architecture."""
 OF_THE_ARCHITECTURE = ("keras_version", "backend")
@@ -47,11 +50,11 @@ def planted(source: Model, like: Model) -> tuple[Model, tuple[str, ...]]:
         root = model_spec(like.architecture, version).root
     except ConfigError as error:
         raise ConversionError(f"the architecture cannot be followed: {error}") from error
-    planter = _Planter(source)
+    planter = _Planter(source, era)
     layers = planter.layers(root, (), source.layers)
     model = replace(bare, name=root.name, layers=layers)
-    held = {id(weight) for _, weight in model.weights()}
-    left = [join_path(path) for path, weight in source.weights() if id(weight) not in held]
+    held = {id(weight.tensor) for _, weight in model.weights()}
+    left = [join_path(path) for path, weight in source.weights() if id(weight.tensor) not in held]
     if left:
         raise ConversionError(f"the architecture has no place for: {_listed(left)}", tuple(left))
     return model, planter.remarks()
@@ -60,8 +63,10 @@ def planted(source: Model, like: Model) -> tuple[Model, tuple[str, ...]]:
 class _Planter:
     """Builds the tree that an architecture announces; holds what the source has, by path."""
 
-    def __init__(self, source: Model) -> None:
+    def __init__(self, source: Model, era: Era) -> None:
         self.tree = dict(source.walk())
+        self.era = era
+        self.listed = _listed_weights(source) if source.format == LEGACY and source.architecture is None else {}
         self.named = source.metadata.get("names") != "groups"
         self.by_order: list[str] = []
 
@@ -78,6 +83,8 @@ class _Planter:
 
     def _layer(self, spec: LayerSpec, path: Path) -> Layer:
         held = self.tree.get(path)
+        if held is not None and self.listed and len(path) == 1 and (placed := self._placed(spec, held)) is not None:
+            return placed
         if held is not None and len(spec.children) == 1 and spec.variables == ():
             inner = (*path, *_components(spec.children[0]))
             if held.weights and not held.layers:
@@ -93,6 +100,21 @@ class _Planter:
         found = self.tree.get(path) if held is not None else None
         extra = tuple(layer for layer in found.layers if layer.components not in known) if found is not None and not spec.is_model else ()
         return Layer(spec.name, spec.attr, spec.class_name, held.weights if held is not None else (), (*below, *extra))
+
+    def _placed(self, spec: LayerSpec, held: Layer) -> Layer | None:
+        """A layer of a legacy file as one that is read with its architecture; None where the order of its weights does not tell."""
+        weights = [weight for _, weight in Model(layers=(held,)).weights()]
+        if any(weight.key not in self.listed for weight in weights):
+            return None
+        found = sorted((*self.listed[weight.key], weight) for weight in weights)
+        placement = place_all_weights(spec.name, [name for _, name, _ in found], spec, self.era)
+        if placement.by != "spec":
+            return None
+        placed = [
+            (place.steps, replace(weight, role=place.role, trainable=place.trainable))
+            for place, (_, _, weight) in zip(placement.places, found, strict=True)
+        ]
+        return assembled(spec.name, spec.class_name, spec, placed)
 
     def _put(self, layer: Layer, path: Path) -> None:
         self.tree.update(((*path, *below), item) for below, item in Model(layers=(layer,)).walk())
@@ -115,6 +137,18 @@ class _Planter:
             if layer.attr is not None or layer.name != child.name:
                 self.by_order.append(join_path((*path, child.name)))
             self._put(replace(layer, name=child.name, attr=None), path)
+
+
+def _listed_weights(source: Model) -> dict[str, tuple[int, str]]:
+    """The place and the name that a legacy file lists each weight under, by its key: the group of its layer, and the name."""
+    rank = {key: index for index, (key, _) in enumerate(source.inventory or ())}
+    found = {}
+    for layer in source.layers:
+        for _, weight in Model(layers=(layer,)).weights():
+            key = weight.key.removeprefix("model_weights/")
+            if key.startswith(f"{layer.name}/") and weight.key in rank:
+                found[weight.key] = (rank[weight.key], key.removeprefix(f"{layer.name}/"))
+    return found
 
 
 def _may_hold(spec: LayerSpec) -> bool:

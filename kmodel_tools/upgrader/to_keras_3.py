@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
 
-from kmodel_tools.architecture.envelope import ConfigError, Era, class_of, era_of, is_model
+from kmodel_tools.architecture.envelope import Config, ConfigError, Era, class_of, era_of, is_model, settings_of
 from kmodel_tools.architecture.optimizers import kind_of
 from kmodel_tools.architecture.upgrade import KERAS_VERSION, upgrade
 from kmodel_tools.architecture.upgrade.keras_1 import to_keras_2
@@ -17,8 +17,8 @@ from kmodel_tools.errors import ConversionError
 from kmodel_tools.tree import Layer, Model, Optimizer, Path, Weight, make_from_below
 from kmodel_tools.upgrader import apply_rules
 
-VHAT = re.compile(r"/(vhat_\d+|Variable)(_\d+)?$")
-"""What Keras 2.3, and what Keras 2.1 and 2.2 call what Adam keeps for `amsgrad`."""
+VHAT = re.compile(r"/(vhat_\d+|[Vv]ariable)(_\d+)?$")
+"""What Keras 2.3, and what Keras 2.1 and 2.2 (on TensorFlow, on Theano) call what Adam keeps for `amsgrad`."""
 LAST_OF_KERAS_2 = "2.3.1"
 """The release that an architecture of Keras 1 is carried to on its way."""
 SEPARATE = "a layer that is shared with a nested model is two layers of the same values: Keras 3 does not load such a one from a file"
@@ -45,7 +45,7 @@ def upgraded(model: Model) -> Upgrade:
     try:
         model, earlier, gone = _keras_2(model)
         assert model.architecture is not None
-        new = upgrade(model.architecture, model.metadata.get("keras_version"), model)
+        new = upgrade(_with_names(model.architecture, model), model.metadata.get("keras_version"), model, model.metadata.get("backend"))
     except ConfigError as error:
         raise ConversionError(
             f"the architecture cannot be carried to Keras 3: {error}",
@@ -82,8 +82,20 @@ def _keras_2(model: Model) -> tuple[Model, tuple[str, ...], tuple[str, ...]]:
     return applied.model, new.changes, applied.lost
 
 
+def _with_names(config: Config, model: Model) -> Config:
+    """An outermost list of layers whose nested lists, which have no name up to Keras 2.2, are called as the file calls them."""
+    layers = settings_of(config).get("layers")
+    if class_of(config) != "Sequential" or not isinstance(layers, list) or len(layers) != len(model.layers):
+        return config
+    named = [
+        {**item, "name": layer.name} if isinstance(item, Mapping) and isinstance(item.get("config"), list) else item
+        for item, layer in zip(layers, model.layers, strict=True)
+    ]
+    return {**config, "config": named if isinstance(config["config"], list) else {**config["config"], "layers": named}}
+
+
 def _worth_carrying(model: Model) -> tuple[Optimizer | None, tuple[str, ...]]:
-    """A model's optimizer without arrays that hold nothing, and what those are.
+    """A model's optimizer without arrays that mean nothing, and what those are.
 
     One that keeps state for each weight and has none has taken no step. SGD of tf_keras 2.11 and later keeps the last step of
     each weight as its momentum, and multiplies it by 0 where none is asked for (2.21 `optimizers/sgd.py`, `update_step`).

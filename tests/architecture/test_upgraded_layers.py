@@ -189,14 +189,21 @@ def test_locally_connected_that_keeps_a_matrix() -> None:
     assert kernel.pieces[0].steps == (Unshared(Windows((5,), (3,), (2,), True), 2, 3, False),)
 
 
-def test_a_depthwise_convolution_with_channels_first_and_an_activation_with_weights() -> None:
-    config: Json = {"kernel_size": [2, 2], "data_format": "channels_first", "activation": layer("PReLU", "p")}
-    _, found = held_layer(layer("DepthwiseConv2D", **config), kernel=(2, 2, 4, 1), bias=(4,), activation__alpha=(4, 3, 3))
+def test_a_depthwise_convolution_with_channels_first() -> None:
+    _, found = held_layer(layer("DepthwiseConv2D", kernel_size=[2, 2], data_format="channels_first"), kernel=(2, 2, 4, 1), bias=(4,))
+    assert {(*rule.layer, rule.role) for rule in found.rules} == {("x", "x_2", "kernel"), ("x", "x_2", "bias")}
+
+
+def test_an_activation_with_weights_comes_behind() -> None:
+    made, found = upgraded_layer(layer("Dense", units=2, activation=layer("PReLU", "p", shared_axes=None)))
+    assert [item["class_name"] for item in made["config"]["layers"]] == ["Dense", "PReLU"]
     assert {(*rule.layer, rule.role): (*rule.pieces[0].layer, rule.pieces[0].role) for rule in found.rules} == {
-        ("x", "x_2", "kernel"): ("x", "kernel"),
-        ("x", "x_2", "bias"): ("x", "bias"),
-        ("x", "x_4", "activation", "alpha"): ("x", "activation", "alpha"),
+        ("x", "x_1", "kernel"): ("x", "kernel"),
+        ("x", "x_1", "bias"): ("x", "bias"),
+        ("x", "x_2", "alpha"): ("x", "activation", "alpha"),
     }
+    with pytest.raises(UpgradeError, match="applies a PReLU"):
+        upgraded_layer(layer("LocallyConnected1D", activation=layer("PReLU", "p")))
 
 
 def test_locally_connected_whose_sizes_nothing_tells() -> None:
@@ -338,6 +345,16 @@ def test_random_crop_crops_when_it_predicts() -> None:
     assert made["config"]["layers"][1]["config"]["crop_to_aspect_ratio"] is True
 
 
+def test_random_crop_that_resizes_first_is_refused() -> None:
+    with pytest.raises(UpgradeError, match=r"the layer x \(RandomCrop\) resizes images before it crops them"):
+        settings(layer("RandomCrop", height=2, width=3), "2.3.0-tf")
+
+
+def test_a_cell_without_units_is_refused() -> None:
+    with pytest.raises(UpgradeError, match=r"\(LSTMCell\) does not say its units"):
+        settings(layer("RNN", cell=layer("LSTMCell", "c", trainable=True)), "2.0.9")
+
+
 def test_an_activation_of_somebody_is_a_function() -> None:
     assert settings(layer("Dense", units=2, activation="swish6"))["activation"] == {
         "module": "builtins",
@@ -369,3 +386,11 @@ def test_bytecode_of_keras_1_is_carried_as_data() -> None:
     item = layer("Lambda", function="\xe3\x01", function_type="lambda", output_shape=None, output_shape_type="raw")
     assert settings(item)["function"] == code
     assert settings(layer("Lambda", function="named", function_type="function"))["function"]["config"] == "named"
+
+
+def test_bilinear_upsampling_of_keras_2_is_refused() -> None:
+    item = layer("UpSampling2D", size=[2, 2], interpolation="bilinear")
+    with pytest.raises(UpgradeError, match=r"the layer x \(UpSampling2D\) interpolates between corners"):
+        settings(item, "2.2.4")
+    assert settings(item)["interpolation"] == "bilinear"
+    settings(layer("UpSampling2D", size=[2, 2], interpolation="nearest"), "2.2.4")

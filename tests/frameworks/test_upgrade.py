@@ -67,6 +67,11 @@ def test_a_model_of_tf_keras_loads_in_keras_3_and_predicts_the_same(case: Case, 
         kmt.convert(source, f"{source}.3.keras", lossy=lossy)
         loaded = making.framework("keras").models.load_model(f"{source}.3.keras")
         same_predictions(wanted, outputs_of(loaded(given, training=False)))
+    model.save_weights(tmp_path / "w.h5")
+    (tmp_path / "m.json").write_text(model.to_json())
+    kmt.convert(tmp_path / "w.h5", tmp_path / "w.keras", like=tmp_path / "m.json")
+    parts = kmt.diff(f"{tmp_path / 'm.h5'}.3.keras", tmp_path / "w.keras", aspects=["layers", "weights", "config"])
+    assert parts.same
 
 
 @pytest.mark.parametrize("case", [case for case in MODELS if case.name in TRAINED], ids=lambda case: case.name)

@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kmodel_tools.architecture.custom_objects import CustomObject, custom_objects
-from kmodel_tools.architecture.envelope import Config, Era, era_of
+from kmodel_tools.architecture.envelope import Config, Era, era_of, version_numbers
 from kmodel_tools.architecture.held import LayersByPath
 from kmodel_tools.architecture.upgrade.draft import Notes
 from kmodel_tools.architecture.upgrade.draft import UpgradeError as UpgradeError
+from kmodel_tools.architecture.upgrade.theano import THEANO
 from kmodel_tools.architecture.upgrade.walk import upgraded_layer
 from kmodel_tools.architecture.upgrade.widths import widths
 from kmodel_tools.architecture.upgrade.within_keras_3 import brought_up
@@ -47,13 +48,14 @@ class Upgraded:
     uncalled: tuple[Path, ...] = ()
 
 
-def upgrade(config: Config, keras_version: str | None = None, held: Model | None = None) -> Upgraded:
+def upgrade(config: Config, keras_version: str | None = None, held: Model | None = None, backend: str | None = None) -> Upgraded:
     """Carry an architecture to Keras 3. One of Keras 3 changes as little as its last release needs.
 
     Args:
         config: The configuration of a model, as its file has it.
         keras_version: The version that wrote it, where the file says so.
         held: The model that it is of, where it is at hand: it tells shapes of weights that the configuration does not.
+        backend: What ran it, where the file says so: "theano" computes convolutions otherwise.
 
     Raises:
         UpgradeError: A layer has no equivalent in Keras 3.
@@ -67,5 +69,9 @@ def upgrade(config: Config, keras_version: str | None = None, held: Model | None
     if era in (Era.KERAS_0, Era.KERAS_1):
         raise UpgradeError(f"an architecture of {era.value}")
     notes = Notes(era, widths=widths(config), held=LayersByPath(held) if held is not None else None)
+    notes.backend = (backend or "") if era is Era.KERAS_2 else ""
+    notes.version = version_numbers(keras_version or "")
+    if notes.backend not in ("", THEANO, "tensorflow"):
+        notes.say(f"{notes.backend} ran it, which may pad on another side than TensorFlow; taken for TensorFlow's", "the model")
     upgraded, _ = upgraded_layer(config, ((),), notes)
     return Upgraded(upgraded, notes.renamed, tuple(notes.rules), notes.sentences(), custom_objects(upgraded), tuple(notes.uncalled))

@@ -35,6 +35,8 @@ class Notes:
         uncalled: Paths of layers that their model holds and does not call.
         layers: How many layers have been seen.
         widths: How wide the outputs of layers are, by their path in the configuration, as far as it tells.
+        backend: What ran the model, where the file says so and it is of a Keras that had several.
+        version: The release, as numbers; empty where nothing says.
         held: The tree of the old model, where it is at hand: it tells the shapes of weights.
         given: Shapes of what layers are called on, where that is known, by their new paths.
     """
@@ -46,6 +48,8 @@ class Notes:
     uncalled: list[Path] = field(default_factory=list)
     layers: int = 0
     widths: Mapping[Path, int] = field(default_factory=dict)
+    backend: str = ""
+    version: tuple[int, ...] = ()
     held: LayersByPath | None = None
     given: dict[Path, list[Any]] = field(default_factory=dict)
 
@@ -95,6 +99,8 @@ class Draft:
         call_with: Keyword arguments that calls of the layer get from now on.
         module: The module that the file gives its class, or None.
         results: Shape and dtype of each output of a model with operations of TensorFlow in it.
+        before: Layers to be called before it: classes and arguments.
+        after: Layers to be called after it.
         takes_one: Whether it is called on one tensor and nothing else: a rule has put a graph in its place.
     """
 
@@ -105,6 +111,8 @@ class Draft:
     call_with: Json = field(default_factory=dict)
     module: str | None = None
     results: Sequence[tuple[tuple[Any, ...] | None, str | None]] | None = None
+    before: list[tuple[str, Json]] = field(default_factory=list)
+    after: list[tuple[str, Json]] = field(default_factory=list)
     takes_one: bool = False
 
     @property
@@ -152,7 +160,23 @@ class Draft:
         }
         self.class_name = "Sequential"
 
-    def move_weights(self, number: int, roles: Sequence[str], why: str) -> None:
+    def surround(self, roles: Sequence[str], is_apart: bool) -> None:
+        """Make a row of the layer and those before and after it, into which its weights go, as rules so far make them.
+
+        Args:
+            roles: Its weights.
+            is_apart: Whether the last layer of the row applies its activation function.
+        """
+        own = {key: value for key, value in self.config.items() if key not in ("name", "trainable", "dtype")}
+        kind, number = self.class_name, len(self.before) + 1
+        self.become_a_row(*self.before, (kind, own), *self.after)
+        self.move_weights(number, roles, f"{kind} is one of several layers now")
+        inner, last = (str(self.config["layers"][index]["config"]["name"]) for index in (number - 1, -1))
+        if is_apart:
+            moved = {(*path, inner, "activation"): (*path, last, "activation") for path in self.paths}
+            self.notes.rules = [replace(rule, layer=moved.get(rule.layer, rule.layer)) for rule in self.notes.rules]
+
+    def move_weights(self, number: int, roles: Sequence[str], why: str, applied: bool = True) -> None:
         """Give weights to one of the layers of a row, with what rules make of them and those of a layer that is its activation."""
         name = f"{self.config['name']}_{number}"
         for path in self.paths:
@@ -162,8 +186,8 @@ class Draft:
             self.notes.rules += [replace(rule, layer=owner) for rule in mine]
             ruled = {rule.role for rule in mine}
             self.notes.rules += [WeightRule(owner, role, (Piece(path, role),), 0, why) for role in roles if role not in ruled]
-            applied = self.notes.layer_at((*path, "activation"))
-            for weight in applied.weights if applied is not None else ():
+            inside = self.notes.layer_at((*path, "activation")) if applied else None
+            for weight in inside.weights if inside is not None else ():
                 piece = Piece((*path, "activation"), weight.role)
                 self.notes.rules.append(WeightRule((*owner, "activation"), weight.role, (piece,), 0, why))
 

@@ -113,4 +113,13 @@ def other_direction(draft: Draft) -> None:
         draft.config["backward_layer"] = {**inner, "config": {**settings, "go_backwards": False}}
 
 
-RULES = (todays_name, refuse_what_is_gone, thresholded_relu, from_cudnn, random_size, other_direction)
+def refuse_cells_without_units(draft: Draft) -> None:
+    """A cell that does not say how large it is: Keras 2.0 left that out, and could not load its own files.
+
+    Cures `RNN could not be deserialized properly`, which Keras 3 would say of the new file.
+    """
+    if draft.is_a("SimpleRNNCell", "LSTMCell", "GRUCell") and "units" not in draft.config:
+        raise draft.refuse("does not say its units, which Keras 2.0 left out")
+
+
+RULES = (todays_name, refuse_what_is_gone, refuse_cells_without_units, thresholded_relu, from_cudnn, random_size, other_direction)

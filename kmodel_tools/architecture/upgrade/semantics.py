@@ -9,7 +9,7 @@ from kmodel_tools.architecture.layer_classes import variables_of
 from kmodel_tools.architecture.upgrade.draft import Draft
 from kmodel_tools.architecture.upgrade.locally_connected import locally_connected
 from kmodel_tools.architecture.upgrade.objects import activation_of, sizes
-from kmodel_tools.architecture.weight_rules import Scale, Step, Take
+from kmodel_tools.architecture.weight_rules import Piece, Scale, Step, Take, WeightRule
 
 HARD_SIGMOID = "hard_sigmoid"
 STEEPER = 1.2
@@ -125,12 +125,23 @@ def refuse_weights_of_gates(draft: Draft) -> None:
             raise draft.refuse(f"applies a {inner}, whose weights no recurrent layer of Keras 3 loads")
 
 
+def refuse_older_interpolation(draft: Draft) -> None:
+    """UpSampling2D `bilinear` of Keras 2 itself takes its samples at corners of pixels, and tf.keras 2 and Keras 3 at their middle.
+
+    Source: Keras 2.3.1 `backend/tensorflow_backend.py`, `resize_images`: TensorFlow's `resize_bilinear` of version 1.
+    """
+    if draft.notes.era is Era.KERAS_2 and draft.is_a("UpSampling2D") and draft.config.get("interpolation", "nearest") != "nearest":
+        raise draft.refuse("interpolates between corners of pixels, and layers of Keras 3 do between their middles")
+
+
 def crop_when_predicting(draft: Draft) -> None:
     """RandomCrop: cropped to the shape of the target and resized when it predicts, which Keras 3 leaves out.
 
     Cures `expected axis -1 of input shape to have value 80, but received input with shape (4, 196)`.
     """
     if draft.is_a("RandomCrop"):
+        if draft.notes.version and draft.notes.version < (2, 8):
+            raise draft.refuse("resizes images before it crops them when it predicts, as it did up to TensorFlow 2.7")
         size = {key: draft.config[key] for key in ("height", "width")}
         own = {"seed": draft.config.get("seed")}
         draft.become_a_row(("RandomCrop", {**size, **own}), ("Resizing", {**size, "crop_to_aspect_ratio": True}))
@@ -154,9 +165,39 @@ def causal_padding(draft: Draft) -> None:
     draft.say("causal padding is Conv1D's alone in Keras 3: a ZeroPadding1D is put before")
 
 
+def activation_with_weights(draft: Draft) -> None:
+    """A layer whose activation is a layer with weights (PReLU): that one comes behind it, in a list of two.
+
+    Cures `Layer 'p_re_lu' was never built and thus it doesn't have any variables` (Keras 3.15.1 works out shapes without calling
+    what a layer applies, and loads weights before it is called).
+
+    Raises:
+        UpgradeError: It is a layer that is written as several already.
+    """
+    value = draft.config.get("activation")
+    inner = value.get("class_name") if isinstance(value, Mapping) else None
+    if not isinstance(value, Mapping) or not isinstance(inner, str) or not (applied := variables_of(inner, settings_of(value))):
+        return
+    several = draft.config.get("data_format") == "channels_first" or draft.config.get("padding") == "causal"
+    if several or draft.class_name.startswith("Locally"):
+        raise draft.refuse(f"applies a {inner}, which is not carried together with the way in which it is written")
+    roles = [item.role for item in variables_of(draft.class_name, draft.config) or ()]
+    own = {key: item for key, item in draft.config.items() if key not in ("name", "dtype", "trainable")} | {"activation": "linear"}
+    behind = {key: item for key, item in settings_of(value).items() if key != "name"}
+    draft.become_a_row((draft.class_name, own), (inner, behind))
+    name, why = draft.config["name"], "what a layer applies stands behind it"
+    draft.move_weights(1, roles, why, applied=False)
+    for path in draft.paths:
+        pieces = [(item.role, (Piece((*path, "activation"), item.role),)) for item in applied]
+        draft.notes.rules += [WeightRule((*path, f"{name}_2"), role, piece, 0, why) for role, piece in pieces]
+    draft.say("an activation with weights is a layer of its own behind it")
+
+
 RULES = (
     old_defaults,
     refuse_weights_of_gates,
+    activation_with_weights,
+    refuse_older_interpolation,
     crop_when_predicting,
     hard_sigmoid_of_weighted,
     hard_sigmoid_of_gates,

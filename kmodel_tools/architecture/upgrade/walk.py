@@ -10,7 +10,7 @@ from kmodel_tools.architecture.layer_classes import is_builtin
 from kmodel_tools.architecture.layer_table import MODEL_CLASSES
 from kmodel_tools.architecture.spec import FRAMEWORKS
 from kmodel_tools.architecture.topology import references
-from kmodel_tools.architecture.upgrade import arguments, channels, layers, semantics, subgraphs
+from kmodel_tools.architecture.upgrade import arguments, channels, layers, semantics, subgraphs, theano
 from kmodel_tools.architecture.upgrade.accepted import COMMON
 from kmodel_tools.architecture.upgrade.draft import Draft, Json, Notes
 from kmodel_tools.architecture.upgrade.graph import Graph, all_references, name_of
@@ -20,7 +20,7 @@ from kmodel_tools.architecture.upgrade.masks import with_masks
 from kmodel_tools.architecture.upgrade.objects import plain_class, spelled, upgraded_value
 from kmodel_tools.tree import Path
 
-RULES = (*layers.RULES, *semantics.RULES, *subgraphs.RULES, *arguments.RULES, channels.bias_of_channels_first)
+RULES = (*layers.RULES, *semantics.RULES, *subgraphs.RULES, *arguments.RULES, *theano.RULES, *channels.RULES)
 """What is done to a built-in layer, in this order: its class, its meaning, then its arguments."""
 MODELS = frozenset({*MODEL_CLASSES, "Network"})
 FUNCTIONAL = ("keras.src.models.functional", "Functional")

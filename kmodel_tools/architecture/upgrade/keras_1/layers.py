@@ -148,6 +148,15 @@ def refuse_pooling_as_theano(draft: Draft1) -> None:
         raise draft.refuse("pools as Theano pads (`same`), which starts at another element than TensorFlow's")
 
 
+def refuse_states_as_theano(draft: Draft1) -> None:
+    """ConvLSTM2D pads its states inside, where nothing can be put before it."""
+    if draft.class_name != "ConvLSTM2D" or not draft.source.is_theano:
+        return
+    sizes, strides = _each(draft.config.get("kernel_size"), 2), _each(draft.config.get("strides", 1), 2)
+    if any(size % 2 == 0 for size in sizes) or (draft.config.get("padding") == "same" and strides != [1, 1]):
+        raise draft.refuse("pads its states as Theano does (even kernels, or `same` with strides), on another side than TensorFlow")
+
+
 def spell_merge(draft: Draft1) -> None:
     """Cures `Unknown layer: Merge`: a layer for each way to merge."""
     if draft.class_name != "Merge":
@@ -243,6 +252,6 @@ def _each(value: Any, rank: int) -> list[int]:
 
 
 BEFORE_RENAMING = (refuse_what_has_no_equivalent, normalize_by_statistics, forget_dropout_of_words)
-AFTER_RENAMING = (transpose_to_said_shape, pad_as_theano, refuse_pooling_as_theano)
+AFTER_RENAMING = (transpose_to_said_shape, pad_as_theano, refuse_pooling_as_theano, refuse_states_as_theano)
 LAST = (expand_maxout, expand_highway, rename_class)
 """What is done to a layer, in this order: before and after its arguments get their new names, and when its weights are known."""
