@@ -13,8 +13,9 @@ import pytest
 
 import kmodel_tools as kmt
 from kmodel_tools import converter
+from kmodel_tools.converter.beside import arrays_beside
 from kmodel_tools.formats import load_format
-from kmodel_tools.tree import join_path
+from kmodel_tools.tree import Weight, join_path
 from tests.conftest import ERAS, SAMPLES, sample_files
 
 ARCHIVE = SAMPLES / "keras_archive" / "keras-3.15.1_trained.keras"
@@ -502,3 +503,14 @@ def test_a_pattern_that_matches_nothing_is_an_error(option: str, tmp_path: Path)
     with pytest.raises(kmt.KmtError, match="'my_d11' matches no layer and no weight; nearest: my_d1"):
         kmt.convert(LEGACY, tmp_path / "m.h5", **{option: ["my_d*", "my_d11"]})  # type: ignore[arg-type]  # one of two names
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("attribute", ["_rng", "_random_generator"])
+def test_states_of_random_generators_are_missed_by_nobody(attribute: str) -> None:
+    """`_rng` is what layers of TensorFlow 2.2 call theirs."""
+    key = f"layer-0/{attribute}/_state_var/.ATTRIBUTES/VARIABLE_VALUE"
+    weight = Weight("_state_var", kmt.Tensor.of(np.zeros(3, "int64")), key)
+    left_out, lost = arrays_beside([weight])
+    assert left_out == ["states of random generators, which draw anew when a model is loaded (1)"]
+    assert lost == []
+    assert arrays_beside([replace(weight, key="other/_state_var")])[1] != []

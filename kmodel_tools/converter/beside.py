@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from kmodel_tools.tree import Weight
 
 METRICS = re.compile(r"(^|/|::)metrics/")
-RANDOM = re.compile(r"/_random_generator/")
+RANDOM = re.compile(r"/(_random_generator|_rng)/")
 STATES = re.compile(r"/keras_api/states/[0-9]+/")
 """What a SavedModel keeps of stateful layers; tf_keras starts from it when it loads one."""
 OF_NESTED = re.compile(r"(^|::)layers/.*/optimizer/")
@@ -26,7 +26,7 @@ def arrays_beside(extras: Sequence[Weight]) -> tuple[list[str], list[str]]:
     steps = [extra.key for extra in nested] if all(extra.tensor.shape == () for extra in nested) else []
     rest = [extra.key for extra in extras if extra.key not in {*metrics, *random, *states, *steps}]
     if random:
-        left_out.append(f"{len(random)} states of random generators, which draw anew when a model is loaded")
+        left_out.append(f"states of random generators, which draw anew when a model is loaded ({len(random)})")
     if metrics:
         left_out.append(f"{len(metrics)} running values of metrics: no later release reads them")
     if steps:

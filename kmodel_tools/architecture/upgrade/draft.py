@@ -118,6 +118,7 @@ class Draft:
         notes: What was found and done.
         call_with: Keyword arguments that calls of the layer get from now on.
         module: The module that the file gives its class, or None.
+        results: Shape and dtype of each output of a model with operations of TensorFlow in it.
         before: Layers to be called before it: classes and arguments.
         after: Layers to be called after it.
         takes_one: Whether it is called on one tensor and nothing else: a rule has put a graph in its place.
@@ -129,6 +130,7 @@ class Draft:
     notes: Notes
     call_with: Json = field(default_factory=dict)
     module: str | None = None
+    results: Sequence[tuple[tuple[Any, ...] | None, str | None]] | None = None
     before: list[tuple[str, Json]] = field(default_factory=list)
     after: list[tuple[str, Json]] = field(default_factory=list)
     takes_one: bool = False

@@ -38,12 +38,14 @@ class Graph:
         from_one: Nested models whose calls are counted from 1: such have a call of their own inside.
         functional: Nested models that count so in Keras 3 too, among inputs and outputs.
         inputs: Its InputLayers, which are called once and no more.
+        replaced: What tensors are taken from instead of those that a key says, because their layer was expressed in another way.
     """
 
     names: dict[str, str] = field(default_factory=dict)
     from_one: set[str] = field(default_factory=set)
     functional: set[str] = field(default_factory=set)
     inputs: set[str] = field(default_factory=set)
+    replaced: dict[tuple[str, int, int], list[Any]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], names: Mapping[str, str]) -> Graph:
@@ -65,8 +67,8 @@ class Graph:
         graph.from_one = {str(item[0]) for item in used if item[0] in calls and int(item[1]) >= calls[item[0]]}
         return graph
 
-    def tensor(self, reference: Sequence[Any], is_output: bool = False) -> list[Any]:
-        """`[layer, call, output]` as Keras 3 counts calls: from 0, but those of a Functional among inputs and outputs from 1."""
+    def counted(self, reference: Sequence[Any]) -> tuple[str, int, int]:
+        """A tensor's layer, call and output, calls counted from 0, whatever the reference counts from."""
         name, call, output = reference[0], int(reference[1]), int(reference[2])
         if name not in self.names:
             raise UpgradeError(f"a tensor of a layer {name!r} that the model does not have")
@@ -74,9 +76,15 @@ class Graph:
             call = 0
         elif name in self.from_one:
             call -= 1
-        if is_output and name in self.functional:
+        return self.names[name], max(call, 0), output
+
+    def tensor(self, reference: Sequence[Any], is_output: bool = False) -> list[Any]:
+        """`[layer, call, output]` as Keras 3 counts calls: from 0, but those of a Functional among inputs and outputs from 1."""
+        key = self.counted(reference)
+        name, call, output = self.replaced.get(key, key)
+        if is_output and name in {self.names[nested] for nested in self.functional}:
             call += 1
-        return [self.names[name], max(call, 0), output]
+        return [name, call, output]
 
     def ends(self, value: Any) -> Any:
         """A model's `input_layers` or `output_layers`: a single tensor bare, several as they are structured.

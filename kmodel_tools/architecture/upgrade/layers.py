@@ -42,7 +42,7 @@ def refuse_what_is_gone(draft: Draft) -> None:
     """
     if draft.class_name in OPERATIONS:
         function = draft.config.get("function") or draft.config.get("name")
-        raise draft.refuse(f"is the operation {function} of TensorFlow, and operations are not carried to Keras 3 yet")
+        raise draft.refuse(f"is the operation {function} of TensorFlow, and stands in no graph, which it is carried with")
     if draft.class_name in GONE:
         raise draft.refuse(GONE[draft.class_name])
 

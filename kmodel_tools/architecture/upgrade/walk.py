@@ -15,6 +15,7 @@ from kmodel_tools.architecture.upgrade.accepted import COMMON
 from kmodel_tools.architecture.upgrade.draft import Draft, Json, Notes, reading
 from kmodel_tools.architecture.upgrade.graph import Graph, all_references, name_of
 from kmodel_tools.architecture.upgrade.inputs import SHAPES, as_shape, said_input, upgraded_input
+from kmodel_tools.architecture.upgrade.layers import OPERATIONS
 from kmodel_tools.architecture.upgrade.masks import with_masks
 from kmodel_tools.architecture.upgrade.objects import plain_class, spelled, upgraded_value
 from kmodel_tools.tree import Path, join_path
@@ -233,14 +234,24 @@ def _functional(node: Mapping[str, Any], draft: Draft, depth: int, frozen: bool)
     names = _new_names(draft, entries)
     graph = Graph.of(draft.config, {name_of(entry): new for entry, new in zip(entries, names, strict=True)})
     _note_inputs(draft, entries, dict(zip(map(name_of, entries), names, strict=True)))
-    found = []
+    made: dict[str, Json] = {}
+    drafts: dict[str, Draft] = {}
     for entry, new in zip(entries, names, strict=True):
-        made, inner = upgraded_layer(entry, _paths_below(draft, new), draft.notes, depth + 1, frozen, new)
-        made["name"] = new
-        if inner.takes_one:
+        if class_of(entry) in OPERATIONS:
+            draft.notes.enter(depth + 1)
+            continue
+        made[new], drafts[new] = upgraded_layer(entry, _paths_below(draft, new), draft.notes, depth + 1, frozen, new)
+        made[new] |= {"name": new, "inbound_nodes": []}
+        if drafts[new].takes_one:
             graph.functional.add(name_of(entry))
-        made["inbound_nodes"] = [graph.call(call, inner) for call in entry.get("inbound_nodes") or ()]
-        found.append(made)
+    if len(made) < len(entries):
+        from kmodel_tools.architecture.upgrade.operations.carrying import Carrying  # which needs NumPy, and few models need it
+
+        found = Carrying(graph, made, drafts, set(names)).carry(draft, entries)
+    else:
+        found = list(made.values())
+        for entry, new in zip(entries, names, strict=True):
+            made[new]["inbound_nodes"] = [graph.call(call, drafts[new]) for call in entry.get("inbound_nodes") or ()]
     kept = {key: value for key, value in draft.config.items() if key not in ("layers", "input_layers", "output_layers", "trainable")}
     if draft.class_name in MODELS:
         kept = {"name": kept.get("name")}

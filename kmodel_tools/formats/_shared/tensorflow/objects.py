@@ -38,7 +38,7 @@ _LAYERS = "_layers"
 """A list in which TensorFlow 1.15 to 2.2 repeats the sub-layers that are attributes, too."""
 _OTHER_NAMES = {"adapt_mean": "mean", "adapt_variance": "variance"}
 """Attributes of Keras 3's Normalization that are called otherwise than their variables."""
-_RANDOM_STATE = frozenset({"_random_generator", "seed_generator", "_seed_generator", "_generator"})
+_RANDOM_STATE = frozenset({"_random_generator", "_rng", "seed_generator", "_seed_generator", "_generator"})
 _NOT_STRUCTURE = _RANDOM_STATE | {"keras_api", "signatures", "train_function", "train_tf_function", "_tracked"}
 _SAVED_MODEL_LISTS = frozenset({"variables", "trainable_variables", "regularization_losses"})
 """What a SavedModel of Keras 2 adds to each layer beside `keras_api`: lists of what the layer and its sub-layers hold."""

@@ -1,0 +1,149 @@
+"""Operations of TensorFlow that tf_keras writes as layers, carried to Keras 3: they load in safe mode and compute the same."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import kmodel_tools as kmt
+from tests.frameworks import making
+from tests.frameworks.zoo_operations import REFUSED, THEMES, Form
+
+pytest.importorskip("tensorflow")
+pytest.importorskip("tf_keras")
+
+pytestmark = [
+    pytest.mark.frameworks,
+    # The frameworks warn about themselves: of formats that they call legacy, of protobuf and of NumPy.
+    pytest.mark.filterwarnings("ignore"),
+]
+
+Array = npt.NDArray[Any]
+
+SHAPES = {"x": (4, 6), "y": (4, 6), "w": (4, 6), "u": (None, 6), "v": (6,), "i": (5, 6, 4), "z": (3,), "n": (4,), "s": (), "b": (4,)}
+DTYPES = {"z": "int32", "n": "int32", "s": "int32", "b": "bool"}
+
+
+def fed() -> dict[str, Array]:
+    """Three samples for each input."""
+    random = np.random.default_rng(0)
+    sizes = {name: (3, *(4 if size is None else size for size in shape)) for name, shape in SHAPES.items()}
+    found: dict[str, Array] = {name: random.standard_normal(shape) for name, shape in sizes.items()}
+    found |= {"w": random.random((3, 4, 6)) + 0.1, "b": random.random((3, 4)) > 0.5}
+    found |= {"z": random.integers(0, 4, (3, 3)), "n": random.integers(1, 9, (3, 4)), "s": random.integers(0, 3, 3)}
+    return {name: value.astype(DTYPES.get(name, "float32")) for name, value in found.items()}
+
+
+def model_of(forms: list[Form]) -> Any:
+    """A model with all inputs and an output for each tensor of each form."""
+    import tensorflow as tf
+
+    keras = making.framework("tf_keras")
+    keras.backend.clear_session()
+    inputs = {name: keras.Input(shape, name=name, dtype=DTYPES.get(name, "float32")) for name, shape in SHAPES.items()}
+    t = SimpleNamespace(tf=tf, keras=keras, **inputs)
+    outputs = [item for form in forms for item in tf.nest.flatten(form(t)) if keras.backend.is_keras_tensor(item)]
+    return keras.Model(inputs, outputs)
+
+
+def computed(model: Any, inputs: Any) -> list[Array]:
+    found = model(inputs, training=False)
+    return [np.asarray(item) for item in (found if isinstance(found, (list, tuple)) else [found])]
+
+
+def assert_same(wanted: list[Array], found: list[Array]) -> None:
+    for number, (want, got) in enumerate(zip(wanted, found, strict=True)):
+        assert want.shape == got.shape, number
+        assert want.dtype == got.dtype, number
+        if want.size:
+            finite = np.isfinite(want)
+            assert np.array_equal(np.isnan(want), np.isnan(got)), number
+            difference = np.abs(want[finite].astype("float64") - got[finite].astype("float64"))
+            largest = np.abs(want[finite].astype("float64")).max(initial=0.0)
+            assert difference.max(initial=0.0) <= 1e-5 * largest + 1e-6, number
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_every_form_computes_the_same_in_keras_3(theme: str, tmp_path: Path) -> None:
+    model, inputs = model_of(list(THEMES[theme])), fed()
+    wanted = computed(model, inputs)
+    source, destination = os.fspath(tmp_path / "m.h5"), os.fspath(tmp_path / "new.keras")
+    model.save(source)
+    kmt.convert(source, destination)
+    assert_same(wanted, computed(making.framework("keras").models.load_model(destination), inputs))
+
+
+@pytest.mark.parametrize("why", REFUSED)
+def test_what_keras_3_cannot_do_is_named(why: str, tmp_path: Path) -> None:
+    source = os.fspath(tmp_path / "m.h5")
+    model_of([REFUSED[why]]).save(source)
+    for lossy in (False, True):
+        with pytest.raises(kmt.ConversionError, match=rf"the layer tf\.\S+ \(\w+\) is the operation .*{why}"):
+            kmt.convert(source, tmp_path / "new.keras", lossy=lossy)
+
+
+def nested(keras: Any, tf: Any) -> Any:
+    """A model with operations inside of another, called twice, and one without whose sizes are asked for."""
+    inside = keras.Input((8, 8, 3), name="inside")
+    gate = keras.layers.Conv2D(3, 1, activation="sigmoid")(tf.reduce_mean(inside, [1, 2], keepdims=True))
+    inner = keras.Model(inside, [inside * gate, tf.shape(inside)[0]], name="inner")
+    image = keras.Input((8, 8, 3), name="image")
+    scaled, _ = inner(inner(image)[0] + 1.0)
+    row = keras.Sequential([keras.layers.Conv2D(4, 3, strides=2), keras.layers.BatchNormalization()], name="row")
+    found = row(scaled)
+    size = tf.shape(found)
+    return keras.Model(image, keras.layers.Dense(2)(tf.reshape(found, [size[0], size[1] * size[2], size[3]])))
+
+
+def attention(keras: Any, tf: Any) -> Any:
+    """Attention by hand on sequences of any length, with a causal mask and embedded places."""
+    tokens = keras.Input((None,), dtype="int32", name="tokens")
+    length = tf.shape(tokens)[1]
+    x = keras.layers.Embedding(9, 8, mask_zero=True)(tokens) + keras.layers.Embedding(16, 8)(tf.range(length))
+
+    def heads(tensor: Any) -> Any:
+        return tf.transpose(tf.reshape(keras.layers.Dense(8)(tensor), (tf.shape(tensor)[0], -1, 2, 4)), [0, 2, 1, 3])
+
+    q, k, v = heads(x), heads(x), heads(x)
+    scores = tf.matmul(q, k, transpose_b=True) / tf.sqrt(tf.cast(tf.shape(k)[-1], tf.float32))
+    scores += (1.0 - tf.linalg.band_part(tf.ones((length, length)), -1, 0)) * -1e9
+    mixed = tf.reshape(tf.transpose(tf.matmul(tf.nn.softmax(scores), v), [0, 2, 1, 3]), (tf.shape(x)[0], -1, 8))
+    return keras.Model(tokens, keras.layers.LSTM(3)(keras.layers.LayerNormalization()(x + mixed)))
+
+
+def mobile(keras: Any, tf: Any) -> Any:
+    """MobileNetV3, whose every activation is three operations."""
+    return keras.applications.MobileNetV3Small(weights=None, input_shape=(32, 32, 3), classes=5)
+
+
+WHOLE = [(build, name) for build in (nested, attention) for name in ("m.h5", "m.keras", "saved")]
+WHOLE += [(mobile, "m.h5"), (mobile, "m.keras")]
+
+
+@pytest.mark.parametrize(("build", "name"), WHOLE)
+def test_whole_models_predict_the_same(build: Any, name: str, tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    keras = making.framework("tf_keras")
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(7)
+    model = build(keras, tf)
+    random = np.random.default_rng(0)
+    for weight in model.weights:
+        weight.assign(weight + tf.cast(random.uniform(0.0, 0.1, weight.shape), weight.dtype))
+    shape = model.inputs[0].shape[1:]
+    x = random.integers(0, 9, (3, 7)).astype("int32") if len(shape) == 1 else random.uniform(0, 255, (3, *shape)).astype("float32")
+    wanted = computed(model, x)
+    source = os.fspath(tmp_path / name)
+    model.save(source, **({"save_format": "tf"} if name == "saved" else {}))
+    kmt.convert(source, tmp_path / "new.keras")
+    loaded = making.framework("keras").models.load_model(tmp_path / "new.keras")
+    assert_same(wanted, computed(loaded, x))
+    loaded.save(tmp_path / "again.keras")
+    assert_same(wanted, computed(making.framework("keras").models.load_model(tmp_path / "again.keras"), x))
