@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from kmodel_tools import read
+from kmodel_tools import convert, read
+from kmodel_tools.errors import ConversionError
 from kmodel_tools.tensor import Tensor
 from kmodel_tools.tree import Layer, Model, Optimizer, Slot, Weight
 from kmodel_tools.upgrader.to_keras_3 import upgraded
@@ -97,3 +99,13 @@ def test_a_nested_list_without_a_name_is_called_as_its_weights_are() -> None:
     tree = (Layer("sequential_7", None, "Sequential", (), (dense("d"),)),)
     model = Model("m", "keras-h5", tree, architecture={"class_name": "Sequential", "config": [inner]}, metadata={"keras_version": "2.0.9"})
     assert [path for path, _ in upgraded(model).model.weights()] == [("sequential_7", "d", "kernel"), ("sequential_7", "d", "bias")]
+
+
+def test_weights_of_keras_3_are_not_scaled_again(tmp_path: Path) -> None:
+    """Weights that were carried, and come back with the architecture of before, would be 1.44 times as large."""
+    old, carried, weights = "sample_models/keras_h5/keras-2.0.9_hard_sigmoid.h5", tmp_path / "new.keras", tmp_path / "new.weights.h5"
+    convert(old, carried)
+    convert(carried, weights)
+    with pytest.raises(ConversionError, match="the weights are of Keras 3, and the architecture is of an earlier one"):
+        convert(weights, tmp_path / "again.keras", like=old)
+    convert(weights, tmp_path / "again.keras", like=carried)

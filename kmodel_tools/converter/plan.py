@@ -21,7 +21,7 @@ from kmodel_tools.errors import ConversionError, KmtError
 from kmodel_tools.format import Format, Part
 from kmodel_tools.renaming import rename
 from kmodel_tools.tree import Model, Weight
-from kmodel_tools.upgrader.generation import FIRST, GENERATIONS, brought_to, generation
+from kmodel_tools.upgrader.generation import FIRST, GENERATIONS, brought_to, generation, refuse_values_of_keras_3
 from kmodel_tools.upgrader.to_keras_3 import upgraded
 from kmodel_tools.verifier import unread_parts
 
@@ -289,6 +289,7 @@ class Plan:
 
     def _upgraded(self, model: Model) -> Model:
         """The model as one of Keras 3."""
+        refuse_values_of_keras_3(self.source, model)
         optimizer = None if self.request.weights_only or not self.request.optimizer else model.optimizer
         if optimizer is not model.optimizer:
             self.left_out.append(AS_ASKED)

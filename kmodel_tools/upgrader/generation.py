@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kmodel_tools.architecture.envelope import Era, era_of, era_of_version, iter_configs
+from kmodel_tools.architecture.envelope import Config, Era, era_of, era_of_version, iter_configs
 from kmodel_tools.architecture.upgrade.semantics import HARD_SIGMOID
 from kmodel_tools.errors import ConversionError
 from kmodel_tools.tree import Model
@@ -65,14 +65,34 @@ def brought_to(model: Model, other: Model) -> Brought:
 
 def _unknown_meaning(other: Model) -> tuple[str, ...]:
     """What weights that come without an architecture may mean otherwise in a model of Keras 3."""
-    if other.architecture is None:
-        return ()
+    layers = _hard_sigmoids(other.architecture) if other.architecture is not None else ""
+    return (f"hard_sigmoid is another function in Keras 3 than in the earlier one that these weights are of: {layers}",) if layers else ()
+
+
+def refuse_values_of_keras_3(source: Model, placed: Model) -> None:
+    """An upgrade changes values, and must not do so to those that are of Keras 3 already.
+
+    Args:
+        source: The model that the weights are of, as it was read.
+        placed: The model with its architecture, which may be that of another file.
+
+    Raises:
+        ConversionError: The weights are of Keras 3, and the architecture is not, and names a function that is another one there.
+    """
+    if generation(source) is not Era.KERAS_3 or placed.architecture is None or generation(placed) is Era.KERAS_3:
+        return
+    if layers := _hard_sigmoids(placed.architecture):
+        raise ConversionError(
+            f"the weights are of Keras 3, and the architecture is of an earlier one, whose hard_sigmoid is another function: {layers}",
+            cure="give the architecture as Keras 3 has it: --like NEW.keras",
+        )
+
+
+def _hard_sigmoids(architecture: Config) -> str:
+    """The layers with `hard_sigmoid`, or "" for none."""
     layers = [
         str(config.get("name", "a layer"))
-        for config in iter_configs(other.architecture)
+        for config in iter_configs(architecture)
         if HARD_SIGMOID in (config.get("activation"), config.get("recurrent_activation"))
     ]
-    if not layers:
-        return ()
-    listed = ", ".join(layers[:5]) + (" …" if len(layers) > 5 else "")
-    return (f"hard_sigmoid is another function in Keras 3 than in the earlier one that these weights are of: {listed}",)
+    return ", ".join(layers[:5]) + (" …" if len(layers) > 5 else "")
