@@ -15,6 +15,7 @@ What releases and containers write differently of the same model, and what it be
     inbound nodes of Keras 2 (lists) and Keras 3 (objects)    names of layers, one list a call
     optimizer_config                                          optimizer
     [[{"class_name": "MeanMetricWrapper", …}]]                names of metrics
+    dtype of a Sequential, build_input_shape beside an InputLayer              nothing: Keras 3 writes them and does not read them
 
     synchronized: false, and the like (`ADDED_LATER`)         nothing
 
@@ -93,6 +94,10 @@ def walk_specs(root: LayerSpec) -> Iterator[tuple[Path, LayerSpec]]:
         stack.extend(reversed(below))
 
 
+_NOT_READ = ("dtype", "build_input_shape")
+"""What Keras 3 writes of a Sequential and does not read again (3.15.1 `models/sequential.py`, `from_config`)."""
+
+
 def layer_settings(path: Path, spec: LayerSpec, names: Mapping[Path, str], with_calls: bool) -> Normal:
     """The settings of one layer in normal form, without its name and without the layers below it.
 
@@ -112,6 +117,9 @@ def layer_settings(path: Path, spec: LayerSpec, names: Mapping[Path, str], with_
             if key in spec.config:
                 found[key] = [_tensor_name(item, path, names, with_calls) for item in _tensors(spec.config[key])]
         found |= _of_a_list(spec)
+        for key in _NOT_READ if spec.class_name == "Sequential" else ():
+            if key == "dtype" or "input_shape" in found:
+                found.pop(key, None)
     return found
 
 

@@ -309,7 +309,7 @@ class Plan:
             assert era is not None
             raise ConversionError(
                 f"layers of {GENERATIONS[era]} keep other arrays than those of later releases",
-                cure="carry the whole model to Keras 3 first (kmt convert OLD.h5 NEW.keras), with --like OLD.json for weights alone",
+                cure="write a whole model: kmt convert OLD.h5 NEW.keras, for weights alone with their own architecture: --like OLD.json",
             )
 
     def _optimizer(self, model: Model) -> Model:

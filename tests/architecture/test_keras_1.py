@@ -51,9 +51,15 @@ def test_who_trained_it() -> None:
 
 
 def test_a_conclusion_is_said() -> None:
-    new = to_keras_2({"class_name": "Sequential", "config": [layer("Dense", output_dim=2)]}, "1.2.2")
-    assert new.changes == ("nothing says whether Theano or TensorFlow trained it; taken for Tensorflow's: the model",)
-    assert to_keras_2({"class_name": "Sequential", "config": [layer("Dense", output_dim=2)]}, "1.2.2", "theano").changes == ()
+    convolution = layer("Convolution1D", nb_filter=2, filter_length=3, name="conv")
+    row = {"class_name": "Sequential", "config": [convolution, layer("Dense", output_dim=2)]}
+    said = "Theano and TensorFlow run it otherwise, and nothing says which did; taken for TensorFlow's: conv"
+    assert to_keras_2(row, "1.2.2").changes == (said,)
+    assert to_keras_2(row, "1.2.2", "theano").changes == ()
+
+
+def test_who_trained_it_is_no_question_where_it_does_not_count() -> None:
+    assert to_keras_2({"class_name": "Sequential", "config": [layer("Dense", output_dim=2)]}, "1.2.2").changes == ()
 
 
 def test_other_generations_and_what_is_no_model_are_refused() -> None:

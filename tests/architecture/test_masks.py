@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kmodel_tools.architecture.upgrade import upgrade
+from kmodel_tools.architecture.upgrade import UpgradeError, upgrade
 from tests.architecture.configs import TF_KERAS, Json, calls, entry, graph, layer
 
 IDS = entry("in", (None, 6))
@@ -101,3 +101,41 @@ def test_attention_scores_of_masked_steps_are_said_to_differ() -> None:
     )
     found = upgrade(graph((IDS, []), (EMBEDDING, [[["in", 0, 0, {}]]]), called), TF_KERAS)
     assert any("other values of attention" in change for change in found.changes)
+
+
+def chained(count: int, kind: str, partner: str, **arguments: Any) -> Any:
+    """A chain of layers that merge what is masked with itself ("same") or with another layer's output, before a GRU."""
+    layers: list[tuple[Json, list[Any]]] = [(IDS, []), (EMBEDDING, [[["in", 0, 0, {}]]])]
+    last = "ids"
+    for number in range(count):
+        other = last if partner == "same" else partner
+        layers.append((layer(kind, f"m{number}", **arguments), [[[last, 0, 0, {}], [other, 0, 0, {}]]]))
+        last = f"m{number}"
+    layers.append((layer("GRU", "last", units=2), [[[last, 0, 0, {}]]]))
+    return upgrade(graph(*layers, inputs=[["in", 0, 0]], outputs=[["last", 0, 0]]), TF_KERAS).config
+
+
+@pytest.mark.parametrize(("partner", "count"), [("same", 60), ("ids", 1200)])
+def test_a_mask_of_masks_takes_one_operation_each(partner: str, count: int) -> None:
+    """Such a mask names 2 to the power of 60 others, or is 1200 deep: neither time nor the stack may go with that."""
+    made = operations(chained(count, "Concatenate", partner, axis=1)).values()
+    assert sorted(made).count("Concatenate") == count
+
+
+def test_long_chains_of_merges_are_followed_once() -> None:
+    found = chained(1000, "Multiply", "ids")
+    assert len(found["config"]["layers"]) > 2000
+
+
+def test_masks_of_too_many_others_are_refused() -> None:
+    names = [f"skip{number}" for number in range(1001)]
+    skips = [(layer("Masking", name, mask_value=float(number)), [[["other", 0, 0, {}]]]) for number, name in enumerate(names)]
+    merged = (layer("Add", "sum"), [[[name, 0, 0, {}] for name in names]])
+    with pytest.raises(UpgradeError, match="a mask made of more than 1000 others"):
+        upgrade(graph((VALUES, []), *skips, merged, inputs=[["other", 0, 0]]), TF_KERAS)
+
+
+def test_what_a_masking_masks_may_be_no_number() -> None:
+    skip = (layer("Masking", "skip", mask_value=[0.5]), [[["other", 0, 0, {}]]])
+    found = upgrade(graph((VALUES, []), skip, (layer("GRU", "last", units=2), [[["skip", 0, 0, {}]]]), inputs=[["other", 0, 0]]), TF_KERAS)
+    assert not operations(found.config)

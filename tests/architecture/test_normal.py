@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kmodel_tools.architecture.normal import connections, normal, normal_training, walk_specs
+from kmodel_tools.architecture.normal import connections, layer_settings, normal, normal_training, walk_specs
 from kmodel_tools.architecture.spec import model_spec
 
 POLICY: dict[str, Any] = {
@@ -120,3 +120,17 @@ def test_every_configuration_is_walked_once() -> None:
     attention = {"class_name": "MultiHeadAttention", "config": {"name": "mha", "num_heads": 1, "key_dim": 2}}
     root = model_spec({"class_name": "Sequential", "config": {"name": "m", "layers": [both, attention]}}).root
     assert [path for path, _ in walk_specs(root)] == [(), ("both",), ("both", "forward_layer"), ("mha",)]
+
+
+def test_what_keras_3_writes_of_a_sequential_and_does_not_read() -> None:
+    start = {"class_name": "InputLayer", "config": {"name": "in", "batch_shape": [None, 4]}}
+    dense = {"class_name": "Dense", "config": {"name": "dense", "units": 2}}
+
+    def settings(*layers: Any, **more: Any) -> Any:
+        root = model_spec({"class_name": "Sequential", "config": {"name": "m", "layers": list(layers), **more}}).root
+        return layer_settings((), root, {}, with_calls=False)
+
+    written = {"dtype": POLICY, "build_input_shape": [None, 4]}
+    assert settings(start, dense, **written) == settings(start, dense)
+    assert settings(dense, **written)["build_input_shape"] == [None, 4]  # it is what builds a list that has no InputLayer
+    assert settings(start, dense, trainable=False) != settings(start, dense)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from kmodel_tools.architecture.custom_objects import CustomObject, custom_objects
 from kmodel_tools.architecture.envelope import Config, Era, era_of, version_numbers
 from kmodel_tools.architecture.held import LayersByPath
-from kmodel_tools.architecture.upgrade.draft import Notes
+from kmodel_tools.architecture.upgrade.draft import Notes, reading
 from kmodel_tools.architecture.upgrade.draft import UpgradeError as UpgradeError
 from kmodel_tools.architecture.upgrade.theano import THEANO
 from kmodel_tools.architecture.upgrade.walk import upgraded_layer
@@ -68,7 +68,8 @@ def upgrade(config: Config, keras_version: str | None = None, held: Model | None
         return Upgraded(same, {}, (), notes.sentences(), custom_objects(same))
     if era in (Era.KERAS_0, Era.KERAS_1):
         raise UpgradeError(f"an architecture of {era.value}")
-    notes = Notes(era, widths=widths(config), held=LayersByPath(held) if held is not None else None)
+    with reading("the architecture"):
+        notes = Notes(era, widths=widths(config), held=LayersByPath(held) if held is not None else None)
     notes.backend = (backend or "") if era is Era.KERAS_2 else ""
     notes.version = version_numbers(keras_version or "")
     if notes.backend not in ("", THEANO, "tensorflow"):

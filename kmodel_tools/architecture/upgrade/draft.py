@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,6 +24,21 @@ class UpgradeError(ConfigError):
     """Something that the next generation has no equivalent of; says in which layer."""
 
 
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Rules take arguments for what every release writes; in a damaged or forged configuration they may be anything.
+
+    Raises:
+        ConfigError: Something is missing, or is of another kind.
+    """
+    try:
+        yield
+    except ConfigError:
+        raise
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
+        raise ConfigError(f"{what} is not as any release writes it ({type(error).__name__}: {error})") from error
+
+
 @dataclass(slots=True)
 class Notes:
     """What an upgrade has found and done so far.
@@ -32,6 +48,7 @@ class Notes:
         rules: What becomes of weights.
         said: Sentences for the report, with the layers that each is about.
         renamed: New names of layers, by the new path of their model and their old name.
+        former: Their old names, by their new paths.
         uncalled: Paths of layers that their model holds and does not call.
         layers: How many layers have been seen.
         widths: How wide the outputs of layers are, by their path in the configuration, as far as it tells.
@@ -43,8 +60,9 @@ class Notes:
 
     era: Era
     rules: list[WeightRule] = field(default_factory=list)
-    said: dict[str, list[str]] = field(default_factory=dict)
+    said: dict[str, dict[str, None]] = field(default_factory=dict)
     renamed: dict[Path, str] = field(default_factory=dict)
+    former: dict[Path, str] = field(default_factory=dict)
     uncalled: list[Path] = field(default_factory=list)
     layers: int = 0
     widths: Mapping[Path, int] = field(default_factory=dict)
@@ -57,18 +75,20 @@ class Notes:
         """The old layer that has a new path, or None where none is at hand."""
         if self.held is None:
             return None
-        names = {(*old[:-1], new): old[-1] for old, new in self.renamed.items()}
-        return self.held.get(tuple(names.get(path[: index + 1], name) for index, name in enumerate(path)))
+        return self.held.get(tuple(self.former.get(path[: index + 1], name) for index, name in enumerate(path)))
+
+    def rename(self, model: Path, old: str, new: str) -> None:
+        """Note the new name of a layer of a model, by the model's new path."""
+        self.renamed[(*model, old)] = new
+        self.former[(*model, new)] = old
 
     def say(self, sentence: str, layer: str) -> None:
         """Note a sentence for the report; layers that it is true of are listed together."""
-        layers = self.said.setdefault(sentence, [])
-        if layer not in layers:
-            layers.append(layer)
+        self.said.setdefault(sentence, {})[layer] = None
 
     def sentences(self) -> tuple[str, ...]:
         """The report."""
-        return tuple(f"{sentence}: {_listed(layers)}" for sentence, layers in self.said.items())
+        return tuple(f"{sentence}: {_listed(list(layers))}" for sentence, layers in self.said.items())
 
     def enter(self, depth: int) -> None:
         """Count a layer.

@@ -12,7 +12,7 @@ Keras 3 still reads the lists where no keyword argument is a tensor. It rejects 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,9 @@ from kmodel_tools.architecture.envelope import class_of, is_model, settings_of
 from kmodel_tools.architecture.topology import references
 from kmodel_tools.architecture.upgrade.draft import Draft, Json, UpgradeError
 from kmodel_tools.architecture.upgrade.objects import LISTS
+
+Ref = tuple[str, int, int]
+"""A tensor: the layer, its call, and which output."""
 
 CONSTANT = "_CONSTANT_VALUE"
 STATES = frozenset({"LSTM", "GRU", "SimpleRNN", "RNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "Bidirectional"})
@@ -61,10 +64,7 @@ class Graph:
                     graph.functional.add(name)
         used = [*references(settings.get("input_layers")), *references(settings.get("output_layers"))]
         used += [item for layer in settings["layers"] for item in all_references(layer.get("inbound_nodes"), graph.names)]
-        for name, count in calls.items():
-            numbers = [int(item[1]) for item in used if item[0] == name]
-            if numbers and max(numbers) >= count:
-                graph.from_one.add(name)
+        graph.from_one = {str(item[0]) for item in used if item[0] in calls and int(item[1]) >= calls[item[0]]}
         return graph
 
     def counted(self, reference: Sequence[Any]) -> tuple[str, int, int]:
@@ -156,6 +156,29 @@ class Graph:
 def tensor_at(history: Sequence[Any]) -> Json:
     """A tensor by where it comes from; its shape and dtype are looked at by nobody."""
     return {"class_name": "__keras_tensor__", "config": {"shape": [None], "dtype": "float32", "keras_history": list(history)}}
+
+
+def refs(value: Any) -> Iterator[Ref]:
+    """Every tensor of a structure, in order."""
+    if isinstance(value, Mapping):
+        if value.get("class_name") == "__keras_tensor__":
+            name, node, tensor = value["config"]["keras_history"]
+            yield (name, node, tensor)
+            return
+        for item in value.values():
+            yield from refs(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from refs(item)
+
+
+def with_refs(value: Any, change: Callable[[Ref], Ref]) -> Any:
+    """A structure with other tensors in the place of its own."""
+    if isinstance(value, Mapping):
+        if value.get("class_name") == "__keras_tensor__":
+            return tensor_at(change(tuple(value["config"]["keras_history"])))
+        return {key: with_refs(item, change) for key, item in value.items()}
+    return [with_refs(item, change) for item in value] if isinstance(value, list) else value
 
 
 def is_reference(item: Any, constants: bool = False) -> bool:

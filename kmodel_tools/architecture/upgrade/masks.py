@@ -21,18 +21,36 @@ A recurrent layer takes one as `mask`; after a layer that merges, a list of one 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import heapq
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kmodel_tools.architecture.upgrade.draft import Json, Notes
-from kmodel_tools.architecture.upgrade.graph import MERGES, STATES, tensor_at
+from kmodel_tools.architecture.upgrade.draft import Json, Notes, UpgradeError
+from kmodel_tools.architecture.upgrade.graph import MERGES, STATES, Ref, refs, tensor_at, with_refs
 from kmodel_tools.architecture.upgrade.objects import spelled
 
-Ref = tuple[str, int, int]
-Mask = tuple[Any, ...]
-"""How a mask is made: `("ids", ref)`, `("values", ref, number)`, `("given", ref)`, `("and", masks)`, `("join", masks)` or `UNKNOWN`."""
-UNKNOWN: Mask = ("unknown",)
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mask:
+    """How a mask is made. There is one object for each (`_Masks.mask`), so that one of masks of masks is compared at once.
+
+    Attributes:
+        kind: "ids" (of an Embedding), "values" (of a Masking), "and", "join" or "unknown".
+        of: The tensor that it is made of.
+        number: What a Masking masks.
+        parts: The masks that it is made of.
+    """
+
+    kind: str
+    of: Ref | None = None
+    number: Any = None
+    parts: tuple[Mask, ...] = ()
+
+
+UNKNOWN = Mask("unknown")
+MAX_PARTS = 1000
+"""Masks that one is made of; no model has so many, and each may be made of as many again."""
 
 ATTENTION = frozenset({"MultiHeadAttention", "Attention", "AdditiveAttention"})
 _PASSING_NAMES = """
@@ -80,32 +98,54 @@ class _Masks:
         layers: The layers; grows.
         notes: Where to say what was done.
         held: The mask of each tensor that has one.
-        made: Tensors that were added, by the mask that they are.
+        made: Tensors that were added, by the mask that they are, or by what they are on the way to one.
         moved: Tensors in the place of which others are used.
+        known: Every mask, by how it is made.
+        used: Tensors whose mask gets to a layer that computes something else because of it.
+        taken: Names of layers.
     """
 
     layers: list[Json]
     notes: Notes
     held: dict[Ref, Mask] = field(default_factory=dict)
-    made: dict[Mask, Ref] = field(default_factory=dict)
+    made: dict[Any, Ref] = field(default_factory=dict)
     moved: dict[Ref, Ref] = field(default_factory=dict)
+    known: dict[tuple[Any, ...], Mask] = field(default_factory=dict)
+    used: set[Ref] = field(default_factory=set)
+    taken: set[str] = field(default_factory=set)
+
+    def mask(self, kind: str, of: Ref | None = None, number: Any = None, parts: tuple[Mask, ...] = ()) -> Mask:
+        """The one mask that is made so."""
+        if len(parts) > MAX_PARTS:
+            raise UpgradeError(f"a mask made of more than {MAX_PARTS} others")
+        return self.known.setdefault((kind, of, number, parts), Mask(kind, of, number, parts))
 
     def follow(self) -> None:
-        """Go through the calls, each after those that it depends on."""
+        """Go through the calls, each after those that it depends on, and else in their order.
+
+        Calls in a loop are left as they are: a graph with one is refused elsewhere.
+        """
+        self.used = _used(self.layers)
+        self.taken = {str(layer["name"]) for layer in self.layers}
         calls = [(layer, index) for layer in self.layers for index in range(len(layer["inbound_nodes"]))]
         done = {(str(layer["name"]), 0) for layer in self.layers if not layer["inbound_nodes"]}
-        while calls:
-            left = []
-            for layer, index in calls:
-                node = layer["inbound_nodes"][index]
-                if all(ref[:2] in done for ref in refs([node["args"], node["kwargs"]])):
-                    self._call(layer, index, node)
-                    done.add((str(layer["name"]), index))
-                else:
-                    left.append((layer, index))
-            if len(left) == len(calls):
-                return  # a graph with loops, which is refused elsewhere
-            calls = left
+        after: dict[tuple[str, int], list[int]] = {}
+        missing: list[int] = []
+        for number, (layer, index) in enumerate(calls):
+            node = layer["inbound_nodes"][index]
+            before = {ref[:2] for ref in refs([node["args"], node["kwargs"]])} - done
+            missing.append(len(before))
+            for one in before:
+                after.setdefault(one, []).append(number)
+        ready = [number for number, count in enumerate(missing) if not count]
+        while ready:
+            number = heapq.heappop(ready)
+            layer, index = calls[number]
+            self._call(layer, index, layer["inbound_nodes"][index])
+            for later in after.pop((str(layer["name"]), index), ()):
+                missing[later] -= 1
+                if not missing[later]:
+                    heapq.heappush(ready, later)
 
     def _call(self, layer: Json, index: int, node: Json) -> None:
         kind, name = layer["class_name"], str(layer["name"])
@@ -130,9 +170,10 @@ class _Masks:
         """The mask of what a layer makes of tensors, of which the first is the one that counts."""
         kind, config = layer["class_name"], layer["config"]
         if kind == "Masking" and given:
-            return ("values", given[0], config.get("mask_value", 0.0))
+            number = config.get("mask_value", 0.0)
+            return self.mask("values", given[0], number) if isinstance(number, (int, float)) else UNKNOWN
         if kind == "Embedding" and config.get("mask_zero") and given:
-            return ("ids", given[0])
+            return self.mask("ids", given[0])
         mask = found[0] if found else None
         if kind == "Sequential":
             place: Sequence[Ref] = given
@@ -174,9 +215,10 @@ class _Masks:
         if kind not in SUMS:
             self._strip(node)
             self.notes.say(CHANGED, name)
-        mask: Mask = ("join", tuple(present)) if kind == "Concatenate" and layer["config"].get("axis") == 1 else _both(present)
+        joined = kind == "Concatenate" and layer["config"].get("axis") == 1
+        mask = self.mask("join", parts=tuple(present)) if joined else self._both(present)
         self.held[out] = mask
-        if not self._is_used(out):
+        if out not in self.used:
             return
         tensor = self._tensor(mask, name)
         if tensor is None:
@@ -189,23 +231,12 @@ class _Masks:
         self.held[again, 0, 0] = mask
         self.notes.say(CHANGED, name)
 
-    def _is_used(self, out: Ref) -> bool:
-        """Whether a mask of a tensor gets to a layer that computes something else because of it."""
-        stack, seen = [out], {out}
-        while stack:
-            ref = stack.pop()
-            for layer in self.layers:
-                kind = layer["class_name"]
-                for index, node in enumerate(layer["inbound_nodes"]):
-                    if ref not in refs([node["args"], node["kwargs"]]):
-                        continue
-                    if kind in USING:
-                        return True
-                    after = (str(layer["name"]), index, 0)
-                    if after not in seen and kind in PASSING | MERGES:
-                        seen.add(after)
-                        stack.append(after)
-        return False
+    def _both(self, masks: Sequence[Mask]) -> Mask:
+        """What all of some masks leave."""
+        if UNKNOWN in masks:
+            return UNKNOWN
+        parts = tuple(dict.fromkeys(part for mask in masks for part in (mask.parts if mask.kind == "and" else (mask,))))
+        return parts[0] if len(parts) == 1 else self.mask("and", parts=parts)
 
     # Operations.
 
@@ -215,31 +246,45 @@ class _Masks:
         def stripped(ref: Ref) -> Ref:
             return self._operation("Copy", ref[0], ("bare", ref), [tensor_at(ref)]) if self.held.get(ref) else ref
 
-        node["args"] = [_changed(item, stripped) for item in node["args"]]
+        node["args"] = [with_refs(item, stripped) for item in node["args"]]
 
     def _tensor(self, mask: Mask, near: str) -> Ref | None:
-        """The tensor that a mask is, made if need be; None for one that nothing tells."""
-        kind = mask[0]
-        if kind == "unknown":
+        """The tensor that a mask is, made if need be, after those of its parts; None for one that nothing tells."""
+        found: dict[Mask, Ref | None] = {}
+        stack = [mask]
+        while stack:
+            one = stack[-1]
+            left = [] if one in self.made else [part for part in one.parts if part not in found]
+            if left:
+                stack += reversed(left)
+                continue
+            stack.pop()
+            if one not in found:
+                found[one] = self.made[one] if one in self.made else self._made_of(one, [found[part] for part in one.parts], near)
+        return found[mask]
+
+    def _made_of(self, mask: Mask, parts: Sequence[Ref | None], near: str) -> Ref | None:
+        """The tensor that a mask is, of those that its parts are."""
+        if mask.kind == "unknown":
             self.notes.say("a mask from inside of a nested model is not carried", near)
             return None
-        if kind == "ids":
-            return self._operation("NotEqual", near, mask, [tensor_at(mask[1]), 0])
-        if kind == "values":
-            unequal = self._operation("NotEqual", near, ("unequal", *mask[1:]), [tensor_at(mask[1]), mask[2]])
+        if mask.kind == "ids":
+            return self._operation("NotEqual", near, mask, [_tensor_of(mask.of), 0])
+        if mask.kind == "values":
+            unequal = self._operation("NotEqual", near, ("unequal", mask.of, mask.number), [_tensor_of(mask.of), mask.number])
             return self._operation("Any", near, mask, [tensor_at(unequal)], axis=-1, keepdims=False)
-        parts = [self._tensor(part, near) for part in mask[1]]
         tensors = [part for part in parts if part is not None]
         if len(tensors) < len(parts):
             return None
-        if kind == "join":
+        if mask.kind == "join":
             return self._operation("Concatenate", near, mask, [[tensor_at(ref) for ref in tensors]], axis=1)
         found = tensors[0]
-        for number, ref in enumerate(tensors[1:], 1):
-            found = self._operation("LogicalAnd", near, ("and", mask[1][: number + 1]), [tensor_at(found), tensor_at(ref)])
+        for number, ref in enumerate(tensors[1:], 2):
+            first = self.mask("and", parts=mask.parts[:number])
+            found = self._operation("LogicalAnd", near, first, [tensor_at(found), tensor_at(ref)])
         return found
 
-    def _operation(self, kind: str, near: str, mask: Mask, arguments: list[Any], **config: Any) -> Ref:
+    def _operation(self, kind: str, near: str, mask: Any, arguments: list[Any], **config: Any) -> Ref:
         """A node of the graph that is an operation; one of a kind, wherever it is needed again."""
         if mask not in self.made:
             name = self._free(f"{near}_{'bare' if kind == 'Copy' else 'mask'}")
@@ -249,15 +294,15 @@ class _Masks:
         return self.made[mask]
 
     def _free(self, name: str) -> str:
-        taken = {layer["name"] for layer in self.layers}
         found, count = name, 0
-        while found in taken:
+        while found in self.taken:
             count += 1
             found = f"{name}_{count}"
+        self.taken.add(found)
         return found
 
     def _moved(self, value: Any) -> Any:
-        return _changed(value, lambda ref: self.moved.get(ref, ref))
+        return with_refs(value, lambda ref: self.moved.get(ref, ref))
 
     def moved_end(self, value: Any) -> Any:
         """A model's ends, in which a tensor is a bare list."""
@@ -268,33 +313,25 @@ class _Masks:
         return [self.moved_end(item) for item in value] if isinstance(value, list) else value
 
 
-def _both(masks: Sequence[Mask]) -> Mask:
-    """What all of some masks leave."""
-    if UNKNOWN in masks:
-        return UNKNOWN
-    parts: list[Mask] = []
-    for mask in masks:
-        parts += [part for part in (mask[1] if mask[0] == "and" else [mask]) if part not in parts]
-    return parts[0] if len(parts) == 1 else ("and", tuple(parts))
+def _used(layers: Sequence[Mapping[str, Any]]) -> set[Ref]:
+    """The tensors of a graph whose mask gets to a layer that computes something else because of it."""
+    below: dict[Ref, list[Ref]] = {}
+    stack: list[Ref] = []
+    for layer in layers:
+        for index, node in enumerate(layer["inbound_nodes"]):
+            given = list(refs([node["args"], node["kwargs"]]))
+            if layer["class_name"] in USING:
+                stack += given
+            elif layer["class_name"] in PASSING | MERGES:
+                below[str(layer["name"]), index, 0] = given
+    used: set[Ref] = set()
+    while stack:
+        ref = stack.pop()
+        if ref not in used:
+            used.add(ref)
+            stack += below.get(ref, ())
+    return used
 
 
-def refs(value: Any) -> Iterator[Ref]:
-    """Every tensor of a structure, in order."""
-    if isinstance(value, Mapping):
-        if value.get("class_name") == "__keras_tensor__":
-            name, node, tensor = value["config"]["keras_history"]
-            yield (name, node, tensor)
-            return
-        for item in value.values():
-            yield from refs(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from refs(item)
-
-
-def _changed(value: Any, change: Any) -> Any:
-    if isinstance(value, Mapping):
-        if value.get("class_name") == "__keras_tensor__":
-            return tensor_at(change(tuple(value["config"]["keras_history"])))
-        return {key: _changed(item, change) for key, item in value.items()}
-    return [_changed(item, change) for item in value] if isinstance(value, list) else value
+def _tensor_of(ref: Ref | None) -> Json:
+    return tensor_at(ref or ())

@@ -12,13 +12,13 @@ from kmodel_tools.architecture.spec import FRAMEWORKS
 from kmodel_tools.architecture.topology import references
 from kmodel_tools.architecture.upgrade import arguments, channels, layers, semantics, subgraphs, theano
 from kmodel_tools.architecture.upgrade.accepted import COMMON
-from kmodel_tools.architecture.upgrade.draft import Draft, Json, Notes
+from kmodel_tools.architecture.upgrade.draft import Draft, Json, Notes, reading
 from kmodel_tools.architecture.upgrade.graph import Graph, all_references, name_of
 from kmodel_tools.architecture.upgrade.inputs import SHAPES, as_shape, said_input, upgraded_input
 from kmodel_tools.architecture.upgrade.layers import OPERATIONS
 from kmodel_tools.architecture.upgrade.masks import with_masks
 from kmodel_tools.architecture.upgrade.objects import plain_class, spelled, upgraded_value
-from kmodel_tools.tree import Path
+from kmodel_tools.tree import Path, join_path
 
 RULES = (*layers.RULES, *semantics.RULES, *subgraphs.RULES, *arguments.RULES, *theano.RULES, *channels.RULES)
 """What is done to a built-in layer, in this order: its class, its meaning, then its arguments."""
@@ -52,8 +52,15 @@ def upgraded_layer(
 
     Raises:
         UpgradeError: Keras 3 has no equivalent of it.
-        ConfigError: It is no configuration.
+        ConfigError: It is no configuration, or not as any release writes it.
     """
+    with reading(f"the layer {join_path(paths[0]) or 'around all others'}"):
+        return _upgraded_layer(node, paths, notes, depth, frozen, name)
+
+
+def _upgraded_layer(
+    node: Mapping[str, Any], paths: tuple[Path, ...], notes: Notes, depth: int, frozen: bool, name: str | None
+) -> tuple[Json, Draft]:
     notes.enter(depth)
     kind = plain_class(class_of(node))
     settings = dict(settings_of(node))
@@ -301,7 +308,7 @@ def _new_names(draft: Draft, entries: Sequence[Mapping[str, Any]]) -> list[str]:
         found.append(new)
         if new != name:
             for path in draft.paths:
-                draft.notes.renamed[(*path, name)] = new
+                draft.notes.rename(path, name, new)
             if name:
                 draft.notes.say("Keras 3 takes no slash in a name; it became an underscore in", name)
     return found

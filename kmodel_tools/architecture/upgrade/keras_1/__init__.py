@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kmodel_tools.architecture.envelope import Config, Era, era_of, version_numbers
-from kmodel_tools.architecture.upgrade.draft import UpgradeError
+from kmodel_tools.architecture.upgrade.draft import UpgradeError, reading
 from kmodel_tools.architecture.upgrade.keras_1.draft import TENSORFLOW, THEANO, Source
 from kmodel_tools.architecture.upgrade.keras_1.models import is_model_node, upgraded_model
 from kmodel_tools.architecture.weight_rules import WeightRule
@@ -56,9 +56,8 @@ def to_keras_2(config: Config, keras_version: str | None = None, backend: str | 
     assumed = THEANO if era is Era.KERAS_0 else TENSORFLOW
     source = Source.of(config, told or assumed, era, version_numbers(keras_version or ""), held)
     source.is_told = told is not None
-    if told is None:
-        source.notes.say(f"nothing says whether Theano or TensorFlow trained it; taken for {assumed.title()}'s", "the model")
-    upgraded = upgraded_model(config, (), (), source)
+    with reading("the architecture"):
+        upgraded = upgraded_model(config, (), (), source)
     return Keras2(upgraded, tuple(source.notes.rules), source.notes.sentences())
 
 

@@ -120,6 +120,13 @@ class Draft1:
         """Note a sentence for the report."""
         self.source.notes.say(sentence, self.label)
 
+    def is_by_theano(self) -> bool:
+        """Whether Theano ran the layer, asked where that counts: what is only assumed is said."""
+        if not self.source.is_told:
+            name = "Theano" if self.source.is_theano else "TensorFlow"
+            self.say(f"Theano and TensorFlow run it otherwise, and nothing says which did; taken for {name}'s")
+        return self.source.is_theano
+
     def refuse(self, why: str) -> UpgradeError:
         """The error that nothing in Keras 2 does what this layer did."""
         return UpgradeError(f"the layer {self.label} ({self.class_name}) {why}")

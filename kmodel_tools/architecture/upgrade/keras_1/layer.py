@@ -7,11 +7,11 @@ from typing import Any
 
 from kmodel_tools.architecture.envelope import class_of, settings_of
 from kmodel_tools.architecture.layer_classes import is_builtin
-from kmodel_tools.architecture.upgrade.draft import Json
+from kmodel_tools.architecture.upgrade.draft import Json, reading
 from kmodel_tools.architecture.upgrade.keras_1 import arguments, layers
 from kmodel_tools.architecture.upgrade.keras_1.draft import Cursor, Draft1, Source
 from kmodel_tools.architecture.upgrade.keras_1.weights import CARRIERS
-from kmodel_tools.tree import Path
+from kmodel_tools.tree import Path, join_path
 
 WRAPPERS = ("TimeDistributed", "Bidirectional")
 
@@ -34,7 +34,15 @@ def upgraded_layer(
 
     Raises:
         UpgradeError: Keras 2 has no equivalent of it.
+        ConfigError: It is not as any release writes it.
     """
+    with reading(f"the layer {join_path(new)}"):
+        return _upgraded_layer(node, old, new, source, cursor, depth)
+
+
+def _upgraded_layer(
+    node: Mapping[str, Any], old: Path, new: Path, source: Source, cursor: Cursor | None, depth: int
+) -> tuple[list[Json], int]:
     source.notes.enter(depth)
     kind = class_of(node)
     kind = layers.ALIASES.get(kind, kind)

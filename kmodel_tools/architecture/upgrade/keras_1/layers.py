@@ -82,7 +82,7 @@ def transpose_to_said_shape(draft: Draft1) -> None:
         return
     same = config.get("padding") == "same"
     rows = [_transposed(*item, same) for item in zip(sizes, kernel, strides, strict=True)]
-    if same and draft.source.is_theano:
+    if same and draft.is_by_theano():
         _crop_as_theano(draft, [(size // 2, whole - size // 2 - out) for (whole, _), size, out in zip(rows, kernel, sizes, strict=True)])
     elif any(out != usual for (_, usual), out in zip(rows, sizes, strict=True)):
         half = [size // 2 if same else 0 for size in kernel]
@@ -123,7 +123,7 @@ def pad_as_theano(draft: Draft1) -> None:
     rates = _each(draft.config.get("dilation_rate", 1), rank)
     reach = [(size - 1) * rate + 1 for size, rate in zip(sizes, rates, strict=True)]
     full = draft.config["padding"] == "full"
-    if not full and (not draft.source.is_theano or all(size % 2 and step == 1 for size, step in zip(reach, strides, strict=True))):
+    if not full and (not draft.is_by_theano() or all(size % 2 and step == 1 for size, step in zip(reach, strides, strict=True))):
         return
     pads = [[size - 1, size - 1] if full else [size // 2, (size - 1) // 2] for size in reach]
     config: Json = {"name": f"{draft.name}_pad", "padding": pads[0] if rank == 1 else pads}
@@ -150,7 +150,7 @@ def refuse_pooling_as_theano(draft: Draft1) -> None:
 
 def refuse_states_as_theano(draft: Draft1) -> None:
     """ConvLSTM2D pads its states inside, where nothing can be put before it."""
-    if draft.class_name != "ConvLSTM2D" or not draft.source.is_theano:
+    if draft.class_name != "ConvLSTM2D" or not draft.is_by_theano():
         return
     sizes, strides = _each(draft.config.get("kernel_size"), 2), _each(draft.config.get("strides", 1), 2)
     if any(size % 2 == 0 for size in sizes) or (draft.config.get("padding") == "same" and strides != [1, 1]):

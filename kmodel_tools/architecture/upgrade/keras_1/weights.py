@@ -101,7 +101,7 @@ def carry_convolution(draft: Draft1) -> None:
     roles = ("kernel", "bias") if has_bias(draft) else ("kernel",)
     draft.number(roles)
     steps = _kernel_steps_1d(draft) if rank == 1 else _kernel_steps(draft, rank)
-    draft.make("kernel", [draft.piece("kernel", *steps)], why=FLIPPED_WHY if draft.source.is_theano else TURNED_WHY)
+    draft.make("kernel", [draft.piece("kernel", *steps)], why=FLIPPED_WHY if draft.is_by_theano() else TURNED_WHY)
     if has_bias(draft):
         draft.make("bias", [draft.piece("bias")])
 
@@ -110,7 +110,7 @@ def carry_transposed_convolution(draft: Draft1) -> None:
     """A kernel (…space, out, in) of one (…space, in, out), for `Deconvolution2D` calls them as a convolution would."""
     first = draft.config.get("data_format") == "channels_first"
     steps: tuple[Step, ...] = (Transpose((2, 3, 0, 1) if first else (0, 1, 3, 2)),)
-    if draft.source.is_theano:
+    if draft.is_by_theano():
         steps = (*steps, Flip((0, 1)))
     draft.make("kernel", [draft.piece("kernel", *steps)], why=TURNED_WHY)
 
@@ -142,7 +142,7 @@ def _kernel_steps(draft: Draft1, rank: int) -> tuple[Step, ...]:
     steps: tuple[Step, ...] = ()
     if draft.config.get("data_format") == "channels_first":
         steps = (Transpose(TURNED[rank]),)
-    if draft.source.is_theano:
+    if draft.is_by_theano():
         steps = (*steps, Flip(tuple(range(rank))))
     return steps
 
@@ -153,7 +153,7 @@ def _kernel_steps_1d(draft: Draft1) -> tuple[Step, ...]:
     shape = draft.shape("kernel") if draft.cursor is None else None
     early = draft.source.version < (1, 2) if shape is None else shape[:2] != (length, 1) or shape[-1] != filters
     steps: tuple[Step, ...] = (Reshape((filters, -1, length)), Transpose((2, 1, 0))) if early else (Reshape((length, -1, filters)),)
-    return (*steps, Flip((0,))) if draft.source.is_theano else steps
+    return (*steps, Flip((0,))) if draft.is_by_theano() else steps
 
 
 CARRIERS: Mapping[str, Callable[[Draft1], None]] = {
