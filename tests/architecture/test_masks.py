@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kmodel_tools.architecture.upgrade import upgrade
-from tests.architecture.configs import TF_KERAS, Json, calls, entry, graph, layer
+from tests.architecture.configs import TF_KERAS, Json, calls, entry, graph, layer, row
 
 IDS = entry("in", (None, 6))
 VALUES = entry("other", (None, 6, 4))
@@ -101,3 +101,38 @@ def test_attention_scores_of_masked_steps_are_said_to_differ() -> None:
     )
     found = upgrade(graph((IDS, []), (EMBEDDING, [[["in", 0, 0, {}]]]), called), TF_KERAS)
     assert any("other values of attention" in change for change in found.changes)
+
+
+def test_sequences_joined_along_their_steps_by_a_negative_axis() -> None:
+    made = operations(two(layer("Concatenate", axis=-2), LAST))
+    assert "Concatenate" in made.values()
+    assert "LogicalAnd" not in made.values()
+
+
+def test_a_mask_from_inside_of_a_nested_model_is_said_to_be_lost() -> None:
+    nested = graph((entry("ids_in", (None, 6)), []), (EMBEDDING, [[["ids_in", 0, 0, {}]]]), inputs=[["ids_in", 0, 0]])
+    nested["config"]["name"] = "words"
+    merged = (layer("Add"), [[["words", 1, 0, {}], ["other", 0, 0, {}]]])
+    layers = [(IDS, []), (VALUES, []), (nested, [[["in", 0, 0, {}]]]), merged, LAST]
+    found = upgrade(graph(*layers, inputs=[["in", 0, 0], ["other", 0, 0]]), TF_KERAS)
+    assert "a mask from inside of a nested model is not carried: x" in found.changes
+
+
+@pytest.mark.parametrize("kind", ["Identity", "Rescaling", "Normalization"])
+@pytest.mark.parametrize(("last", "stops"), [("LSTM", True), ("GlobalAveragePooling1D", True), ("Flatten", False)])
+def test_a_row_in_which_a_layer_passes_no_mask_on(kind: str, last: str, stops: bool) -> None:
+    behind = layer(last, "last", **({"units": 2} if last == "LSTM" else {}))
+    config = upgrade(row(VALUES, MASKING, layer(kind), behind), TF_KERAS).config["config"]
+    assert [item["class_name"] for item in config["layers"][2:]] == [kind, *(["UpSampling1D"] if stops else []), last]
+
+
+def test_the_old_hard_sigmoid_passes_a_mask_on() -> None:
+    act: tuple[Json, list[Any]] = (layer("Activation", "act", activation="hard_sigmoid"), [[["skip", 0, 0, {}]]])
+    merged = (layer("Concatenate"), [[["act", 0, 0, {}], ["in", 0, 0, {}]]])
+    layers = [(entry("in", (None, 6, 4)), []), (VALUES, []), (MASKING, [[["other", 0, 0, {}]]]), act, merged, LAST]
+    found = upgrade(graph(*layers, inputs=[["in", 0, 0], ["other", 0, 0]]), TF_KERAS).config
+    assert {"NotEqual", "Any", "Copy"} <= set(operations(found).values())
+    config = upgrade(
+        row(VALUES, MASKING, layer("Activation", "act", activation="hard_sigmoid"), layer("Identity"), LAST[0]), TF_KERAS
+    ).config
+    assert [item["class_name"] for item in config["config"]["layers"][4:]] == ["UpSampling1D", "GRU"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
@@ -394,3 +395,18 @@ def test_bilinear_upsampling_of_keras_2_is_refused() -> None:
         settings(item, "2.2.4")
     assert settings(item)["interpolation"] == "bilinear"
     settings(layer("UpSampling2D", size=[2, 2], interpolation="nearest"), "2.2.4")
+
+
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [
+        ("CuDNNLSTM", {"units": "a"}),
+        ("CuDNNGRU", {}),
+        ("RandomCrop", {}),
+        ("ThresholdedReLU", {"theta": "x"}),
+        ("ThresholdedReLU", {"theta": None}),
+    ],
+)
+def test_a_forged_argument_names_its_layer(kind: str, config: dict[str, Any]) -> None:
+    with pytest.raises(UpgradeError, match=rf"x \({kind.removeprefix('CuDNN')}"):
+        upgraded_layer(layer(kind, **config))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kmodel_tools.architecture.envelope import class_of, is_model, layer_configs, settings_of
+from kmodel_tools.architecture.envelope import ConfigError, class_of, is_model, layer_configs, settings_of
 from kmodel_tools.architecture.layer_classes import is_builtin
 from kmodel_tools.architecture.layer_table import MODEL_CLASSES
 from kmodel_tools.architecture.spec import FRAMEWORKS
@@ -13,8 +13,9 @@ from kmodel_tools.architecture.topology import references
 from kmodel_tools.architecture.upgrade import arguments, channels, layers, semantics, subgraphs, theano
 from kmodel_tools.architecture.upgrade.accepted import COMMON
 from kmodel_tools.architecture.upgrade.draft import Draft, Json, Notes
-from kmodel_tools.architecture.upgrade.graph import Graph, all_references, name_of
+from kmodel_tools.architecture.upgrade.graph import Graph, all_references, calls_of, name_of
 from kmodel_tools.architecture.upgrade.inputs import SHAPES, as_shape, said_input, upgraded_input
+from kmodel_tools.architecture.upgrade.mask_flow import stopped_in_row
 from kmodel_tools.architecture.upgrade.masks import with_masks
 from kmodel_tools.architecture.upgrade.objects import plain_class, spelled, upgraded_value
 from kmodel_tools.tree import Path
@@ -74,8 +75,7 @@ def upgraded_layer(
         return _upgraded_custom(node, draft, depth, frozen), draft
     if frozen and draft.config.get("trainable") is not False:
         draft.config["trainable"] = False
-    for rule in RULES:
-        rule(draft)
+    _apply(draft)
     if draft.class_name == "Sequential":  # a rule has put several layers in the place of one
         row = [_spelled_row(item, draft, depth, frozen) for item in draft.config["layers"]]
         return spelled("keras", "Sequential", {**draft.config, "layers": row}), draft
@@ -83,6 +83,17 @@ def upgraded_layer(
         inner = [_spelled_part(item, draft, depth, frozen) for item in draft.config["layers"]]
         return spelled(FUNCTIONAL[0], "Functional", {**draft.config, "layers": inner}, FUNCTIONAL[1]), draft
     return spelled("keras.layers", draft.class_name, _upgraded_arguments(draft, depth, frozen)), draft
+
+
+def _apply(draft: Draft) -> None:
+    """The rules; a forged argument that one of them cannot do anything with is an error of the configuration."""
+    try:
+        for rule in RULES:
+            rule(draft)
+    except ConfigError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise draft.refuse(f"has an argument that is missing or of the wrong kind ({error})") from error
 
 
 def _spelled_part(item: Json, around: Draft, depth: int, frozen: bool) -> Json:
@@ -217,7 +228,7 @@ def _sequential(node: Mapping[str, Any], draft: Draft, depth: int, frozen: bool)
     if (first := said_input(node, is_root=depth == 0)) is not None:
         first["config"]["name"] = clean_name(first["config"]["name"])
         found.insert(0, first)
-    return {"name": name, "trainable": not frozen, "layers": found}
+    return {"name": name, "trainable": not frozen, "layers": stopped_in_row(found, draft.notes)}
 
 
 def _functional(node: Mapping[str, Any], draft: Draft, depth: int, frozen: bool) -> Json:
@@ -232,7 +243,7 @@ def _functional(node: Mapping[str, Any], draft: Draft, depth: int, frozen: bool)
         made["name"] = new
         if inner.takes_one:
             graph.functional.add(name_of(entry))
-        made["inbound_nodes"] = [graph.call(call, inner) for call in entry.get("inbound_nodes") or ()]
+        made["inbound_nodes"] = [graph.call(call, inner) for call in calls_of(entry)]
         found.append(made)
     kept = {key: value for key, value in draft.config.items() if key not in ("layers", "input_layers", "output_layers", "trainable")}
     if draft.class_name in MODELS:
