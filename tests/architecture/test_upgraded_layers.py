@@ -410,3 +410,11 @@ def test_bilinear_upsampling_of_keras_2_is_refused() -> None:
 def test_a_forged_argument_names_its_layer(kind: str, config: dict[str, Any]) -> None:
     with pytest.raises(UpgradeError, match=rf"x \({kind.removeprefix('CuDNN')}"):
         upgraded_layer(layer(kind, **config))
+
+
+def test_the_dtype_of_an_input_is_none_of_its_layer() -> None:
+    words = layer("Embedding", input_dim=9, output_dim=4, dtype="int32")
+    assert "dtype" not in settings(words, "2.0.5")
+    assert settings(words)["dtype"] == "int32"
+    found = upgrade(row({**words, "config": {**words["config"], "batch_input_shape": [None, 6]}}), "2.0.5").config
+    assert found["config"]["layers"][0]["config"]["dtype"] == "int32"
