@@ -136,3 +136,9 @@ def test_the_old_hard_sigmoid_passes_a_mask_on() -> None:
         row(VALUES, MASKING, layer("Activation", "act", activation="hard_sigmoid"), layer("Identity"), LAST[0]), TF_KERAS
     ).config
     assert [item["class_name"] for item in config["config"]["layers"][4:]] == ["UpSampling1D", "GRU"]
+
+
+def test_masks_that_are_lost_are_named() -> None:
+    each = layer("TimeDistributed", "each", layer={**EMBEDDING, "config": {**EMBEDDING["config"], "name": "ids"}})
+    assert upgrade(row(entry("in", (None, 3, 6)), each), TF_KERAS).changes[0].endswith("layers behind it take every step: each")
+    assert upgrade(row(VALUES, MASKING, layer("Rescaling", scale=2.0)), TF_KERAS).changes[0].endswith("behind its list gets one: x")

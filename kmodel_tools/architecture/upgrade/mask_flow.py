@@ -65,6 +65,10 @@ def stopped_in_row(layers: list[Json], notes: Notes, masked: bool = False) -> li
                 name = next(name for name in numbered if name not in taken)
                 found.append(spelled("keras.layers", "UpSampling1D", {"name": name, "size": 1}))
                 notes.say("no mask is passed on by it, which Keras 3 does: a layer behind it takes it off", str(layer["config"]["name"]))
+            elif all(item["class_name"] in PASSING | STOPPING for item in layers[index + 1 :]):
+                notes.say(
+                    "no mask is passed on by it, which Keras 3 does: what comes behind its list gets one", str(layer["config"]["name"])
+                )
         elif makes_mask(layer):
             masked = True
         elif layer["class_name"] not in PASSING | {"InputLayer"} and not is_old_hard_sigmoid(layer):
