@@ -12,6 +12,7 @@ from kmodel_tools.architecture.envelope import Config, ConfigError, Era, class_o
 from kmodel_tools.architecture.optimizers import kind_of
 from kmodel_tools.architecture.upgrade import KERAS_VERSION, upgrade
 from kmodel_tools.architecture.upgrade.keras_1 import to_keras_2
+from kmodel_tools.architecture.upgrade.outputs import with_outputs
 from kmodel_tools.architecture.upgrade.training import Training, upgraded_training
 from kmodel_tools.errors import ConversionError
 from kmodel_tools.tree import Layer, Model, Optimizer, Path, Weight, make_from_below
@@ -54,6 +55,8 @@ def upgraded(model: Model) -> Upgrade:
     training = Training()
     if model.training_config:
         training = upgraded_training(model.training_config, era_of(model.architecture, model.metadata.get("keras_version")))
+    if training.config is not None:
+        training.config = with_outputs(training.config, new.config, new.renamed)
     changes = (*earlier, *new.changes, *training.changes)
     optimizer, left_out = _worth_carrying(model)
     named = replace(_renamed(model, new.renamed), training_config=training.config, optimizer=optimizer)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kmodel_tools.architecture.upgrade import UpgradeError, upgrade
-from tests.architecture.configs import TF_KERAS, Json, calls, entry, graph, layer
+from tests.architecture.configs import TF_KERAS, Json, calls, entry, graph, layer, row
 
 IDS = entry("in", (None, 6))
 VALUES = entry("other", (None, 6, 4))
@@ -139,3 +139,44 @@ def test_what_a_masking_masks_may_be_no_number() -> None:
     skip = (layer("Masking", "skip", mask_value=[0.5]), [[["other", 0, 0, {}]]])
     found = upgrade(graph((VALUES, []), skip, (layer("GRU", "last", units=2), [[["skip", 0, 0, {}]]]), inputs=[["other", 0, 0]]), TF_KERAS)
     assert not operations(found.config)
+
+
+def test_sequences_joined_along_their_steps_by_a_negative_axis() -> None:
+    made = operations(two(layer("Concatenate", axis=-2), LAST))
+    assert "Concatenate" in made.values()
+    assert "LogicalAnd" not in made.values()
+
+
+def test_a_mask_from_inside_of_a_nested_model_is_said_to_be_lost() -> None:
+    nested = graph((entry("ids_in", (None, 6)), []), (EMBEDDING, [[["ids_in", 0, 0, {}]]]), inputs=[["ids_in", 0, 0]])
+    nested["config"]["name"] = "words"
+    merged = (layer("Add"), [[["words", 1, 0, {}], ["other", 0, 0, {}]]])
+    layers = [(IDS, []), (VALUES, []), (nested, [[["in", 0, 0, {}]]]), merged, LAST]
+    found = upgrade(graph(*layers, inputs=[["in", 0, 0], ["other", 0, 0]]), TF_KERAS)
+    assert "a mask from inside of a nested model is not carried: x" in found.changes
+
+
+@pytest.mark.parametrize("kind", ["Identity", "Rescaling", "Normalization"])
+@pytest.mark.parametrize(("last", "stops"), [("LSTM", True), ("GlobalAveragePooling1D", True), ("Flatten", False)])
+def test_a_row_in_which_a_layer_passes_no_mask_on(kind: str, last: str, stops: bool) -> None:
+    behind = layer(last, "last", **({"units": 2} if last == "LSTM" else {}))
+    config = upgrade(row(VALUES, MASKING, layer(kind), behind), TF_KERAS).config["config"]
+    assert [item["class_name"] for item in config["layers"][2:]] == [kind, *(["UpSampling1D"] if stops else []), last]
+
+
+def test_the_old_hard_sigmoid_passes_a_mask_on() -> None:
+    act: tuple[Json, list[Any]] = (layer("Activation", "act", activation="hard_sigmoid"), [[["skip", 0, 0, {}]]])
+    merged = (layer("Concatenate"), [[["act", 0, 0, {}], ["in", 0, 0, {}]]])
+    layers = [(entry("in", (None, 6, 4)), []), (VALUES, []), (MASKING, [[["other", 0, 0, {}]]]), act, merged, LAST]
+    found = upgrade(graph(*layers, inputs=[["in", 0, 0], ["other", 0, 0]]), TF_KERAS).config
+    assert {"NotEqual", "Any", "Copy"} <= set(operations(found).values())
+    config = upgrade(
+        row(VALUES, MASKING, layer("Activation", "act", activation="hard_sigmoid"), layer("Identity"), LAST[0]), TF_KERAS
+    ).config
+    assert [item["class_name"] for item in config["config"]["layers"][4:]] == ["UpSampling1D", "GRU"]
+
+
+def test_masks_that_are_lost_are_named() -> None:
+    each = layer("TimeDistributed", "each", layer={**EMBEDDING, "config": {**EMBEDDING["config"], "name": "ids"}})
+    assert upgrade(row(entry("in", (None, 3, 6)), each), TF_KERAS).changes[0].endswith("layers behind it take every step: each")
+    assert upgrade(row(VALUES, MASKING, layer("Rescaling", scale=2.0)), TF_KERAS).changes[0].endswith("behind its list gets one: x")

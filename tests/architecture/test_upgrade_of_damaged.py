@@ -19,6 +19,8 @@ from tests.architecture.configs import TF_KERAS, Json, entry, graph, layer
         ("ThresholdedReLU", {"theta": {}}),
         ("CuDNNLSTM", {}),
         ("CuDNNLSTM", {"units": []}),
+        ("CuDNNGRU", {"units": "a"}),
+        ("RandomCrop", {}),
     ],
 )
 def test_a_layer_of_keras_2_is_named(kind: str, settings: Json) -> None:

@@ -394,3 +394,11 @@ def test_bilinear_upsampling_of_keras_2_is_refused() -> None:
         settings(item, "2.2.4")
     assert settings(item)["interpolation"] == "bilinear"
     settings(layer("UpSampling2D", size=[2, 2], interpolation="nearest"), "2.2.4")
+
+
+def test_the_dtype_of_an_input_is_none_of_its_layer() -> None:
+    words = layer("Embedding", input_dim=9, output_dim=4, dtype="int32")
+    assert "dtype" not in settings(words, "2.0.5")
+    assert settings(words)["dtype"] == "int32"
+    found = upgrade(row({**words, "config": {**words["config"], "batch_input_shape": [None, 6]}}), "2.0.5").config
+    assert found["config"]["layers"][0]["config"]["dtype"] == "int32"

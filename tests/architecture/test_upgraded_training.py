@@ -84,3 +84,24 @@ def test_the_reduction_of_a_loss_of_somebody() -> None:
     found = upgraded_training({"optimizer": "sgd", "loss": loss}, Era.TF_KERAS).config
     assert found is not None
     assert found["loss"]["config"] == {"reduction": "sum_over_batch_size", "delta": 2.0}
+
+
+def test_a_schedule_without_a_name_has_none() -> None:
+    rate = {"class_name": "CosineDecay", "config": {"initial_learning_rate": 0.1, "decay_steps": 10, "name": None}}
+    found = upgraded_training({"optimizer": {"class_name": "SGD", "config": {"learning_rate": rate}}}, Era.TF_KERAS).config
+    assert found is not None
+    assert "name" not in found["optimizer"]["config"]["learning_rate"]["config"]
+
+
+def test_what_nadam_calls_decay_is_not_of_its_rate() -> None:
+    found = upgraded_training({"optimizer": {"class_name": "Nadam", "config": {"learning_rate": 0.1, "decay": 0.004}}}, Era.TF_KERAS)
+    assert found.config is not None
+    assert found.config["optimizer"]["config"] == {"learning_rate": 0.1}
+    assert not found.changes
+
+
+def test_a_third_version_of_the_optimizer_that_scales_losses() -> None:
+    inner = {"inner_optimizer": {"class_name": "SGD", "config": {}}}
+    found = upgraded_training({"optimizer": {"class_name": "LossScaleOptimizerV3", "config": inner}}, Era.TF_KERAS).config
+    assert found is not None
+    assert found["optimizer"]["class_name"] == "LossScaleOptimizer"

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kmodel_tools.architecture.custom_objects import ACTIVATIONS
+from kmodel_tools.architecture.envelope import Era
 from kmodel_tools.architecture.upgrade.accepted import accepted
 from kmodel_tools.architecture.upgrade.draft import Draft
 from kmodel_tools.architecture.upgrade.objects import ACTIVATION_KEYS, activation_of, plain_value
@@ -73,6 +74,17 @@ def drop_what_is_not_known(draft: Draft) -> None:
         if key in UNUSED or (key in HARMLESS and value in HARMLESS[key]):
             continue
         raise draft.refuse(f"has {key}={value!r}, which no layer of Keras 3 does")
+
+
+def dtype_of_the_input(draft: Draft) -> None:
+    """A layer of Keras 2 itself says the dtype of what it is called on, `int32` of an Embedding; in Keras 3 it is that of its weights.
+
+    Cures `Need minval < maxval, got 0 >= 0`, from the initializer of a table of integers.
+    Source: Keras 2.0.5 `layers/embeddings.py`, `__init__`; `engine/topology.py`, `Layer.get_config`.
+    """
+    dtype = draft.config.get("dtype")
+    if draft.notes.era is Era.KERAS_2 and isinstance(dtype, str) and dtype.startswith(("int", "uint", "bool")):
+        del draft.config["dtype"]
 
 
 def one_axis(draft: Draft) -> None:
@@ -209,6 +221,7 @@ def _filled(like: list[Any], value: Any) -> list[Any]:
 
 
 RULES = (
+    dtype_of_the_input,
     mean_and_variance,
     one_axis,
     negative_slope,

@@ -27,6 +27,9 @@ Ref = tuple[str, int, int]
 CONSTANT = "_CONSTANT_VALUE"
 STATES = frozenset({"LSTM", "GRU", "SimpleRNN", "RNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "Bidirectional"})
 MERGES = frozenset({"Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract"})
+NORMALIZING = frozenset({"BatchNormalization", "SyncBatchNormalization"})
+CHANGED_BY_TRAINING = NORMALIZING | {"Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "AlphaDropout"}
+CHANGED_BY_TRAINING |= {"GaussianDropout", "GaussianNoise"}
 
 
 @dataclass(slots=True)
@@ -118,6 +121,7 @@ class Graph:
         if layer.takes_one and (isinstance(given, list) or kwargs.keys() - {"training"}):
             raise layer.refuse("has time_major=True and is called with more than a sequence, which is not carried")
         kwargs = {} if layer.takes_one else kwargs
+        _told_to_train(layer, kwargs.get("training"))
         if layer.class_name in STATES and isinstance(given, list):
             kwargs["initial_state"] = given[1:]  # Keras 2 lists the states behind the sequence
             given = given[0]
@@ -151,6 +155,41 @@ class Graph:
                 return [self._value(item) for item in items]
             return {key: self._value(item) for key, item in value.items()}
         return [self._value(item) for item in value] if isinstance(value, list) else value
+
+
+def _told_to_train(layer: Draft, training: Any) -> None:
+    """A call with `training`: Keras 3 takes what the model is called with in its place, which of `predict` is False.
+
+    Source: Keras 3.15.1 `models/functional.py`, `operation_fn`; tf_keras 2.21 `engine/base_layer.py`, where the call's own goes first.
+
+    Raises:
+        UpgradeError: It normalizes by the batch when it predicts.
+    """
+    if training in (None, False, 0):
+        if training is not None and _holds(layer, CHANGED_BY_TRAINING):
+            layer.say("is called with training=False, which Keras 3 minds when it predicts, and not in training")
+        return
+    normalizing = _holds(layer, NORMALIZING)
+    if normalizing:
+        raise layer.refuse("is called with training=True and normalizes by the batch, which Keras 3 does not when it predicts")
+    if _holds(layer, CHANGED_BY_TRAINING):
+        layer.say("is called with training=True, and in Keras 3 what it does at random it does in training alone")
+
+
+def _holds(layer: Draft, classes: Collection[str]) -> bool:
+    """Whether a layer, or one inside of it that is not frozen, is of some classes."""
+    stack: list[Any] = [{"class_name": layer.class_name, "config": layer.config}]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, list):
+            stack.extend(item)
+        elif isinstance(item, Mapping) and isinstance(item.get("config"), Mapping):
+            if item["config"].get("trainable") is False and classes is NORMALIZING:
+                continue
+            if item.get("class_name") in classes:
+                return True
+            stack.extend(value for value in item["config"].values() if isinstance(value, list | Mapping))
+    return False
 
 
 def tensor_at(history: Sequence[Any]) -> Json:
@@ -203,6 +242,18 @@ def all_references(node: Any, names: Collection[str]) -> list[Sequence[Any]]:
         elif isinstance(item, list):
             stack.extend(item)
     return found
+
+
+def calls_of(layer: Mapping[str, Any]) -> Sequence[Any]:
+    """The calls of a layer of a model.
+
+    Raises:
+        UpgradeError: They are no list.
+    """
+    calls = layer.get("inbound_nodes") or ()
+    if not isinstance(calls, list | tuple):
+        raise UpgradeError(f"the calls of the layer {name_of(layer)!r} are no list")
+    return calls
 
 
 def name_of(layer: Mapping[str, Any]) -> str:

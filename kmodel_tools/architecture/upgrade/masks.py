@@ -28,6 +28,16 @@ from typing import Any
 
 from kmodel_tools.architecture.upgrade.draft import Json, Notes, UpgradeError
 from kmodel_tools.architecture.upgrade.graph import MERGES, STATES, Ref, refs, tensor_at, with_refs
+from kmodel_tools.architecture.upgrade.mask_flow import (
+    ATTENTION,
+    PASSING,
+    STOPPING,
+    USING,
+    is_old_hard_sigmoid,
+    makes_mask,
+    puts_out_mask,
+    stopped_in_row,
+)
 from kmodel_tools.architecture.upgrade.objects import spelled
 
 
@@ -52,15 +62,6 @@ UNKNOWN = Mask("unknown")
 MAX_PARTS = 1000
 """Masks that one is made of; no model has so many, and each may be made of as many again."""
 
-ATTENTION = frozenset({"MultiHeadAttention", "Attention", "AdditiveAttention"})
-_PASSING_NAMES = """
-    Activation ActivityRegularization AlphaDropout BatchNormalization Dense Dropout ELU GaussianDropout GaussianNoise
-    GroupNormalization LayerNormalization LeakyReLU PReLU ReLU Softmax SpatialDropout1D SpatialDropout2D SpatialDropout3D
-    TimeDistributed UnitNormalization
-"""
-PASSING = frozenset(_PASSING_NAMES.split())
-USING = STATES | ATTENTION | {"GlobalAveragePooling1D", "Softmax", "TimeDistributed", "Sequential", "Functional"}
-STOPPING = frozenset({"Identity", "Rescaling", "Normalization"})
 SUMS = frozenset({"Add", "Average", "Subtract"})
 CHANGED = "Keras 3 makes other masks here: the old ones are computed by operations of the graph, and given explicitly"
 
@@ -76,18 +77,11 @@ def with_masks(layers: list[Json], ends: Json, notes: Notes) -> Json:
     Returns:
         The ends, which may be other tensors.
     """
-    if not any(_makes_mask(layer) for layer in layers):
+    if not any(makes_mask(layer) for layer in layers):
         return ends
     masks = _Masks(layers, notes)
     masks.follow()
     return {key: masks.moved_end(value) for key, value in ends.items()}
-
-
-def _makes_mask(layer: Mapping[str, Any]) -> bool:
-    config = layer["config"]
-    if layer["class_name"] == "Sequential":
-        return any(_makes_mask(item) for item in config["layers"])
-    return layer["class_name"] == "Masking" or (layer["class_name"] == "Embedding" and bool(config.get("mask_zero")))
 
 
 @dataclass(slots=True)
@@ -175,16 +169,20 @@ class _Masks:
         if kind == "Embedding" and config.get("mask_zero") and given:
             return self.mask("ids", given[0])
         mask = found[0] if found else None
+        if is_old_hard_sigmoid(layer):
+            return mask
         if kind == "Sequential":
+            if mask is not None and isinstance(config["layers"], list):
+                config["layers"][:] = stopped_in_row(config["layers"], self.notes, masked=True)
             place: Sequence[Ref] = given
             for item in config["layers"]:
                 if item["class_name"] != "InputLayer":
                     makes = item["class_name"] in ("Masking", "Embedding")
-                    mask = UNKNOWN if makes and not place and _makes_mask(item) else self._after(item, place, [mask])
+                    mask = UNKNOWN if makes and not place and makes_mask(item) else self._after(item, place, [mask])
                     place = ()
             return mask
-        if kind == "Functional" and any(found):
-            if any(item["class_name"] in MERGES | STATES for item in config["layers"]):
+        if kind == "Functional" and (any(found) or (makes_mask(layer) and puts_out_mask(config))):
+            if any(found) and any(item["class_name"] in MERGES | STATES for item in config["layers"]):
                 self.notes.say("a mask goes into a nested model, in which Keras 3 may treat it otherwise", str(layer["name"]))
             return UNKNOWN
         if kind in STATES:
@@ -209,13 +207,13 @@ class _Masks:
         present = [mask for mask in found if mask is not None]
         if not present or kind == "Dot":
             return
-        if kind in SUMS and len(present) == len(found) and len(set(present)) == 1:
+        if kind in SUMS and len(present) == len(found) and len(set(present)) == 1 and present[0] is not UNKNOWN:
             self.held[out] = present[0]
             return
         if kind not in SUMS:
             self._strip(node)
             self.notes.say(CHANGED, name)
-        joined = kind == "Concatenate" and layer["config"].get("axis") == 1
+        joined = kind == "Concatenate" and layer["config"].get("axis") in (1, -2)
         mask = self.mask("join", parts=tuple(present)) if joined else self._both(present)
         self.held[out] = mask
         if out not in self.used:

@@ -125,6 +125,19 @@ def refuse_weights_of_gates(draft: Draft) -> None:
             raise draft.refuse(f"applies a {inner}, whose weights no recurrent layer of Keras 3 loads")
 
 
+def masks_of_each_step(draft: Draft) -> None:
+    """TimeDistributed around an Embedding or a Masking: the mask of each step goes to no layer behind it in Keras 3.
+
+    Source: tf_keras 2.21 and Keras 3.15.1 `layers/rnn/time_distributed.py`: `compute_mask` is in the first alone.
+    """
+    inner = draft.config.get("layer")
+    if not draft.is_a("TimeDistributed") or not isinstance(inner, Mapping):
+        return
+    kind = inner.get("class_name")
+    if kind == "Masking" or (kind == "Embedding" and settings_of(inner).get("mask_zero")):
+        draft.say(f"the mask that its {kind} makes at each step is not passed on in Keras 3: layers behind it take every step")
+
+
 def refuse_older_interpolation(draft: Draft) -> None:
     """UpSampling2D `bilinear` of Keras 2 itself takes its samples at corners of pixels, and tf.keras 2 and Keras 3 at their middle.
 
@@ -195,6 +208,7 @@ def activation_with_weights(draft: Draft) -> None:
 
 RULES = (
     old_defaults,
+    masks_of_each_step,
     refuse_weights_of_gates,
     activation_with_weights,
     refuse_older_interpolation,

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kmodel_tools.architecture.envelope import Config, Era
+from kmodel_tools.architecture.envelope import Config, Era, settings_of
 from kmodel_tools.architecture.optimizers import kind_of
 from kmodel_tools.architecture.upgrade.draft import Json
 from kmodel_tools.architecture.upgrade.objects import LISTS, POLICIES, spelled
@@ -42,7 +42,7 @@ OPTIMIZERS: Mapping[str, tuple[str, str]] = {
     ),
 }
 """Optimizers that Keras 3 has too, and what they take beside `_OF_ALL` (Keras 3.15.1, the signatures of `keras.optimizers`)."""
-WRAPPER = "lossscaleoptimizer"
+WRAPPERS = frozenset({"lossscaleoptimizer", "lossscaleoptimizerv3"})
 SCHEDULES = frozenset(
     {"ExponentialDecay", "PiecewiseConstantDecay", "PolynomialDecay", "InverseTimeDecay", "CosineDecay", "CosineDecayRestarts"}
 )
@@ -175,7 +175,7 @@ def _optimizer(given: Any, era: Era, training: Training) -> Any:
     kind = kind_of(_called(given))
     settings = given.get("config")
     config = dict(settings) if isinstance(settings, Mapping) else {}
-    if kind == WRAPPER:
+    if kind in WRAPPERS:
         return _wrapped(config, era, training)
     if kind not in OPTIMIZERS:
         registered = given.get("registered_name")
@@ -212,18 +212,32 @@ def _settings(kind: str, config: Json, era: Era, training: Training) -> Json:
         config["epsilon"] = EPSILON
     if kind == "adagrad" and era in (Era.KERAS_1, Era.KERAS_2):
         config.setdefault("initial_accumulator_value", 0.0)
+    if kind == "nadam" and "decay" in config:
+        # What tf.keras calls so in Nadam is the decay of its momentum (tf_keras 2.21 `optimizers/legacy/nadam.py`, `__init__`).
+        config["schedule_decay"] = config.pop("decay")
     if kind == "nadam" and config.get("schedule_decay", NADAM_DECAY) != NADAM_DECAY:
         training.changes.append(f"Nadam's schedule_decay was {config['schedule_decay']}, and is {NADAM_DECAY} in Keras 3")
     rate = config.get("learning_rate")
     if isinstance(rate, Mapping):
         plain = _called(rate).rpartition(">")[2]
         module = "keras.optimizers.schedules" if plain in SCHEDULES else None
-        config["learning_rate"] = spelled(module, plain, rate.get("config"), None if module else rate.get("registered_name") or plain)
+        registered = None if module else rate.get("registered_name") or plain
+        config["learning_rate"] = spelled(module, plain, _named(rate.get("config")), registered)
     elif (decay := config.get("decay")) and isinstance(decay, float | int):
         schedule = {"initial_learning_rate": rate, "decay_steps": 1, "decay_rate": decay, "staircase": False, "name": "InverseTimeDecay"}
         config["learning_rate"] = spelled("keras.optimizers.schedules", "InverseTimeDecay", schedule)
         training.changes.append(f"the optimizer's decay ({decay}) is a schedule of the learning rate in Keras 3")
     return config
+
+
+def _named(settings: Any) -> Any:
+    """The settings of a schedule, which has its class for its name where it has none.
+
+    Cures ``Argument `name` must be a string and cannot contain character `/`. Received: name=None``, in the first step of training.
+    """
+    if not isinstance(settings, Mapping):
+        return settings
+    return {key: item for key, item in settings.items() if key != "name" or (isinstance(item, str) and "/" not in item)}
 
 
 def _number(value: Any) -> Any:
@@ -296,7 +310,7 @@ def _metric(value: Mapping[str, Any]) -> Any:
     config = {key: item for key, item in settings.items() if key != "fn"}
     dtype = config.get("dtype")
     if isinstance(dtype, Mapping) and dtype.get("class_name") in POLICIES:
-        config["dtype"] = dtype.get("config", {}).get("name")
+        config["dtype"] = settings_of(dtype).get("name")
     return spelled("keras.metrics", kind, config)
 
 

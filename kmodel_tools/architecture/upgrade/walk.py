@@ -13,9 +13,10 @@ from kmodel_tools.architecture.topology import references
 from kmodel_tools.architecture.upgrade import arguments, channels, layers, semantics, subgraphs, theano
 from kmodel_tools.architecture.upgrade.accepted import COMMON
 from kmodel_tools.architecture.upgrade.draft import Draft, Json, Notes, reading
-from kmodel_tools.architecture.upgrade.graph import Graph, all_references, name_of
+from kmodel_tools.architecture.upgrade.graph import Graph, all_references, calls_of, name_of
 from kmodel_tools.architecture.upgrade.inputs import SHAPES, as_shape, said_input, upgraded_input
 from kmodel_tools.architecture.upgrade.layers import OPERATIONS
+from kmodel_tools.architecture.upgrade.mask_flow import stopped_in_row
 from kmodel_tools.architecture.upgrade.masks import with_masks
 from kmodel_tools.architecture.upgrade.objects import plain_class, spelled, upgraded_value
 from kmodel_tools.tree import Path, join_path
@@ -225,7 +226,7 @@ def _sequential(node: Mapping[str, Any], draft: Draft, depth: int, frozen: bool)
     if (first := said_input(node, is_root=depth == 0)) is not None:
         first["config"]["name"] = clean_name(first["config"]["name"])
         found.insert(0, first)
-    return {"name": name, "trainable": not frozen, "layers": found}
+    return {"name": name, "trainable": not frozen, "layers": stopped_in_row(found, draft.notes)}
 
 
 def _functional(node: Mapping[str, Any], draft: Draft, depth: int, frozen: bool) -> Json:
@@ -251,7 +252,7 @@ def _functional(node: Mapping[str, Any], draft: Draft, depth: int, frozen: bool)
     else:
         found = list(made.values())
         for entry, new in zip(entries, names, strict=True):
-            made[new]["inbound_nodes"] = [graph.call(call, drafts[new]) for call in entry.get("inbound_nodes") or ()]
+            made[new]["inbound_nodes"] = [graph.call(call, drafts[new]) for call in calls_of(entry)]
     kept = {key: value for key, value in draft.config.items() if key not in ("layers", "input_layers", "output_layers", "trainable")}
     if draft.class_name in MODELS:
         kept = {"name": kept.get("name")}

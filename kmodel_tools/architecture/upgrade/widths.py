@@ -63,7 +63,8 @@ def _of_graph(entries: Sequence[Mapping[str, Any]]) -> dict[str, int]:
         for entry in entries:
             if _name(entry) in found:
                 continue
-            calls = [[found.get(name) for name in _callers(call)] for call in entry.get("inbound_nodes") or ()]
+            nodes = entry.get("inbound_nodes")
+            calls = [[found.get(name) for name in _callers(call)] for call in (nodes if isinstance(nodes, list) else ())]
             made = {_put_out(entry, inputs) for inputs in calls} if calls else {_said(entry)}
             width = made.pop()
             if width is not None and not made:

@@ -70,7 +70,9 @@ def _upgraded_layer(
 
 def _wrapped(draft: Draft1, depth: int) -> tuple[list[Json], int]:
     """A wrapper around one layer; where that becomes several, one wrapper around each."""
-    inner = draft.config.pop("layer")
+    inner = draft.config.pop("layer", None)
+    if not isinstance(inner, Mapping):
+        raise draft.refuse("holds no layer")
     arguments.say_input(draft)
     own_name = str(settings_of(inner).get("name") or class_of(inner).lower())
     attrs = ("forward_layer", "backward_layer") if draft.class_name == "Bidirectional" else ("layer",)
