@@ -15,7 +15,7 @@ import kmodel_tools as kmt
 from kmodel_tools import converter
 from kmodel_tools.converter.beside import arrays_beside
 from kmodel_tools.formats import load_format
-from kmodel_tools.tree import Weight, join_path
+from kmodel_tools.tree import Layer, Model, Weight, join_path
 from tests.conftest import ERAS, SAMPLES, sample_files
 
 ARCHIVE = SAMPLES / "keras_archive" / "keras-3.15.1_trained.keras"
@@ -229,6 +229,18 @@ def test_weights_that_go_into_a_model_of_keras_3_mean_there_what_they_meant(tmp_
     bare = kmt.convert(OLD_RNN, tmp_path / "bare.h5", weights_only=True).destination
     _, match = kmt.transfer(bare, tmp_path / "m.keras")
     assert any("hard_sigmoid is another function in Keras 3" in line and "lstm_1" in line for line in match.remarks)
+
+
+def test_weights_whose_meaning_changed_are_a_loss_where_nothing_tells_how_to_carry_them(tmp_path: Path) -> None:
+    node = {"class_name": "Dense", "config": {"name": "d", "units": 2, "activation": "hard_sigmoid"}}
+    layers = [{"class_name": "InputLayer", "config": {"name": "in", "batch_input_shape": [None, 3]}}, node]
+    config = {"class_name": "Sequential", "config": {"name": "s", "layers": layers}}
+    weights = (Weight("kernel", kmt.Tensor.of(np.ones((3, 2), "float32")), ""), Weight("bias", kmt.Tensor.of(np.ones(2, "float32")), ""))
+    old = Model(layers=(Layer("d", None, "Dense", weights),), architecture=config, metadata={"keras_version": "2.3.1"})
+    kmt.convert(old, tmp_path / "new.keras")
+    kmt.convert(replace(old, architecture=None), tmp_path / "bare.h5")
+    with pytest.raises(kmt.ConversionError, match="hard_sigmoid is another function in Keras 3 .*: d"):
+        kmt.convert(tmp_path / "bare.h5", tmp_path / "wrong.keras", like=tmp_path / "new.keras")
 
 
 def test_keras_2_weights_go_into_the_layout_of_keras_3(tmp_path: Path) -> None:

@@ -88,9 +88,10 @@ class Plan:
                 cure="give the one that it was saved with (to_json): --like OLD.json",
             )
         brought = brought_to(source, like)
-        source = brought.model
         self.inferred += ["the source is carried to Keras 3 first"] if brought.upgraded else []
-        self.inferred += brought.remarks
+        # Without an architecture, nothing is carried, and a remark says what the values mean otherwise.
+        (self.inferred if source.architecture is not None else self.lost).extend(brought.remarks)
+        source = brought.model
         if like.architecture is not None and not any(True for _ in like.weights()):
             model, remarks = planted(source, like)
             self.inferred += remarks

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from kmodel_tools.architecture.upgrade import Upgraded, UpgradeError, upgrade
@@ -402,3 +403,19 @@ def test_the_dtype_of_an_input_is_none_of_its_layer() -> None:
     assert settings(words)["dtype"] == "int32"
     found = upgrade(row({**words, "config": {**words["config"], "batch_input_shape": [None, 6]}}), "2.0.5").config
     assert found["config"]["layers"][0]["config"]["dtype"] == "int32"
+
+
+@pytest.mark.parametrize(("key", "told"), [("kernel_regularizer", True), ("bias_constraint", True), ("activity_regularizer", False)])
+def test_what_binds_weights_that_were_scaled_is_said(key: str, told: bool) -> None:
+    kind = "MaxNorm" if key.endswith("constraint") else "L2"
+    bound = {key: {"class_name": kind, "config": {}}}
+    found = upgrade(row(entry("in", (None, 3)), layer("Dense", "act", units=2, activation="hard_sigmoid", **bound)), TF_KERAS)
+    assert any("weigh otherwise in training" in change for change in found.changes) is told
+
+
+def test_layer_normalization_over_axes_that_are_not_sorted() -> None:
+    held = Model(layers=(Layer("x", None, "LayerNormalization", (Weight("gamma", Tensor.of(np.zeros((5, 6))), ""),)),))
+    node = row(entry("in", (None, 6, 7, 5)), layer("LayerNormalization", "x", axis=[3, 1], center=False))
+    found = upgrade(node, TF_KERAS, held)
+    assert found.config["config"]["layers"][1]["config"]["axis"] == [1, 3]
+    assert [(rule.role, rule.pieces[0].steps) for rule in found.rules] == [("gamma", (Reshape((6, 5)),))]

@@ -9,7 +9,7 @@ from kmodel_tools.architecture.layer_classes import variables_of
 from kmodel_tools.architecture.upgrade.draft import Draft
 from kmodel_tools.architecture.upgrade.locally_connected import locally_connected
 from kmodel_tools.architecture.upgrade.objects import activation_of, sizes
-from kmodel_tools.architecture.weight_rules import Piece, Scale, Step, Take, WeightRule
+from kmodel_tools.architecture.weight_rules import Piece, Reshape, Scale, Step, Take, WeightRule
 
 HARD_SIGMOID = "hard_sigmoid"
 STEEPER = 1.2
@@ -18,6 +18,8 @@ WHY = f"Keras 3's hard_sigmoid(x) is the old one at x / {STEEPER}"
 
 GATES = {"LSTM": (4, 2), "ConvLSTM": (4, 2), "GRU": (3, 2), "SimpleRNN": (1, 0)}
 """Number of gates of recurrent layers, and the position of the one that `activation` and not `recurrent_activation` is for."""
+UNBOUND = frozenset({"activity_regularizer"})
+"""Regularizers that look at what a layer puts out, which is as it was."""
 CONV_RANKS = {"ConvLSTM1D": 3, "ConvLSTM2D": 4, "ConvLSTM3D": 5}
 WEIGHTED = {
     "Dense": "kernel",
@@ -91,6 +93,9 @@ def _part(axis: int, gate: int, gates: int, scaled: bool) -> tuple[Step, ...]:
 
 def _say_scaled(draft: Draft) -> None:
     draft.say(f"hard_sigmoid is another function in Keras 3: weights that lead to it are {STEEPER} times as large, to make up for it")
+    bound = [key for key, value in draft.config.items() if value and key.endswith(("_regularizer", "_constraint")) and key not in UNBOUND]
+    if bound:
+        draft.say(f"its regularizers and constraints weigh otherwise in training, since its weights are {STEEPER} times as large")
 
 
 def hard_sigmoid_alone(draft: Draft) -> None:
@@ -206,8 +211,27 @@ def activation_with_weights(draft: Draft) -> None:
     draft.say("an activation with weights is a layer of its own behind it")
 
 
+def axes_in_order(draft: Draft) -> None:
+    """LayerNormalization over several axes, which Keras 3 sorts before it shapes the weights; both releases take these as flat.
+
+    Cures `The shape of the target variable and the shape of the target value … must match`. Sources: tf_keras 2.21 and Keras 3.15.1
+    `layers/normalization/layer_normalization.py`, `build` and `_broadcast`.
+    """
+    axes = draft.config.get("axis")
+    if not draft.is_a("LayerNormalization") or not isinstance(axes, list) or axes == sorted(axes):
+        return
+    order = sorted(range(len(axes)), key=lambda place: axes[place])
+    draft.config["axis"] = sorted(axes)
+    for role in ("gamma", "beta"):
+        shape = draft.shape(role)
+        if shape is not None and len(shape) == len(axes):
+            steps = (Reshape(tuple(shape[place] for place in order)),)
+            draft.change_weight("", role, [{"steps": steps}], 0, "Keras 3 sorts the axes")
+
+
 RULES = (
     old_defaults,
+    axes_in_order,
     masks_of_each_step,
     refuse_weights_of_gates,
     activation_with_weights,
