@@ -239,7 +239,7 @@ def test_weights_whose_meaning_changed_are_a_loss_where_nothing_tells_how_to_car
     old = Model(layers=(Layer("d", None, "Dense", weights),), architecture=config, metadata={"keras_version": "2.3.1"})
     kmt.convert(old, tmp_path / "new.keras")
     kmt.convert(replace(old, architecture=None), tmp_path / "bare.h5")
-    with pytest.raises(kmt.ConversionError, match="hard_sigmoid is another function in Keras 3 .*: d"):
+    with pytest.raises(kmt.ConversionError, match=r"hard_sigmoid is another function in Keras 3 .*: d"):
         kmt.convert(tmp_path / "bare.h5", tmp_path / "wrong.keras", like=tmp_path / "new.keras")
 
 
