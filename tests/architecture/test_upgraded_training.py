@@ -70,12 +70,12 @@ def test_losses() -> None:
 
 def test_metrics() -> None:
     wrapper = {"class_name": "MeanMetricWrapper", "config": {"name": "acc", "dtype": "float32", "fn": "categorical_accuracy"}}
-    assert training(metrics=[[wrapper, "mse"]])["metrics"] == ["categorical_accuracy", "mean_squared_error"]
-    assert training(metrics=[["acc"], ["mae"]])["metrics"] == [["accuracy"], ["mean_absolute_error"]]
+    assert training(metrics=[[wrapper, "mse"]])["metrics"] == ["categorical_accuracy", "mse"]
+    assert training(metrics=[["acc"], ["MAE"], ["kld"]])["metrics"] == [["acc"], ["MAE"], ["kl_divergence"]], "logs go by these names"
     policy = {"class_name": "Policy", "config": {"name": "float32"}}
     given = training(metrics=[{"class_name": "AUC", "config": {"name": "auc", "dtype": policy, "curve": "ROC"}}])["metrics"]
     assert (given[0]["module"], given[0]["config"]) == ("keras.metrics", {"name": "auc", "dtype": "float32", "curve": "ROC"})
-    assert training(metrics=[["mae"], [None]])["metrics"] == [["mean_absolute_error"], None]
+    assert training(metrics=[["mae"], [None]])["metrics"] == [["mae"], None]
     assert "weighted_metrics" not in training(weighted_metrics=None)
 
 

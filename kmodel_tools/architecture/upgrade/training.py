@@ -64,6 +64,8 @@ NAMES = {
     "logcosh": "log_cosh",
 }
 """Functions that are known under a shorter or an older name; in capitals too."""
+KEPT_NAMES = frozenset({"mse", "mae", "mape", "msle", "acc"})
+"""Short names of metrics that Keras 3 takes in an archive: logs and callbacks (`val_mae`) go by them."""
 LOSSES = frozenset(
     {
         "BinaryCrossentropy",
@@ -293,7 +295,7 @@ def _metrics(value: Any) -> Any:
     if isinstance(value, list):
         found = [None if item == [None] else _metrics(item) for item in value]
         return found[0] if len(found) == 1 and isinstance(found[0], list) else found
-    return plain_name(value)
+    return value if isinstance(value, str) and value.lower() in KEPT_NAMES else plain_name(value)
 
 
 def _metric(value: Mapping[str, Any]) -> Any:
