@@ -210,7 +210,7 @@ def convert(
         salvage: Leave out what cannot be read, each as a loss, so that `lossy` lets it go; every array is read once beforehand.
         mapping: New paths of layers and weights by their old paths or keys, None to leave out; or the path of such a map.
         averages: Whether the moving averages of weights take their place.
-        replace_layers: Layers of Keras 3, as `_replacement` takes them, by paths or patterns of those whose place they take.
+        replace_layers: Layers of Keras 3, as objects or as text, by paths or patterns of those whose place they take.
 
     Raises:
         ConversionError: The format cannot hold the model; `losses` lists what.

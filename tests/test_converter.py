@@ -13,7 +13,7 @@ import pytest
 
 import kmodel_tools as kmt
 from kmodel_tools import converter
-from kmodel_tools.converter.beside import arrays_beside
+from kmodel_tools.converter.extras import arrays_beside
 from kmodel_tools.formats import load_format
 from kmodel_tools.tree import Layer, Model, Weight, join_path
 from tests.conftest import ERAS, SAMPLES, sample_files

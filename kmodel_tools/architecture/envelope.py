@@ -103,18 +103,24 @@ def version_numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d{1,9}", version)[:3])
 
 
-def iter_configs(node: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield every object's `config` dictionary below a node, iteratively."""
+def iter_mappings(node: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield every mapping in a node, itself included, iteratively."""
     stack = [node]
     while stack:
         item = stack.pop()
         if isinstance(item, Mapping):
-            inner = item.get("config")
-            if isinstance(inner, Mapping):
-                yield inner
+            yield item
             stack.extend(item.values())
         elif isinstance(item, list):
             stack.extend(item)
+
+
+def iter_configs(node: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield every object's `config` dictionary below a node."""
+    for item in iter_mappings(node):
+        inner = item.get("config")
+        if isinstance(inner, Mapping):
+            yield inner
 
 
 def without_ids(node: Any) -> Any:

@@ -28,7 +28,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from kmodel_tools.architecture.envelope import settings_of
+from kmodel_tools.architecture.envelope import iter_mappings, settings_of
 from kmodel_tools.architecture.optimizers import kind_of
 from kmodel_tools.architecture.spec import LayerSpec
 from kmodel_tools.tree import Path, split_path
@@ -82,7 +82,7 @@ def walk_specs(root: LayerSpec) -> Iterator[tuple[Path, LayerSpec]]:
 
     Layers that a class makes from its own arguments (the projections of an attention layer) are left out.
     """
-    written = {id(item) for item in _mappings(root.config)}
+    written = {id(item) for item in iter_mappings(root.config)}
     seen: set[int] = set()
     stack: list[tuple[Path, LayerSpec]] = [((), root)]
     while stack:
@@ -195,17 +195,6 @@ def _is_layer(value: Any, inside: set[int]) -> bool:
     if isinstance(value, Mapping):
         return id(value.get("config")) in inside
     return isinstance(value, list) and any(isinstance(item, Mapping) and id(item.get("config")) in inside for item in value)
-
-
-def _mappings(node: Any) -> Iterator[Mapping[str, Any]]:
-    stack = [node]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, Mapping):
-            yield item
-            stack.extend(item.values())
-        elif isinstance(item, list):
-            stack.extend(item)
 
 
 def normal(node: Any) -> Any:

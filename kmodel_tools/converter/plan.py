@@ -8,7 +8,7 @@ from typing import Any
 
 from kmodel_tools.architecture.envelope import Era, iter_configs
 from kmodel_tools.architecture.upgrade import upgrade
-from kmodel_tools.converter.beside import arrays_beside
+from kmodel_tools.converter.extras import arrays_beside
 from kmodel_tools.converter.numbering import numbered, order_depends_on_flags
 from kmodel_tools.converter.optimizer import CHECKPOINT, carried_state, retied, same_layout
 from kmodel_tools.converter.planting import planted

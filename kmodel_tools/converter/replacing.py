@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Any
 
-from kmodel_tools.architecture.envelope import Config, ConfigError, class_of, is_model, layer_configs, settings_of
+from kmodel_tools.architecture.envelope import Config, ConfigError, class_of, is_model, iter_mappings, layer_configs, settings_of
 from kmodel_tools.architecture.layer_classes import fits
 from kmodel_tools.architecture.spec import LayerSpec, find_layer, model_spec
 from kmodel_tools.errors import ConversionError, KmtError
@@ -80,9 +80,9 @@ class Replacing:
         if not self.marks or model.architecture is None:
             return model
         architecture = _copied(model.architecture)
-        for node in _nodes(architecture):
+        for node in iter_mappings(architecture):
             mark = node.get("registered_name") or node.get("class_name")
-            if mark in self.marks:
+            if mark in self.marks and isinstance(node, dict):
                 _put(node, self.marks[mark][0], as_keras_3)
         root = model_spec(architecture, None).root
         made: dict[int, Layer] = {}
@@ -177,17 +177,6 @@ def _places(root: Json) -> Iterator[tuple[Path, Json]]:
             inner = settings.get(key)
             if isinstance(inner, dict) and "class_name" in inner:
                 stack.append(((*path, "forward_layer" if class_of(node) == "Bidirectional" else attr), inner))
-
-
-def _nodes(root: Any) -> Iterator[Json]:
-    stack = [root]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, dict):
-            yield item
-            stack.extend(item.values())
-        elif isinstance(item, list):
-            stack.extend(item)
 
 
 def _mark(node: Json, mark: str) -> None:

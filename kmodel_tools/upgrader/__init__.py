@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kmodel_tools.architecture.envelope import Config, ConfigError
-from kmodel_tools.architecture.held import LayersByPath
 from kmodel_tools.architecture.layer_classes import fits
+from kmodel_tools.architecture.layers_by_path import LayersByPath
 from kmodel_tools.architecture.spec import LayerSpec, model_spec
 from kmodel_tools.architecture.weight_rules import Piece, WeightRule
 from kmodel_tools.damaged import damage_of

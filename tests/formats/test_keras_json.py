@@ -208,3 +208,40 @@ def test_a_checkpoint_and_an_architecture_are_a_model(tmp_path: Path) -> None:
         report = kmt.convert(tmp_path / "ckpt", tmp_path / "parts.keras", like=like, overwrite=True)
         assert "1 layers are found by their order, not by name: inner" in report.inferred
         assert kmt.diff(tmp_path / "whole.keras", tmp_path / "parts.keras", aspects=("layers", "weights", "config")).same
+
+
+def test_cells_of_a_legacy_file_are_told_apart_by_their_order(tmp_path: Path) -> None:
+    """The file has `cell/kernel` and `cell/kernel_1`; only with the architecture it is known that these are two cells."""
+    cells = [
+        {"class_name": "LSTMCell", "config": {"name": "a", "units": 4}},
+        {"class_name": "GRUCell", "config": {"name": "b", "units": 3}},
+    ]
+    layers = [
+        {"class_name": "InputLayer", "config": {"name": "in", "batch_input_shape": [None, 7, 3]}},
+        {
+            "class_name": "RNN",
+            "config": {"name": "rnn", "cell": {"class_name": "StackedRNNCells", "config": {"name": "cell", "cells": cells}}},
+        },
+    ]
+    config = {"class_name": "Sequential", "config": {"name": "s", "layers": layers}}
+    shapes = {
+        "kernel": (3, 16),
+        "recurrent_kernel": (4, 16),
+        "bias": (16,),
+        "kernel_1": (4, 9),
+        "recurrent_kernel_1": (3, 9),
+        "bias_1": (9,),
+    }
+    values = {role: np.full(shape, number, "float32") for number, (role, shape) in enumerate(shapes.items())}
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        names = [f"rnn/cell/{role}:0" for role in shapes]
+        file.attrs.update({"layer_names": [b"in", b"rnn"], "keras_version": b"2.2.4-tf", "backend": b"tensorflow"})
+        file.create_group("in").attrs["weight_names"] = np.array([], "S1")
+        file.create_group("rnn").attrs["weight_names"] = [name.encode() for name in names]
+        for name, value in zip(names, values.values(), strict=True):
+            file["rnn"][name] = value
+    (tmp_path / "m.json").write_text(json.dumps({**config, "keras_version": "2.2.4-tf", "backend": "tensorflow"}))
+    kmt.convert(tmp_path / "w.h5", tmp_path / "m.keras", like=tmp_path / "m.json")
+    found = {"/".join(path): weight.tensor for path, weight in kmt.read(tmp_path / "m.keras").weights()}
+    np.testing.assert_array_equal(found["rnn/cell/cells/0/recurrent_kernel"].read(), values["recurrent_kernel"])
+    np.testing.assert_array_equal(found["rnn/cell/cells/1/kernel"].read(), values["kernel_1"])

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from kmodel_tools.architecture.custom_objects import CustomObject, custom_objects
 from kmodel_tools.architecture.envelope import Config, Era, era_of, version_numbers
-from kmodel_tools.architecture.held import LayersByPath
+from kmodel_tools.architecture.layers_by_path import LayersByPath
 from kmodel_tools.architecture.upgrade.draft import Notes, reading
 from kmodel_tools.architecture.upgrade.draft import UpgradeError as UpgradeError
 from kmodel_tools.architecture.upgrade.theano import THEANO

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kmodel_tools.architecture.envelope import ConfigError, Era
-from kmodel_tools.architecture.held import LayersByPath
+from kmodel_tools.architecture.layers_by_path import LayersByPath
 from kmodel_tools.architecture.weight_rules import Piece, Step, WeightRule
 from kmodel_tools.tensor import Shape
 from kmodel_tools.tree import Layer, Path, join_path

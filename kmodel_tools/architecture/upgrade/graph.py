@@ -117,7 +117,7 @@ class Graph:
         given = self._structure(node, kwargs, layer)
         if isinstance(given, list) and len(given) == 1 and layer.class_name not in MERGES:
             given = given[0]
-        kwargs = {key: self._value(item) for key, item in kwargs.items() if item is not None} | layer.call_with
+        kwargs = {key: self.argument(item, self._tensor) for key, item in kwargs.items() if item is not None} | layer.call_with
         if layer.takes_one and (isinstance(given, list) or kwargs.keys() - {"training"}):
             raise layer.refuse("has time_major=True and is called with more than a sequence, which is not carried")
         kwargs = {} if layer.takes_one else kwargs
@@ -145,16 +145,19 @@ class Graph:
             return [self._structure(item, kwargs, layer) for item in node]
         raise layer.refuse(f"is called on {node!r}, which is no tensor")
 
-    def _value(self, value: Any) -> Any:
-        """A keyword argument, in which `[layer, call, output]` of a layer of the model is a tensor."""
+    def _tensor(self, reference: Sequence[Any]) -> Json:
+        return tensor_at(self.tensor(reference))
+
+    def argument(self, value: Any, tensor: Callable[[Sequence[Any]], Any]) -> Any:
+        """A keyword argument, in which `[layer, call, output]` of a layer of the model becomes a tensor."""
         if is_reference(value) and len(value) == 3 and value[0] in self.names:
-            return tensor_at(self.tensor(value))
+            return tensor(value)
         if isinstance(value, Mapping):
             items = value.get("items")
             if value.get("class_name") in LISTS and isinstance(items, list):
-                return [self._value(item) for item in items]
-            return {key: self._value(item) for key, item in value.items()}
-        return [self._value(item) for item in value] if isinstance(value, list) else value
+                return [self.argument(item, tensor) for item in items]
+            return {key: self.argument(item, tensor) for key, item in value.items()}
+        return [self.argument(item, tensor) for item in value] if isinstance(value, list) else value
 
 
 def _told_to_train(layer: Draft, training: Any) -> None:
@@ -218,6 +221,16 @@ def with_refs(value: Any, change: Callable[[Ref], Ref]) -> Any:
             return tensor_at(change(tuple(value["config"]["keras_history"])))
         return {key: with_refs(item, change) for key, item in value.items()}
     return [with_refs(item, change) for item in value] if isinstance(value, list) else value
+
+
+def free_name(name: str, taken: set[str]) -> str:
+    """A name that no layer has, which is taken from now on."""
+    found, count = name, 0
+    while found in taken:
+        count += 1
+        found = f"{name}_{count}"
+    taken.add(found)
+    return found
 
 
 def is_reference(item: Any, constants: bool = False) -> bool:

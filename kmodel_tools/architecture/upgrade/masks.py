@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kmodel_tools.architecture.upgrade.draft import Json, Notes, UpgradeError
-from kmodel_tools.architecture.upgrade.graph import MERGES, STATES, Ref, refs, tensor_at, with_refs
+from kmodel_tools.architecture.upgrade.graph import MERGES, STATES, Ref, free_name, refs, tensor_at, with_refs
 from kmodel_tools.architecture.upgrade.mask_flow import (
     ATTENTION,
     PASSING,
@@ -221,7 +221,7 @@ class _Masks:
         tensor = self._tensor(mask, name)
         if tensor is None:
             return
-        again = self._free(f"{name}_masked")
+        again = free_name(f"{name}_masked", self.taken)
         inner = spelled("keras.layers", "Identity", {"name": f"{again}_identity"})
         made = spelled("keras", "Sequential", {"name": again, "trainable": True, "layers": [inner]})
         self.layers.append({**made, "name": again, "inbound_nodes": [{"args": [tensor_at(out)], "kwargs": {"mask": tensor_at(tensor)}}]})
@@ -285,19 +285,11 @@ class _Masks:
     def _operation(self, kind: str, near: str, mask: Any, arguments: list[Any], **config: Any) -> Ref:
         """A node of the graph that is an operation; one of a kind, wherever it is needed again."""
         if mask not in self.made:
-            name = self._free(f"{near}_{'bare' if kind == 'Copy' else 'mask'}")
+            name = free_name(f"{near}_{'bare' if kind == 'Copy' else 'mask'}", self.taken)
             made = spelled("keras.src.ops.numpy", kind, {"name": name, **config}, kind)
             self.layers.append({**made, "name": name, "inbound_nodes": [{"args": self._moved(arguments), "kwargs": {}}]})
             self.made[mask] = (name, 0, 0)
         return self.made[mask]
-
-    def _free(self, name: str) -> str:
-        found, count = name, 0
-        while found in self.taken:
-            count += 1
-            found = f"{name}_{count}"
-        self.taken.add(found)
-        return found
 
     def _moved(self, value: Any) -> Any:
         return with_refs(value, lambda ref: self.moved.get(ref, ref))

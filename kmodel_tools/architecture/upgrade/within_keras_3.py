@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kmodel_tools.architecture.envelope import Config, settings_of, version_numbers
+from kmodel_tools.architecture.envelope import Config, iter_mappings, settings_of, version_numbers
 from kmodel_tools.architecture.upgrade.draft import Notes
 from kmodel_tools.architecture.upgrade.graph import is_reference
 from kmodel_tools.architecture.upgrade.objects import plain_class
@@ -82,12 +82,6 @@ def _say_int4(config: Config, notes: Notes) -> None:
 
 
 def _objects(config: Any) -> Iterator[dict[str, Any]]:
-    stack = [config]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, dict):
-            if isinstance(item.get("class_name"), str) and isinstance(item.get("config"), dict):
-                yield item
-            stack.extend(item.values())
-        elif isinstance(item, list):
-            stack.extend(item)
+    for item in iter_mappings(config):
+        if isinstance(item, dict) and isinstance(item.get("class_name"), str) and isinstance(item.get("config"), dict):
+            yield item

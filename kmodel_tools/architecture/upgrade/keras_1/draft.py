@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from kmodel_tools.architecture.envelope import Config, Era
+from kmodel_tools.architecture.envelope import Config, Era, iter_mappings
 from kmodel_tools.architecture.upgrade.draft import Json, Notes, UpgradeError
 from kmodel_tools.architecture.weight_rules import Piece, Step, WeightRule
 from kmodel_tools.tensor import Shape
@@ -49,7 +48,7 @@ class Source:
     @classmethod
     def of(cls, config: Config, backend: str, era: Era, version: tuple[int, ...], held: Model | None) -> Source:
         """Look at the whole of a configuration, and at what a tree holds."""
-        found = {str(item["dim_ordering"]) for item in _objects(config) if item.get("dim_ordering") in ("tf", "th")}
+        found = {str(item["dim_ordering"]) for item in iter_mappings(config) if item.get("dim_ordering") in ("tf", "th")}
         source = cls(backend, era, version, Notes(era), found.pop() if len(found) == 1 else None)
         if held is not None:
             source.names = tuple(layer.name for layer in held.layers)
@@ -60,17 +59,6 @@ class Source:
 def _shapes(layers: Sequence[Layer]) -> Iterator[tuple[Path, Shape]]:
     for path, weight in Model(layers=tuple(layers)).weights():
         yield path, weight.tensor.shape
-
-
-def _objects(config: Config) -> Iterator[Mapping[str, Any]]:
-    stack: list[Any] = [config]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, Mapping):
-            yield item
-            stack.extend(item.values())
-        elif isinstance(item, list):
-            stack.extend(item)
 
 
 @dataclass(slots=True)

@@ -45,7 +45,7 @@ def _upgraded_layer(
 ) -> tuple[list[Json], int]:
     source.notes.enter(depth)
     kind = class_of(node)
-    kind = layers.ALIASES.get(kind, kind)
+    kind = layers.NAMED_TWICE.get(kind, kind)
     config = dict(settings_of(node)) | {"name": new[-1]}
     draft = Draft1(kind, config, old, new, source, cursor)
     if kind == "InputLayer":

@@ -8,23 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from kmodel_tools.architecture.layer_table import ALIASES
 from kmodel_tools.architecture.upgrade.draft import Json
 from kmodel_tools.architecture.upgrade.keras_1.draft import Draft1
 
-CLASSES = {
-    "Convolution1D": "Conv1D",
-    "Convolution2D": "Conv2D",
-    "Convolution3D": "Conv3D",
-    "AtrousConvolution1D": "Conv1D",
-    "AtrousConvolution2D": "Conv2D",
-    "AtrousConv1D": "Conv1D",
-    "AtrousConv2D": "Conv2D",
-    "Deconvolution2D": "Conv2DTranspose",
-    "SeparableConvolution2D": "SeparableConv2D",
-    "TimeDistributedDense": "Dense",
-    "MaxoutDense": "Dense",
-}
-ALIASES = {
+EXPRESSED = {"TimeDistributedDense": "Dense", "MaxoutDense": "Dense"}
+"""Classes that Keras 2 has under another name because of what is done to their arguments and weights."""
+NAMED_TWICE = {
     "Conv1D": "Convolution1D",
     "Conv2D": "Convolution2D",
     "Conv3D": "Convolution3D",
@@ -238,7 +228,7 @@ def expand_highway(draft: Draft1) -> None:
 
 def rename_class(draft: Draft1) -> None:
     """Cures `Unknown layer: Convolution2D` and its like."""
-    draft.class_name = CLASSES.get(draft.class_name, draft.class_name)
+    draft.class_name = EXPRESSED.get(draft.class_name) or ALIASES.get(draft.class_name, draft.class_name)
 
 
 def _node(kind: str, config: Json, *inputs: str) -> Json:

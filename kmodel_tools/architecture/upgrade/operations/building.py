@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from kmodel_tools.architecture.upgrade.draft import Json, UpgradeError
+from kmodel_tools.architecture.upgrade.graph import free_name
 from kmodel_tools.architecture.upgrade.objects import spelled
 from kmodel_tools.architecture.upgrade.operations.values import (
     MAX_CONSTANTS,
@@ -152,12 +153,7 @@ class Builder:
 
     def unique(self, name: str) -> str:
         """A name that no layer has."""
-        found, count = name, 0
-        while found in self.taken:
-            count += 1
-            found = f"{name}_{count}"
-        self.taken.add(found)
-        return found
+        return free_name(name, self.taken)
 
     def tensor(self, name: str, output: int, shape: Sizes | None, dtype: str | None) -> Tensor:
         """A result, whose sizes become known to others."""

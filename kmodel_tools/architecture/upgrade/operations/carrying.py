@@ -247,14 +247,7 @@ class Carrying:
         return self.values[key]
 
     def _value(self, value: Any) -> Value:
-        if is_reference(value) and len(value) == 3 and value[0] in self.graph.names:
-            return self._tensor(value)
-        if isinstance(value, Mapping):
-            items = value.get("items")
-            if value.get("class_name") in LISTS and isinstance(items, list):
-                return [self._value(item) for item in items]
-            return {key: self._value(item) for key, item in value.items()}
-        return [self._value(item) for item in value] if isinstance(value, list) else value
+        return self.graph.argument(value, self._tensor)
 
     def _inputs_of_node(self, settings: Mapping[str, Any], node: Any) -> list[Value]:
         rest: Json = {}
