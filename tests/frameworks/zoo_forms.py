@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+from tests.frameworks.zoo_layers import slash
 from tests.frameworks.zoo_wrapped import Whole, frozen
 
 Framework = Any
@@ -23,7 +24,7 @@ class Growth:
     def name(self, kind: str) -> str | None:
         """A name: one of Keras's own, one with a slash, or one that other models have too."""
         self.count += 1
-        return self.draw.choice([None, f"{kind}/{self.count}", f"{kind}_{self.count}", f"m{self.depth}_{self.count}"])
+        return self.draw.choice([None, f"{kind}{slash(self.K)}{self.count}", f"{kind}_{self.count}", f"m{self.depth}_{self.count}"])
 
     def layer(self) -> Any:
         """A layer, new or one that is there already."""
@@ -85,7 +86,7 @@ def random_graph(K: Framework, seed: str, inputs: int = 1) -> Any:
     """A model of random layers."""
     draw = random.Random(seed)
     growth = Growth(K, draw)
-    entries = [K.Input((5,), name=draw.choice([None, f"in_{number}", f"in/{number}"])) for number in range(inputs)]
+    entries = [K.Input((5,), name=draw.choice([None, f"in_{number}", f"in{slash(K)}{number}"])) for number in range(inputs)]
     found = growth.grown(list(entries), draw.randint(3, 9))
     outputs = [found[-1], *draw.sample(found[inputs:], min(len(found) - inputs, draw.randint(0, 2)))]
     if len(entries) > 1:
@@ -197,7 +198,7 @@ def _plain(K: Framework, label: str) -> Any:
     draw = random.Random(label)
     L = K.layers
     entry = K.Input((5,), name="entry")
-    x = L.BatchNormalization(name="norm")(L.Dense(5, activation=draw.choice(["relu", "hard_sigmoid"]), name="a/b")(entry))
+    x = L.BatchNormalization(name="norm")(L.Dense(5, activation=draw.choice(["relu", "hard_sigmoid"]), name=f"a{slash(K)}b")(entry))
     one = L.Dense(5, activation="sigmoid", name="one")(x)
     ends = draw.choice([one, [one, L.Dense(3, activation="softmax", name="two")(x)], {"p": one, "q": L.Dense(2, name="q")(x)}])
     return (

@@ -26,4 +26,29 @@ def refuse_what_is_new(draft: Draft) -> None:
         raise draft.refuse("is not in Keras 2, and no layer of it does the same")
 
 
-RULES = (todays_name, refuse_what_is_new)
+def crop_in_predicting(draft: Draft) -> None:
+    """RandomCrop: Keras 2 crops and resizes to the target when it predicts, where Keras 3 leaves images as they are.
+
+    Sources: Keras 3.15.1 `random_crop.py`, `transform_images`; tf_keras 2.21 `image_preprocessing.py`, `RandomCrop.call`.
+
+    Raises:
+        UpgradeError: Always: no layer of Keras 2 crops in training alone.
+    """
+    if draft.is_a("RandomCrop"):
+        raise draft.refuse("leaves images as they are when it predicts, and that of Keras 2 crops and resizes them")
+
+
+def unlisted_wrapper(draft: Draft) -> None:
+    """SpectralNormalization: `.h5` files with it load where it is given among the custom objects.
+
+    Without it tf_keras says `Unknown layer: 'SpectralNormalization'` of its own files too: its `layers/serialization.py` does not list
+    the module.
+    """
+    if draft.is_a("SpectralNormalization"):
+        draft.say(
+            "SpectralNormalization is in TensorFlow 2.13 and later, and their load_model does not find it by itself: give it "
+            'custom_objects={"SpectralNormalization": tf_keras.layers.SpectralNormalization}'
+        )
+
+
+RULES = (todays_name, refuse_what_is_new, crop_in_predicting, unlisted_wrapper)
