@@ -182,6 +182,9 @@ def other_weights(model: Any, last: Any) -> str | None:
     one, other = ([weight for weight in each.weights if weight.name != "seed_generator_state"] for each in (model, last))
     if len(one) != len(other):
         return f"{len(other)} weights instead of {len(one)}"
+    names = [[weight.path.replace(" ", "_") for weight in each] for each in (one, other)]
+    if sorted(names[0]) == sorted(names[1]):  # operations between layers may change their order
+        one, other = (sorted(each, key=lambda weight: weight.path.replace(" ", "_")) for each in (one, other))
     is_scaled = "hard_sigmoid" in model.to_json()
     for want, got in zip(one, other, strict=True):
         a, b = (np.asarray(each.numpy()) for each in (want, got))
