@@ -104,9 +104,9 @@ class Graph:
             if named is None:
                 raise layer.refuse("is called on nothing")
             args = [kwargs.pop(named)]
-        names = ARGUMENTS.get(layer.class_name, ("mask", "training"))
+        names = ARGUMENTS.get(layer.class_name, ())
         if len(args) - 1 > len(names):
-            raise layer.refuse(f"is called with {len(args)} arguments, of which Keras 2 takes fewer")
+            raise layer.refuse(f"is called with {len(args)} arguments, which Keras 2 keeps by names that only the layer's code tells")
         kwargs |= dict(zip(names, args[1:], strict=False))
         kwargs = {key: self._argument(value, layer) for key, value in kwargs.items() if value is not None}
         # Keras 3 takes what the model is called with in its place, of whatever is written here (3.15.1 `models/functional.py`,
