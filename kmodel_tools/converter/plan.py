@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kmodel_tools.architecture.envelope import Era, iter_configs
-from kmodel_tools.architecture.upgrade import upgrade
+from kmodel_tools.architecture.upgrade import KERAS_VERSION, upgrade
 from kmodel_tools.converter.extras import arrays_beside
+from kmodel_tools.converter.fitting import refuse_gaps
 from kmodel_tools.converter.numbering import numbered, order_depends_on_flags
 from kmodel_tools.converter.optimizer import CHECKPOINT, carried_state, retied, same_layout
 from kmodel_tools.converter.planting import planted
@@ -16,6 +17,7 @@ from kmodel_tools.converter.precision import beyond_precision
 from kmodel_tools.converter.replacing import Replacing
 from kmodel_tools.converter.request import Request
 from kmodel_tools.converter.salvage import without_damaged
+from kmodel_tools.converter.unpacking import NONE_HELD, refuse_what_is_of_weights, without_state, without_weights
 from kmodel_tools.editor import cast, graft, select, take_averages
 from kmodel_tools.errors import ConversionError, KmtError
 from kmodel_tools.format import Format, Part
@@ -26,6 +28,7 @@ from kmodel_tools.upgrader.to_keras_3 import upgraded
 from kmodel_tools.verifier import unread_parts
 
 STORE = "keras-weights"
+DOCUMENT = "keras-json"
 AS_ASKED = "optimizer state: as asked for"
 SAVE_COUNTER = "save_counter"
 KERAS_2 = frozenset({Era.KERAS_2, Era.TF_KERAS})
@@ -56,6 +59,8 @@ class Plan:
 
     def model(self) -> Model:
         """The model that will be written, the lists being filled on the way."""
+        if Part.WEIGHTS not in self.target.holds:
+            return self._document()
         self.inferred += [note.text for note in self.source.notes if note.kind == "inferred"]
         self._extras(self.source)
         if self.source.graph is not None:
@@ -77,6 +82,14 @@ class Plan:
         self._remark_order(model)
         return replace(model, extras=tuple(extra for extra in model.extras if self._carries(extra)))
 
+    def _document(self) -> Model:
+        """The architecture that will be written alone."""
+        refuse_what_is_of_weights(self.request, self.target)
+        model, self.left_out = without_state(self.source, self.request.optimizer)
+        for step in (self._named, self._like, self._marked, self._architecture, self._replaced):
+            model = step(model)
+        return without_weights(model)
+
     def _like(self, source: Model) -> Model:
         """The model in the layout of another file."""
         like = self.request.like
@@ -95,7 +108,11 @@ class Plan:
         if like.architecture is not None and not any(True for _ in like.weights()):
             model, remarks = planted(source, like)
             self.inferred += remarks
-            return model
+            if self.target.name == "keras-h5" and not self.weights_only:
+                refuse_gaps(model)
+            if source.training_config and not model.training_config:
+                self.left_out.append("training configuration: it is that of the source, and --like gives another architecture")
+            return retied(model, source)
         grafted, how, beside = graft(source, like, "auto" if self.request.mapping is None else "name")
         self.inferred.append(f"weights are paired {how}")
         if beside:
@@ -253,27 +270,18 @@ class Plan:
         if era is not None and GENERATIONS[era] != wanted == GENERATIONS[Era.KERAS_3]:
             model = self._upgraded(model)
             old, era = era, Era.KERAS_3
-        elif era is Era.KERAS_3 and self.target.name == "keras-archive":
-            model = self._brought_up(model)
+        elif era is Era.KERAS_3 and (self.target.name in ("keras-archive", DOCUMENT) or not model.metadata.get("keras_version")):
+            model = self._brought_up(model)  # a document does not say its version, and neither does what it is packed with
         if era is not None and GENERATIONS[era] != wanted:
             raise ConversionError(
                 f"the architecture is of {GENERATIONS[era]}, and {self.target.title} holds one of {wanted}",
                 cure="its weights alone convert: --weights-only, with --like FILE for an architecture of the other generation",
             )
-        if self.target.name == "keras-h5" and era in KERAS_2 and self.source.format == "keras-archive":
-            raise ConversionError(
-                "the architecture in a Keras 2 archive is not yet spelled as legacy files spell it",
-                cure="its weights alone convert: --weights-only",
-            )
-        if (
-            self.target.name == "keras-h5"
-            and model.format != "keras-h5"
-            and any(config.get("lora_rank") for config in iter_configs(model.architecture))
-        ):
-            raise ConversionError(
-                "a layer with LoRA is stored merged, and a legacy file needs its factors", cure="convert to .keras, or its --weights-only"
-            )
+        self._refuse_for_legacy_file(model, era)
         self.carried.append("architecture" if old is era or old is None else f"architecture, upgraded from {GENERATIONS[old]} to Keras 3")
+        if model.training_config and self.target.name == DOCUMENT and era is not Era.KERAS_3:
+            self.left_out.append(f"training configuration: {NONE_HELD} before Keras 3")
+            return replace(model, training_config=None)
         if model.training_config and self.target.name == "keras-h5" and not _names_optimizer(model.training_config):
             self.lost.append("the training configuration (it names no optimizer, without which a legacy file does not load)")
             return replace(model, training_config=None)
@@ -281,12 +289,31 @@ class Plan:
             self.carried.append("training configuration")
         return model
 
+    def _refuse_for_legacy_file(self, model: Model, era: Era | None) -> None:
+        """Make sure that a whole legacy file can hold the architecture, where one is written."""
+        if self.target.name != "keras-h5":
+            return
+        if era is Era.KERAS_0:
+            raise ConversionError(
+                "Keras 0.x has files of weights and no whole models", cure="write NAME.keras, or --option layout=keras3: carried to Keras 3"
+            )
+        if era in KERAS_2 and self.source.format == "keras-archive":
+            raise ConversionError(
+                "the architecture in a Keras 2 archive is not yet spelled as legacy files spell it",
+                cure="its weights alone convert: --weights-only",
+            )
+        if model.format != "keras-h5" and any(config.get("lora_rank") for config in iter_configs(model.architecture)):
+            raise ConversionError(
+                "a layer with LoRA is stored merged, and a legacy file needs its factors", cure="convert to .keras, or its --weights-only"
+            )
+
     def _brought_up(self, model: Model) -> Model:
         """A model of an earlier Keras 3 as the last one loads it."""
         assert model.architecture is not None
         new = upgrade(model.architecture, model.metadata.get("keras_version"))
         self.carried += [f"of the architecture: {sentence}" for sentence in new.changes]
-        return replace(model, architecture=new.config)
+        known = {"keras_version": KERAS_VERSION} | {key: value for key, value in model.metadata.items() if value}
+        return replace(model, architecture=new.config, metadata=known)
 
     def _upgraded(self, model: Model) -> Model:
         """The model as one of Keras 3."""
@@ -301,6 +328,8 @@ class Plan:
         return new.model
 
     def _wanted_generation(self, era: Era | None) -> str:
+        if self.target.name == DOCUMENT:
+            return GENERATIONS[era or Era.KERAS_3]
         if self.target.name != "keras-h5":
             return GENERATIONS[Era.KERAS_3]
         layout = self.request.options.get("layout")

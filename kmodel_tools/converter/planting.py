@@ -15,6 +15,8 @@ from kmodel_tools.architecture.layer_classes import fits
 from kmodel_tools.architecture.legacy_wrappers import place_all_weights
 from kmodel_tools.architecture.names import is_index
 from kmodel_tools.architecture.spec import LayerSpec, followed, model_spec
+from kmodel_tools.architecture.store_layout import Place, children_of
+from kmodel_tools.converter.fitting import CURE, listed, misfits, missing
 from kmodel_tools.errors import ConversionError
 from kmodel_tools.format import Part
 from kmodel_tools.formats import load_format
@@ -31,7 +33,8 @@ OF_THE_ARCHITECTURE = ("keras_version", "backend")
 def planted(source: Model, like: Model) -> tuple[Model, tuple[str, ...]]:
     """The weights of a model in the architecture of another, which has none, and what was concluded.
 
-    The generation is that of the architecture: it says what the weights are for.
+    The generation is that of the architecture: it says what the weights are for. What the model was compiled with comes from
+    its document too, where that says it.
 
     Raises:
         ConversionError: The architecture cannot be followed, a weight has no place in it, or was trained for another meaning of
@@ -43,7 +46,8 @@ def planted(source: Model, like: Model) -> tuple[Model, tuple[str, ...]]:
     _refuse_other_meaning(generation(source), era)
     metadata = {key: value for key, value in source.metadata.items() if key not in OF_THE_SOURCE}
     metadata |= {key: like.metadata[key] for key in OF_THE_ARCHITECTURE if key in like.metadata}
-    bare = replace(source, architecture=like.architecture, training_config=None, format="", metadata=metadata, inventory=None)
+    training = like.training_config
+    bare = replace(source, architecture=like.architecture, training_config=training, format="", metadata=metadata, inventory=None)
     if era is Era.KERAS_0:  # its files number the arrays, and the way to Keras 2 counts them
         return bare, ()
     try:
@@ -52,11 +56,19 @@ def planted(source: Model, like: Model) -> tuple[Model, tuple[str, ...]]:
         raise ConversionError(f"the architecture cannot be followed: {error}") from error
     planter = _Planter(source, era)
     layers = planter.layers(root, (), source.layers)
-    model = replace(bare, name=root.name, layers=layers)
+    if era is Era.KERAS_1 and source.format == LEGACY:
+        layers = _in_order_of(source, layers)
+    # The names in a legacy file stay, unless layers go by others now.
+    keeps_names = source.format == LEGACY and (not planter.by_order or era in FIRST)
+    model = replace(bare, name=root.name, layers=layers, inventory=source.inventory if keeps_names else None)
     held = {id(weight.tensor) for _, weight in model.weights()}
     left = [join_path(path) for path, weight in source.weights() if id(weight.tensor) not in held]
     if left:
-        raise ConversionError(f"the architecture has no place for: {_listed(left)}", tuple(left))
+        gaps = missing(root, model)
+        wanted = f"; it has one for: {listed(gaps)}" if gaps else ""
+        raise ConversionError(f"the architecture has no place for: {listed(left)}{wanted}", tuple(left), cure=CURE)
+    if wrong := misfits(root, model, era):
+        raise ConversionError(f"the weights are not those of the architecture: {listed(wrong)}", tuple(wrong), cure=CURE)
     return model, planter.remarks()
 
 
@@ -69,16 +81,19 @@ class _Planter:
         self.listed = _listed_weights(source) if source.format == LEGACY and source.architecture is None else {}
         self.named = source.metadata.get("names") != "groups"
         self.by_order: list[str] = []
+        self.renamed: set[Path] = set()
 
     def remarks(self) -> tuple[str, ...]:
         """What was concluded from the order of layers."""
         count = len(self.by_order)
-        return (f"{count} layers are found by their order, not by name: {_listed(self.by_order)}",) if count else ()
+        return (f"{count} layers are found by their order, not by name: {listed(self.by_order)}",) if count else ()
 
     def layers(self, spec: LayerSpec, path: Path, held: Sequence[Layer]) -> tuple[Layer, ...]:
         """The layers of a model, or below a layer; `spec.MAX_DEPTH` bounds the nesting."""
         if spec.is_model:
             self._pair_by_order(spec, path, held)
+        else:
+            self._name_elements(spec, path)
         return tuple(self._layer(child, (*path, *_components(child))) for child in spec.children)
 
     def _layer(self, spec: LayerSpec, path: Path) -> Layer:
@@ -96,9 +111,9 @@ class _Planter:
                 self._put(replace(held.layers[0], attr=spec.children[0].attr), path)
                 held = None
         below = self.layers(spec, path, held.layers if held is not None else ())
-        known = {layer.components for layer in below}
-        found = self.tree.get(path) if held is not None else None
-        extra = tuple(layer for layer in found.layers if layer.components not in known) if found is not None and not spec.is_model else ()
+        known = {(*path, *layer.components) for layer in below} | self.renamed
+        found = self.tree.get(path) if held is not None and not spec.is_model else None
+        extra = tuple(layer for layer in found.layers if (*path, *layer.components) not in known) if found is not None else ()
         return Layer(spec.name, spec.attr, spec.class_name, held.weights if held is not None else (), (*below, *extra))
 
     def _placed(self, spec: LayerSpec, held: Layer) -> Layer | None:
@@ -119,6 +134,15 @@ class _Planter:
     def _put(self, layer: Layer, path: Path) -> None:
         self.tree.update(((*path, *below), item) for below, item in Model(layers=(layer,)).walk())
 
+    def _name_elements(self, spec: LayerSpec, path: Path) -> None:
+        """Give the elements of a list their numbers: files in Keras's weights layout call them by their classes (`cells/lstm_cell`)."""
+        for place in children_of(Place("", (), spec)):
+            group = (*path, *split_path(place.group))
+            held = self.tree.get(group)
+            if held is not None and (*path, *place.path) not in self.tree:
+                self.renamed.add(group)
+                self._put(replace(held, name=place.spec.name, attr=place.spec.attr), path)
+
     def _pair_by_order(self, spec: LayerSpec, path: Path, held: Sequence[Layer]) -> None:
         """Give the layers of a model that names do not find the names of those that are left of the architecture.
 
@@ -137,6 +161,14 @@ class _Planter:
             if layer.attr is not None or layer.name != child.name:
                 self.by_order.append(join_path((*path, child.name)))
             self._put(replace(layer, name=child.name, attr=None), path)
+
+
+def _in_order_of(source: Model, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+    """Layers in the order of a file that lists all of them: Keras 1 loads by order, and counts layers otherwise than Keras 2 does."""
+    places = {layer.name: number for number, layer in enumerate(source.layers)}
+    if {layer.name for layer in layers} != places.keys():
+        return layers
+    return tuple(sorted(layers, key=lambda layer: places[layer.name]))
 
 
 def _listed_weights(source: Model) -> dict[str, tuple[int, str]]:
@@ -203,7 +235,3 @@ def _refuse_other_meaning(of_weights: Era | None, era: Era) -> None:
     if of_weights is not None and (of_weights in FIRST) is not (era in FIRST):
         problem = f"the weights are of {of_weights.value}, and the architecture is of {era.value}, which keep other arrays"
         raise ConversionError(problem, cure="give the architecture that they were saved with: --like")
-
-
-def _listed(items: Sequence[str]) -> str:
-    return "; ".join(items[:3]) + (f"; and {len(items) - 3} more" if len(items) > 3 else "")

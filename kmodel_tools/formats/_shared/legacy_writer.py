@@ -62,7 +62,8 @@ def legacy_objects(model: Model, layout: Layout, whole: bool) -> list[NewObject]
             f"a legacy file goes by the order of weights, and the source does not have that of the sub-layers of {listed}",
             cure="convert from a legacy file or a checkpoint of the same model",
         )
-    return list(_Writer(model, layout, whole and model.architecture is not None, _frozen_layers(model), _listed(model)).objects())
+    whole = whole and model.architecture is not None
+    return list(_Writer(model, layout, whole, _frozen_layers(model), _listed(model), _named(model)).objects())
 
 
 @dataclass(slots=True)
@@ -72,6 +73,7 @@ class _Writer:
     whole: bool
     frozen: frozenset[str]
     listed: dict[str, int]
+    named: frozenset[str]
     names: dict[int, str] = field(default_factory=dict)
 
     def objects(self) -> Iterator[NewObject]:
@@ -159,7 +161,7 @@ class _Writer:
 
     def _own_name(self, layer: Layer, weight: Weight) -> str | None:
         """The name that a weight has in its layer in a legacy file of the same generation, so that its state keeps finding it."""
-        if self.layout is not layout_of(self.model) or weight.key not in self.listed:
+        if self.layout is not layout_of(self.model) or weight.key not in self.named:
             return None
         prefix, _, name = weight.key.removeprefix(f"{MODEL_WEIGHTS}/").partition(f"{layer.name}/")
         return name if not prefix and name else None
@@ -252,6 +254,11 @@ def _below(layer: Layer) -> Iterator[Layer]:
 def _listed(model: Model) -> dict[str, int]:
     """The place of each array in a legacy file that the model comes from: it may know of frozen layers what the tree does not."""
     return {key: number for number, (key, _) in enumerate(model.inventory or ())} if model.format == "keras-h5" else {}
+
+
+def _named(model: Model) -> frozenset[str]:
+    """The keys that hold names of a legacy file: of one that was read, or of weights of one in an architecture that was apart from them."""
+    return frozenset(key for key, _ in model.inventory or ()) if model.format in ("keras-h5", "") else frozenset()
 
 
 def _frozen_layers(model: Model) -> frozenset[str]:
