@@ -180,6 +180,9 @@ def misshapen(variables: tuple[Variable, ...], class_name: str, config: Config, 
         window = _window(class_name, config) if variable.role in ("kernel", "depthwise_kernel") else ()
         if shape is not None and not (_shape_fits(variable.dims, shape, symbols) and shape[: len(window)] == window):
             found[variable.role] = ", ".join([*said, *([f"kernel_size={window}"] if window else [])]) or "other sizes"
+    after = config.get("reset_after")
+    if canonical_class(class_name) == "GRUCell" and isinstance(after, bool) and len(held.get("bias", (0,) * (1 + after))) != 1 + after:
+        found["bias"] = f"reset_after={after}"  # the recurrent kernel has a bias of its own with it
     return found
 
 

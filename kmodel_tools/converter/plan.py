@@ -88,6 +88,9 @@ class Plan:
         model, self.left_out = without_state(self.source, self.request.optimizer)
         for step in (self._named, self._like, self._marked, self._architecture, self._replaced):
             model = step(model)
+        before, after = (GENERATIONS[era] if (era := generation(item)) is not None else "" for item in (self.source, model))
+        if before and before != after:
+            self.inferred.append(f"it goes with weights as {after} has them, whose values may be others: write them with --target too")
         return without_weights(model)
 
     def _like(self, source: Model) -> Model:
@@ -307,6 +310,8 @@ class Plan:
         assert model.architecture is not None
         new = upgrade(model.architecture, model.metadata.get("keras_version"))
         self.carried += [f"of the architecture: {sentence}" for sentence in new.changes]
+        if self.target.name == DOCUMENT and new.config != model.architecture:
+            self.inferred.append("it is written as Keras 3.15 loads it, which releases before 3.4 do not")
         known = {"keras_version": KERAS_VERSION} | {key: value for key, value in model.metadata.items() if value}
         return replace(model, architecture=new.config, metadata=known)
 
