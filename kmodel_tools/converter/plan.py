@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kmodel_tools.architecture.envelope import Era, iter_configs
-from kmodel_tools.architecture.spelling import without_modules
+from kmodel_tools.architecture.envelope import Era
 from kmodel_tools.architecture.upgrade import KERAS_VERSION, upgrade
 from kmodel_tools.converter.extras import arrays_beside
 from kmodel_tools.converter.fitting import refuse_gaps
+from kmodel_tools.converter.legacy_file import spelled_for_legacy_file
 from kmodel_tools.converter.numbering import numbered, order_depends_on_flags
 from kmodel_tools.converter.optimizer import CHECKPOINT, carried_state, retied, same_layout
 from kmodel_tools.converter.planting import planted
@@ -31,7 +31,6 @@ STORE = "keras-weights"
 DOCUMENT = "keras-json"
 AS_ASKED = "optimizer state: as asked for"
 SAVE_COUNTER = "save_counter"
-KERAS_2 = frozenset({Era.KERAS_2, Era.TF_KERAS})
 
 
 @dataclass(slots=True)
@@ -273,7 +272,7 @@ class Plan:
             return model if self.target.name != "keras-archive" else replace(model, architecture=None)
         assert model.architecture is not None
         if self.target.name == "keras-h5":
-            model = self._for_legacy_file(model, era)
+            model = spelled_for_legacy_file(model, era)
         if era is None or GENERATIONS[era] == wanted:
             self.carried.append("architecture")
         if model.training_config and self.target.name == DOCUMENT and wanted != GENERATIONS[Era.KERAS_3]:
@@ -285,25 +284,6 @@ class Plan:
         if model.training_config:
             self.carried.append("training configuration")
         return model
-
-    def _for_legacy_file(self, model: Model, era: Era | None) -> Model:
-        """The model as a whole legacy file spells it.
-
-        Raises:
-            ConversionError: There are no such files of its generation, or it has a layer that they cannot hold.
-        """
-        assert model.architecture is not None
-        now = generation(model)
-        if now is Era.KERAS_0:
-            raise ConversionError("Keras 0.x has files of weights and none of whole models", cure="carry it to Keras 3: --target keras3")
-        if model.format != "keras-h5" and any(config.get("lora_rank") for config in iter_configs(model.architecture)):
-            raise ConversionError(
-                "a layer with LoRA is stored merged, and a legacy file needs its factors", cure="convert to .keras, or its --weights-only"
-            )
-        if model.format == "keras-h5" or now not in KERAS_2 or era not in KERAS_2:
-            return model
-        architecture, training = (without_modules(part) for part in (model.architecture, model.training_config))
-        return replace(model, architecture=architecture, training_config=training)
 
     def _brought_up(self, model: Model) -> Model:
         """A model of an earlier Keras 3 as the last one loads it."""
