@@ -92,7 +92,7 @@ def legacy_training_config(training_config: Config) -> dict[str, Any]:
 
 
 def document_config(architecture: Config, era: Era | None, training_config: Config | None, producer: Config) -> dict[str, Any]:
-    """What `model.to_json()` of a generation writes.
+    """What `model.to_json()` of a generation writes, and the marks of objects that may be shared, which only archives have.
 
     Sources: Keras 0.3.3 `models.py`, `model_to_json`; 1.2.2 `engine/topology.py`, `_updated_config`; 2.3.1 `engine/network.py`;
     3.15.1 `models/model.py`, `to_json`, which alone writes what the model was compiled with.
