@@ -8,7 +8,7 @@ and without `module` from either container (3.15.1 `keras/src/models/functional.
 
     archive   {"module", "class_name", "config", "registered_name", "compile_config": {"optimizer": {…}, "loss", …}}
     legacy    {"class_name", "config"}   beside it {"optimizer_config": {"class_name", "config"}, "loss", …}
-    document  Keras 3: as the archive · Keras 2: {"class_name", "config", "keras_version", "backend"} · Keras 1: without "backend"
+    document  Keras 3: as the archive · Keras 2: {"class_name", "config", "keras_version", "backend"} · Keras 1 did not know "backend"
               Keras 0.3: {"name": "Sequential", "layers"}
 """
 
@@ -107,8 +107,7 @@ def document_config(architecture: Config, era: Era | None, training_config: Conf
         return archive_config(architecture, training_config)
     if "config" not in architecture:
         return dict(architecture)
-    said = ("keras_version",) if era is Era.KERAS_1 else ("keras_version", "backend")
-    known = {key: producer[key] for key in said if producer.get(key)}
+    known = {key: producer[key] for key in ("keras_version", "backend") if producer.get(key)}
     if era is Era.TF_KERAS and "keras_version" in known:
         known.setdefault("backend", "tensorflow")  # the archives of tf.keras do not say it
     return legacy_config(architecture) | known

@@ -79,7 +79,9 @@ class _Writer:
     def objects(self) -> Iterator[NewObject]:
         model = self.model
         version = model.metadata.get("keras_version") or self.layout.value
-        producer: dict[str, Attribute] = {"backend": model.metadata.get("backend", "tensorflow"), "keras_version": version}
+        backend = model.metadata.get("backend") or ("" if self._is_keras_1() else "tensorflow")
+        producer: dict[str, Attribute] = {"backend": backend} if backend else {}
+        producer["keras_version"] = version
         top = ""
         if self.whole:
             top = f"{MODEL_WEIGHTS}/"
@@ -164,7 +166,13 @@ class _Writer:
         if self.layout is not layout_of(self.model) or weight.key not in self.named:
             return None
         prefix, _, name = weight.key.removeprefix(f"{MODEL_WEIGHTS}/").partition(f"{layer.name}/")
+        if self._is_keras_1():
+            return weight.key.rpartition("/")[2]  # has no slash there; and tells Theano, whose names do not end in `:0`
         return name if not prefix and name else None
+
+    def _is_keras_1(self) -> bool:
+        version = self.model.metadata.get("keras_version", "")
+        return bool(version) and era_of_version(version) is Era.KERAS_1
 
     def _suffixed(self, name: str) -> str:
         return f"{name}:0" if self.layout is Layout.KERAS_2 else name
