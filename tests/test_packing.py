@@ -86,12 +86,18 @@ def test_layers_of_keras_1_that_are_counted_anew_keep_the_names_that_tell_the_ba
     assert kmt.diff(tmp_path / "m.h5", tmp_path / "m.json", aspects=("layers", "config")).same
 
 
-def test_what_keras_3_was_compiled_with_and_has_learned_is_put_together_too(tmp_path: Path) -> None:
-    """Its document says it, and its file of weights has the optimizer's state."""
-    whole = OWN / "3.15.1" / "f.keras"
+def with_optimizer_of_release(release: str) -> Any:
+    marks = () if release == "3.15.1" else SHARED
+    return pytest.param((OWN if release == "3.15.1" else ERAS) / release / "f.keras", id=release, marks=marks)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize("whole", [with_optimizer_of_release(release) for release in ("3.15.1", "3.10.0", "3.1.1", "3.0.5")])
+def test_what_keras_3_was_compiled_with_and_has_learned_is_put_together_too(whole: Path, suffix: str, tmp_path: Path) -> None:
+    """Its document says it, and its file of weights has the optimizer's state, which no names tie to the weights before 3.6."""
     kmt.convert(whole, tmp_path / "m.json")
-    kmt.convert(OWN / "3.15.1" / "f.weights.h5", tmp_path / "m.keras", like=tmp_path / "m.json")
-    result = kmt.diff(tmp_path / "m.keras", whole)
+    kmt.convert(whole.with_name("f.weights.h5"), tmp_path / f"m{suffix}", like=tmp_path / "m.json")
+    result = kmt.diff(tmp_path / f"m{suffix}", whole)
     assert result.same
     assert {item.name for item in result.aspects if item.status == "same"} >= {"weights", "config", "training_config", "optimizer"}
 
