@@ -8,7 +8,7 @@ from typing import Any
 
 from kmodel_tools.architecture.envelope import Era, iter_configs
 from kmodel_tools.architecture.upgrade import upgrade
-from kmodel_tools.converter.extras import arrays_beside
+from kmodel_tools.converter.extras import SAVE_COUNTER, arrays_beside, line_beside
 from kmodel_tools.converter.numbering import numbered, order_depends_on_flags
 from kmodel_tools.converter.optimizer import CHECKPOINT, carried_state, retied, same_layout
 from kmodel_tools.converter.planting import planted
@@ -27,7 +27,6 @@ from kmodel_tools.verifier import unread_parts
 
 STORE = "keras-weights"
 AS_ASKED = "optimizer state: as asked for"
-SAVE_COUNTER = "save_counter"
 KERAS_2 = frozenset({Era.KERAS_2, Era.TF_KERAS})
 
 
@@ -93,14 +92,13 @@ class Plan:
         (self.inferred if source.architecture is not None else self.lost).extend(brought.remarks)
         source = brought.model
         if like.architecture is not None and not any(True for _ in like.weights()):
-            model, remarks = planted(source, like)
+            model, remarks, beside = planted(source, like)
             self.inferred += remarks
+            self.lost += line_beside(beside)
             return model
         grafted, how, beside = graft(source, like, "auto" if self.request.mapping is None else "name")
         self.inferred.append(f"weights are paired {how}")
-        if beside:
-            listed = ", ".join(beside[:3]) + (" …" if len(beside) > 3 else "")
-            self.lost.append(f"{len(beside)} arrays that stand beside the model ({listed})")
+        self.lost += line_beside(beside)
         return retied(grafted, source)
 
     def _numbered(self, source: Model) -> Model:

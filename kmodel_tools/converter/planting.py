@@ -3,6 +3,9 @@
 Layers are found by name. A checkpoint of Keras 2 numbers some of them instead (`layer_with_weights-1`), files written
 before Keras 3.6 number them all, and names are counted anew in each session (`dense_1`, `dense_4`); then the order tells, as it
 does to Keras itself, if there are as many layers as the architecture has, and the weights of each are those of its class.
+
+`tf.train.Checkpoint(step=step, net=model)` has the model below a name of its own, beside other things. Nothing in it tells what
+`net` is; the architecture does, if all of its weights are there, and below one name only.
 """
 
 from __future__ import annotations
@@ -23,13 +26,14 @@ from kmodel_tools.tree import Layer, Model, Path, join_path, split_path
 from kmodel_tools.upgrader.generation import FIRST, generation
 
 LEGACY = "keras-h5"
+CHECKPOINT = "tf-checkpoint"
 OF_THE_SOURCE = frozenset({"keras_version", "dialect", "producer"})
 """Metadata that tell the generation of the weights' file, which need not be that of the architecture."""
 OF_THE_ARCHITECTURE = ("keras_version", "backend")
 
 
-def planted(source: Model, like: Model) -> tuple[Model, tuple[str, ...]]:
-    """The weights of a model in the architecture of another, which has none, and what was concluded.
+def planted(source: Model, like: Model) -> tuple[Model, tuple[str, ...], tuple[str, ...]]:
+    """The weights of a model in the architecture of another, which has none, what was concluded, and what stands beside the model.
 
     The generation is that of the architecture: it says what the weights are for.
 
@@ -45,19 +49,51 @@ def planted(source: Model, like: Model) -> tuple[Model, tuple[str, ...]]:
     metadata |= {key: like.metadata[key] for key in OF_THE_ARCHITECTURE if key in like.metadata}
     bare = replace(source, architecture=like.architecture, training_config=None, format="", metadata=metadata, inventory=None)
     if era is Era.KERAS_0:  # its files number the arrays, and the way to Keras 2 counts them
-        return bare, ()
+        return bare, (), ()
     try:
         root = model_spec(like.architecture, version).root
     except ConfigError as error:
         raise ConversionError(f"the architecture cannot be followed: {error}") from error
+    model, left, remarks = _planted_at(source, bare, root, era)
+    if not left:
+        return model, remarks, ()
+    found = [(name, part, _planted_at(part, replace(bare, own_weights=()), root, era)) for name, part in _parts(source)]
+    fitting = [(name, part, below) for name, part, below in found if not below[1] and _is_filled(root, below[0])]
+    if len(fitting) == 1:
+        name, part, (model, _, remarks) = fitting[0]
+        inside = {id(weight) for _, weight in part.weights()}
+        beside = tuple(join_path(path) for path, weight in source.weights() if id(weight) not in inside)
+        return model, (f"the model is what the source calls {name}", *remarks), beside
+    more = f"; and it fits {_listed(sorted(name for name, _, _ in fitting))} alike" if fitting else ""
+    raise ConversionError(f"the architecture has no place for: {_listed(left)}{more}", tuple(left))
+
+
+def _planted_at(source: Model, bare: Model, root: LayerSpec, era: Era) -> tuple[Model, list[str], tuple[str, ...]]:
+    """The weights of a model in an architecture, those that have no place in it, and what was concluded."""
     planter = _Planter(source, era)
-    layers = planter.layers(root, (), source.layers)
-    model = replace(bare, name=root.name, layers=layers)
+    model = replace(bare, name=root.name, layers=planter.layers(root, (), source.layers))
     held = {id(weight.tensor) for _, weight in model.weights()}
     left = [join_path(path) for path, weight in source.weights() if id(weight.tensor) not in held]
-    if left:
-        raise ConversionError(f"the architecture has no place for: {_listed(left)}", tuple(left))
-    return model, planter.remarks()
+    return model, left, planter.remarks()
+
+
+def _parts(source: Model) -> Iterator[tuple[str, Model]]:
+    """What may be the model in a checkpoint that holds more: whatever has layers and no weights of its own, by its name."""
+    for layer in source.layers if source.format == CHECKPOINT else ():
+        if layer.layers and not layer.weights:
+            yield join_path(layer.components), replace(source, layers=layer.layers, own_weights=())
+
+
+def _is_filled(root: LayerSpec, model: Model) -> bool:
+    """Whether every layer that the architecture has weights for has got some."""
+    below = dict(model.walk())
+    stack: list[tuple[Path, LayerSpec]] = [((), root)]
+    while stack:
+        path, spec = stack.pop()
+        stack.extend(((*path, *_components(child)), child) for child in spec.children)
+        if path and spec.variables and not (path in below and below[path].weights):
+            return False
+    return True
 
 
 class _Planter:
