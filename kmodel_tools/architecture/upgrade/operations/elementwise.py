@@ -17,6 +17,7 @@ math.rsqrt: Rsqrt | math.exp exp: Exp | math.expm1: Expm1 | math.log log: Log | 
 math.sin sin: Sin | math.cos cos: Cos | math.tan tan: Tan | math.asin asin: Arcsin | math.acos acos: Arccos
 math.atan atan: Arctan | math.sinh sinh: Sinh | math.cosh cosh: Cosh | math.tanh tanh nn.tanh: Tanh
 math.asinh asinh: Arcsinh | math.acosh acosh: Arccosh | math.atanh atanh: Arctanh | math.erf erf: Erf | math.erfinv: Erfinv
+math.erfc: Erfc | bitwise.invert: BitwiseNot | math.bessel_i0: I0
 math.floor floor: Floor | math.ceil ceil: Ceil | math.sign sign: Sign
 math.reciprocal reciprocal: Reciprocal | math.round round math.rint: Round
 math.sigmoid sigmoid nn.sigmoid: Sigmoid | nn.relu: Relu | nn.relu6: Relu6 | nn.elu: Elu | nn.selu: Selu
@@ -32,7 +33,7 @@ math.maximum maximum: Maximum | math.minimum minimum: Minimum | math.atan2 atan2
 math.equal equal: Equal | math.not_equal not_equal: NotEqual | math.greater greater: Greater
 math.greater_equal greater_equal: GreaterEqual | math.less less: Less | math.less_equal less_equal: LessEqual
 math.logical_and logical_and: LogicalAnd | math.logical_or logical_or: LogicalOr | math.logical_xor: LogicalXor
-math.divide_no_nan div_no_nan: DivideNoNan
+math.divide_no_nan div_no_nan: DivideNoNan | realdiv: Divide | truncatemod: Fmod
 """
 """TensorFlow's names: the class of Keras 3 that computes the same in the same dtype, for tensors of one dtype."""
 
@@ -83,6 +84,29 @@ HANDLERS.update({name: _of_one(kind) for names, kind in _lines(_OF_ONE) for name
 HANDLERS.update({name: _of_two(kind) for names, kind in _lines(_OF_TWO) for name in names})
 
 
+_BITWISE = {
+    "bitwise_and": "BitwiseAnd",
+    "bitwise_or": "BitwiseOr",
+    "bitwise_xor": "BitwiseXor",
+    "left_shift": "BitwiseLeftShift",
+    "right_shift": "BitwiseRightShift",
+}
+
+
+@carries(*(f"bitwise.{name}" for name in _BITWISE))
+def bitwise(call: Call) -> Value:
+    """Integers bit by bit; Keras takes no plain number here."""
+    x, y = operands(call)
+    near = next(item for item in (x, y) if isinstance(item, Tensor))
+    return call.b.op(_BITWISE[call.function.rpartition(".")[2]], call.tensor(x, near), call.tensor(y, near))
+
+
+@carries("math.real", "math.conj")
+def real(call: Call) -> Value:
+    """The same tensor, for what is carried is real."""
+    return call.b.op("Copy", call.x())
+
+
 @carries("__operators__.eq", "__operators__.ne")
 def equality(call: Call) -> Value:
     """`x == y`: written by tf_keras without `y`."""
@@ -127,12 +151,13 @@ def xdivy(call: Call) -> Value:
     return call.b.op("Where", call.b.op("Equal", x, 0), 0, call.b.op("Divide", x, y), dtype=_dtype(x, y))
 
 
-@carries("math.xlogy")
+@carries("math.xlogy", "math.xlog1py")
 def xlogy(call: Call) -> Value:
-    """`x log(y)`, but 0 where `x` is 0, whatever `y` is."""
+    """`x log(y)`, or `x log(1 + y)`, but 0 where `x` is 0, whatever `y` is."""
     x, y = operands(call)
     y = call.b.as_tensor(y, next(item for item in (x, y) if isinstance(item, Tensor)))
-    return call.b.op("Where", call.b.op("Equal", x, 0), 0, call.b.op("Multiply", x, call.b.op("Log", y)), dtype=_dtype(x, y))
+    size = call.b.op("Log1p" if call.function.endswith("py") else "Log", y)
+    return call.b.op("Where", call.b.op("Equal", x, 0), 0, call.b.op("Multiply", x, size), dtype=_dtype(x, y))
 
 
 def _dtype(*values: Value) -> str | None:
