@@ -36,6 +36,8 @@ def diagonal_matrix(call: Call) -> Value:
         raise call.refuse("makes matrices with other than the whole diagonal of a known size")
     call.b.allowed([size, size])
     column = call.b.op("ExpandDims", x, shape=None if x.shape is None else (*x.shape, 1), axis=-1)
+    if x.dtype == "bool":
+        return call.b.op("LogicalAnd", column, np.eye(size, dtype=bool))
     return call.b.op("Where", np.eye(size, dtype=bool), column, 0, dtype=x.dtype)
 
 

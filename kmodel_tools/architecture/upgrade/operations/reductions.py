@@ -70,6 +70,8 @@ def count_nonzero(call: Call) -> Value:
 @carries("math.reduce_euclidean_norm")
 def euclidean_norm(call: Call) -> Value:
     """The root of the sum of squares."""
+    if call.x().dtype in INTEGERS:
+        raise call.refuse("takes roots of integers and rounds, which no operation of Keras 3 does")
     total = reduce(call, "Sum", call.b.op("Square", call.x()), _axes(call), call.flag("keepdims"))
     return call.b.op("Sqrt", total)
 
