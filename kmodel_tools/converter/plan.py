@@ -8,7 +8,7 @@ from typing import Any
 
 from kmodel_tools.architecture.envelope import Era
 from kmodel_tools.architecture.upgrade import KERAS_VERSION, upgrade
-from kmodel_tools.converter.extras import arrays_beside
+from kmodel_tools.converter.extras import SAVE_COUNTER, arrays_beside, line_beside
 from kmodel_tools.converter.fitting import refuse_gaps
 from kmodel_tools.converter.legacy_file import spelled_for_legacy_file
 from kmodel_tools.converter.numbering import numbered, order_depends_on_flags
@@ -30,7 +30,6 @@ from kmodel_tools.verifier import unread_parts
 STORE = "keras-weights"
 DOCUMENT = "keras-json"
 AS_ASKED = "optimizer state: as asked for"
-SAVE_COUNTER = "save_counter"
 
 
 @dataclass(slots=True)
@@ -108,8 +107,9 @@ class Plan:
         (self.inferred if source.architecture is not None else self.lost).extend(brought.remarks)
         source = brought.model
         if like.architecture is not None and not any(True for _ in like.weights()):
-            model, remarks = planted(source, like)
+            model, remarks, beside = planted(source, like)
             self.inferred += remarks
+            self.lost += line_beside(beside)
             if self.target.name == "keras-h5" and not self.weights_only:
                 refuse_gaps(model)
             if source.training_config and not model.training_config:
@@ -117,9 +117,7 @@ class Plan:
             return retied(model, source)
         grafted, how, beside = graft(source, like, "auto" if self.request.mapping is None else "name")
         self.inferred.append(f"weights are paired {how}")
-        if beside:
-            listed = ", ".join(beside[:3]) + (" …" if len(beside) > 3 else "")
-            self.lost.append(f"{len(beside)} arrays that stand beside the model ({listed})")
+        self.lost += line_beside(beside)
         return retied(grafted, source)
 
     def _numbered(self, source: Model) -> Model:

@@ -3,6 +3,9 @@
 Layers are found by name. A checkpoint of Keras 2 numbers some of them instead (`layer_with_weights-1`), files written
 before Keras 3.6 number them all, and names are counted anew in each session (`dense_1`, `dense_4`); then the order tells, as it
 does to Keras itself, if there are as many layers as the architecture has, and the weights of each are those of its class.
+
+`tf.train.Checkpoint(step=step, net=model)` has the model below a name of its own, beside other things. Nothing in it tells what
+`net` is; the architecture does, if all of its weights are there, and below one name only.
 """
 
 from __future__ import annotations
@@ -25,13 +28,14 @@ from kmodel_tools.tree import Layer, Model, Path, join_path, split_path
 from kmodel_tools.upgrader.generation import FIRST, generation
 
 LEGACY = "keras-h5"
+CHECKPOINT = "tf-checkpoint"
 OF_THE_SOURCE = frozenset({"keras_version", "dialect", "producer"})
 """Metadata that tell the generation of the weights' file, which need not be that of the architecture."""
 OF_THE_ARCHITECTURE = ("keras_version", "backend")
 
 
-def planted(source: Model, like: Model) -> tuple[Model, tuple[str, ...]]:
-    """The weights of a model in the architecture of another, which has none, and what was concluded.
+def planted(source: Model, like: Model) -> tuple[Model, tuple[str, ...], tuple[str, ...]]:
+    """The weights of a model in the architecture of another, which has none, what was concluded, and what stands beside the model.
 
     The generation is that of the architecture: it says what the weights are for. What the model was compiled with comes from
     its document too, where that says it.
@@ -49,11 +53,29 @@ def planted(source: Model, like: Model) -> tuple[Model, tuple[str, ...]]:
     training = like.training_config
     bare = replace(source, architecture=like.architecture, training_config=training, format="", metadata=metadata, inventory=None)
     if era is Era.KERAS_0:  # its files number the arrays, and the way to Keras 2 counts them
-        return bare, ()
+        return bare, (), ()
     try:
         root = model_spec(like.architecture, version).root
     except ConfigError as error:
         raise ConversionError(f"the architecture cannot be followed: {error}") from error
+    model, left, remarks = _planted_at(source, bare, root, era)
+    if not left:
+        return _fitting(model, root, era), remarks, ()
+    found = [(name, part, _planted_at(part, replace(bare, own_weights=()), root, era)) for name, part in _parts(source)]
+    fitting = [(name, part, below) for name, part, below in found if not below[1] and not missing(root, below[0])]
+    if len(fitting) == 1:
+        name, part, (below, _, remarks) = fitting[0]
+        inside = {id(weight) for _, weight in part.weights()}
+        beside = tuple(join_path(path) for path, weight in source.weights() if id(weight) not in inside)
+        return _fitting(below, root, era), (f"the model is what the source calls {name}", *remarks), beside
+    gaps = missing(root, model)
+    more = f"; it has one for: {listed(gaps)}" if gaps else ""
+    more += f"; and it fits {listed(sorted(name for name, _, _ in fitting))} alike" if fitting else ""
+    raise ConversionError(f"the architecture has no place for: {listed(left)}{more}", tuple(left), cure=CURE)
+
+
+def _planted_at(source: Model, bare: Model, root: LayerSpec, era: Era) -> tuple[Model, list[str], tuple[str, ...]]:
+    """The weights of a model in an architecture, those that have no place in it, and what was concluded."""
     planter = _Planter(source, era)
     layers = planter.layers(root, (), source.layers)
     if era is Era.KERAS_1 and source.format == LEGACY:
@@ -63,13 +85,25 @@ def planted(source: Model, like: Model) -> tuple[Model, tuple[str, ...]]:
     model = replace(bare, name=root.name, layers=layers, inventory=source.inventory if keeps_names else None)
     held = {id(weight.tensor) for _, weight in model.weights()}
     left = [join_path(path) for path, weight in source.weights() if id(weight.tensor) not in held]
-    if left:
-        gaps = missing(root, model)
-        wanted = f"; it has one for: {listed(gaps)}" if gaps else ""
-        raise ConversionError(f"the architecture has no place for: {listed(left)}{wanted}", tuple(left), cure=CURE)
+    return model, left, planter.remarks()
+
+
+def _fitting(model: Model, root: LayerSpec, era: Era) -> Model:
+    """The model, whose weights are those of the architecture.
+
+    Raises:
+        ConversionError: Some are not.
+    """
     if wrong := misfits(root, model, era):
         raise ConversionError(f"the weights are not those of the architecture: {listed(wrong)}", tuple(wrong), cure=CURE)
-    return model, planter.remarks()
+    return model
+
+
+def _parts(source: Model) -> Iterator[tuple[str, Model]]:
+    """What may be the model in a checkpoint that holds more: whatever has layers and no weights of its own, by its name."""
+    for layer in source.layers if source.format == CHECKPOINT else ():
+        if layer.layers and not layer.weights:
+            yield join_path(layer.components), replace(source, layers=layer.layers, own_weights=())
 
 
 class _Planter:
