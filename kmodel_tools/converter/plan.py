@@ -363,8 +363,8 @@ class Plan:
 
 
 def _redundant(model: Model, role: str) -> bool:
-    """Whether an array beside the tree is no loss: a kernel that is stored twice."""
-    return any(weight.role == role == "kernel" for _, weight in model.weights())
+    """Whether an array beside the tree is no loss: a kernel that is stored twice, that of a normalized Embedding as `kernel` too."""
+    return role == "kernel" and any(weight.role in ("kernel", "embeddings") for _, weight in model.weights())
 
 
 def _names_optimizer(training_config: Mapping[str, Any]) -> bool:
