@@ -11,7 +11,7 @@ from itertools import islice
 
 import pytest
 
-from kmodel_tools.architecture.downgrade.accepted import only_in_keras_3, taken
+from kmodel_tools.architecture.downgrade.accepted import DEFAULTS, NEEDED, only_in_keras_3, taken
 from kmodel_tools.architecture.upgrade.accepted import accepted
 from tests.frameworks import making, sweep_back
 from tests.frameworks.zoo_forms import forms
@@ -81,3 +81,16 @@ def test_arguments_are_those_of_the_installed_release() -> None:
         if found:
             wrong[name] = sorted(found)
     assert wrong == {}
+
+
+def test_what_is_left_out_is_the_default_of_the_installed_release() -> None:
+    layers = making.framework("tf_keras").layers
+    wrong = []
+    for name in accepted():
+        for kind in getattr(layers, name).__mro__:
+            parameters = inspect.signature(kind.__init__).parameters if kind.__module__.startswith("tf_keras") else {}
+            for key in DEFAULTS.keys() & parameters.keys() - {key for owner, key in NEEDED if owner == name}:
+                default = parameters[key].default
+                if default is not inspect.Parameter.empty and default != DEFAULTS[key]:
+                    wrong.append(f"{name}: {key}={default!r}")
+    assert wrong == []
