@@ -638,7 +638,7 @@ ADJUSTING: Sequence[Form] = [
     lambda t: t.tf.image.adjust_hue(t.tf.sigmoid(t.i[..., :3]), -0.4),
     lambda t: t.tf.image.rgb_to_yuv(t.i[..., :3]),
     lambda t: t.tf.image.yiq_to_rgb(t.i[..., :3]),
-    lambda t: t.tf.image.convert_image_dtype(t.tf.cast(t.i * 100, t.tf.uint8), t.tf.float32),
+    lambda t: t.tf.image.convert_image_dtype(t.tf.cast(abs(t.i) * 50, t.tf.uint8), t.tf.float32),
     lambda t: t.tf.image.convert_image_dtype(t.tf.sigmoid(t.i), t.tf.uint8),
     lambda t: t.tf.image.rot90(t.i),
     lambda t: t.tf.image.rot90(t.i, k=2),
