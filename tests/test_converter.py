@@ -6,6 +6,7 @@ import json
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -36,7 +37,6 @@ REFUSALS = (
     "words.txt",
     "arrays that belong to no layer",
     "a legacy file goes by the order of weights",
-    "the architecture in a Keras 2 archive",
     "it names no optimizer, without which a legacy file does not load",
     "the optimizer's decay",
     "Keras 3 counts",
@@ -119,7 +119,11 @@ def test_vocabularies_of_another_file_are_said_to_be(tmp_path: Path) -> None:
     assert line in kmt.convert(source, tmp_path / "m.keras", like=tmp_path / "like.keras").inferred
 
 
-AIMS: dict[str, dict[str, Any]] = {"keras2": {"target": "keras2"}, "keras3": {"target": "keras3"}, "names": {"options": {"layout": "names"}}}
+AIMS: dict[str, dict[str, Any]] = {
+    "keras2": {"target": "keras2"},
+    "keras3": {"target": "keras3"},
+    "names": {"options": {"layout": "names"}},
+}
 
 
 @pytest.mark.parametrize("layout", AIMS)
@@ -201,6 +205,14 @@ def test_an_architecture_of_keras_3_is_carried_back(tmp_path: Path) -> None:
     assert "architecture, carried from Keras 3 to Keras 2" in report.carried
     assert kmt.read(tmp_path / "m.h5").metadata["keras_version"] == "2.15.0"
     assert kmt.digest(tmp_path / "m.h5") == kmt.digest(ARCHIVE)
+
+
+def test_an_archive_of_keras_2_becomes_a_legacy_file_without_modules(tmp_path: Path) -> None:
+    report = kmt.convert(SAMPLES / "keras_archive" / "keras-2.15.0.keras", tmp_path / "m.h5")
+    found = kmt.read(tmp_path / "m.h5")
+    assert "architecture" in report.carried
+    assert '"module"' not in json.dumps([found.architecture, found.training_config])
+    assert kmt.diff(SAMPLES / "keras_archive" / "keras-2.15.0.keras", found).same
 
 
 def test_a_target_that_a_format_is_not_for_is_refused(tmp_path: Path) -> None:

@@ -18,8 +18,11 @@ from typing import Any
 from kmodel_tools.architecture.custom_objects import BUILTIN_NAMES
 from kmodel_tools.architecture.envelope import Config, class_of
 from kmodel_tools.architecture.layer_classes import is_builtin
+from kmodel_tools.architecture.upgrade.objects import LISTS
 
 COMPILE_CONFIG = "compile_config"
+UNLISTED = {name: f"Custom>{name}" for name in ("Adafactor", "Lion")}
+"""Optimizers that Keras 2 does not find in a legacy file under their own name (tf_keras 2.21 `optimizers/__init__.py`, `deserialize`)."""
 _PUBLIC_NAMES = {"GroupedQueryAttention": "GroupQueryAttention"}
 _MODULES = {"Functional": ("keras.src.models.functional", "Functional"), "Sequential": ("keras", None)}
 
@@ -37,6 +40,42 @@ def archive_config(architecture: Config, training_config: Config | None) -> dict
 def legacy_config(architecture: Config) -> dict[str, Any]:
     """The attribute `model_config` of a legacy HDF5 file."""
     return {"class_name": class_of(architecture), "config": architecture["config"]}
+
+
+def without_modules(node: Any) -> Any:
+    """A part of a configuration of Keras 2.12 to 2.15 or tf_keras as it stands in a legacy HDF5 file, where no object says its module.
+
+    A class that was registered is called by what it is registered under (tf_keras 2.21 `saving/legacy/serialization.py` and
+    `saving/serialization_lib.py`, `serialize_keras_object`).
+    """
+    if isinstance(node, list):
+        return [without_modules(item) for item in node]
+    if not isinstance(node, Mapping):
+        return node
+    kind, config = node.get("class_name"), node.get("config")
+    if kind in LISTS and isinstance(node.get("items"), list):
+        return without_modules(node["items"])
+    if not isinstance(kind, str) or not ({"module", "registered_name"} & node.keys() or kind.startswith("__")):
+        return {key: without_modules(value) for key, value in node.items()}
+    if kind in ("__numpy__", "__tensor__") and isinstance(config, Mapping):
+        return config.get("value")
+    registered = node.get("registered_name")
+    name = registered if isinstance(registered, str) and ">" in registered else kind
+    if kind == "function" and isinstance(config, str):
+        return name if name != kind else config
+    found = {"class_name": UNLISTED.get(name, name), "config": _of_lambda(config) if kind == "Lambda" else without_modules(config)}
+    return found | {key: without_modules(node[key]) for key in ("name", "inbound_nodes") if key in node}
+
+
+def _of_lambda(config: Any) -> Any:
+    """The arguments of a Lambda, whose functions are lists; what kind each is stands beside it in any spelling."""
+    if not isinstance(config, Mapping):
+        return config
+    found = {}
+    for key, value in config.items():
+        inner = value.get("config") if isinstance(value, Mapping) and value.get("class_name") == "__lambda__" else None
+        found[key] = [inner.get(part) for part in ("code", "defaults", "closure")] if isinstance(inner, Mapping) else without_modules(value)
+    return found
 
 
 def legacy_training_config(training_config: Config) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kmodel_tools.architecture.envelope import Era, iter_configs
+from kmodel_tools.architecture.spelling import without_modules
 from kmodel_tools.architecture.upgrade import upgrade
 from kmodel_tools.converter.extras import arrays_beside
 from kmodel_tools.converter.numbering import numbered, order_depends_on_flags
@@ -252,10 +253,8 @@ class Plan:
             return model if self.target.name != "keras-archive" else replace(model, architecture=None)
         assert model.architecture is not None
         if self.target.name == "keras-h5" and generation(model) in KERAS_2 and self.source.format == "keras-archive" and era in KERAS_2:
-            raise ConversionError(
-                "the architecture in a Keras 2 archive is not yet spelled as legacy files spell it",
-                cure="its weights alone convert: --weights-only",
-            )
+            spelled = [without_modules(part) for part in (model.architecture, model.training_config)]
+            model = replace(model, architecture=spelled[0], training_config=spelled[1])
         if (
             self.target.name == "keras-h5"
             and model.format != "keras-h5"
