@@ -27,6 +27,8 @@ MAX_OUTPUTS = 10_000
 """Outputs of one operation; a forged number must not exhaust memory."""
 MAX_LAYERS = 100_000
 """Layers that the operations of one model become."""
+_SUMMED = FLOATS | {"int32", "int64"}
+"""Dtypes in which TensorFlow adds up on every device."""
 Sizes = tuple[int | None, ...]
 Ref = tuple[str, int, int]
 
@@ -149,11 +151,21 @@ class Builder:
             return _plain(array if array.dtype.kind == "f" else array.astype("float64"))
         return _plain(array.astype(dtype))
 
+    def of_its_own(self, value: Value, near: Tensor, dtype: str) -> Value:
+        """An operand of an operation that gives a constant a dtype without looking at the tensor beside it."""
+        if isinstance(value, Tensor):
+            return self.cast(value, dtype)
+        plain = self.as_dtype(value, dtype)
+        taken = {"f": "float32", "b": "bool"}.get(np.asarray(plain).dtype.kind, "int32")
+        return plain if taken == dtype else self.as_tensor(value, near, dtype)
+
     def as_tensor(self, value: Value, near: Tensor, dtype: str) -> Tensor:
         """An operand as a tensor; a constant becomes one that depends on `near`, for a layer has to be called on a tensor."""
         if isinstance(value, Tensor):
             return self.cast(value, dtype)
-        zero = self.op("math.multiply", self.op("size", near, "int32", ()), "int32", (), y=0)
+        wide = dtype if dtype in _SUMMED else "int32"
+        zeros = self.op("zeros_like", near, wide, near.shape, dtype_=wide)
+        zero = self.op("math.reduce_sum", zeros, wide, (), axis=None, keepdims=False)
         if dtype == "bool":
             return self.op("math.not_equal", zero, "bool", np.shape(value), y=self.as_dtype(value, "int32"))
         return self.op("math.add", self.cast(zero, dtype), dtype, np.shape(value), y=self.as_dtype(value, dtype))

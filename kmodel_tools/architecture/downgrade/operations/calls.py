@@ -156,9 +156,9 @@ class Call:
         value = self.settings.get("dtype", default)
         if value is None or isinstance(value, str):
             return value
-        name = value.get("config", {}).get("name") if isinstance(value, dict) and isinstance(value.get("config"), dict) else None
-        if isinstance(name, str):
-            return str(name)
+        inner = value.get("config") if isinstance(value, dict) else None
+        if isinstance(inner, dict) and isinstance(inner.get("name"), str):
+            return str(inner["name"])
         raise self.refuse(f"has the dtype {short(value)}")
 
 
@@ -167,7 +167,7 @@ def kind_of(value: Value) -> str:
     if isinstance(value, Tensor):
         return value.dtype
     if isinstance(value, np.ndarray):
-        return value.dtype.name
+        return str(value.dtype.name)
     return "bool" if isinstance(value, bool) else WEAK_INT if isinstance(value, int) else WEAK_FLOAT
 
 

@@ -201,8 +201,7 @@ def typed(call: Call, x: Value, y: Value, dtype: str) -> Value:
     """The first of two values; as a tensor where both are constants and TensorFlow would take them for another dtype."""
     if isinstance(x, Tensor) or isinstance(y, Tensor):
         return x
-    taken = {"f": "float32", "b": "bool"}.get(np.asarray(x).dtype.kind, "int32")
-    return x if taken == dtype else call.b.as_tensor(x, call.near(), dtype)
+    return call.b.of_its_own(x, call.near(), dtype)
 
 
 # One operand.

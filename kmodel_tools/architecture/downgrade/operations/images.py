@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kmodel_tools.architecture.downgrade.operations.building import Tensor
 from kmodel_tools.architecture.downgrade.operations.calls import Call, Result, carries, short
+from kmodel_tools.architecture.downgrade.operations.dtypes import INTEGERS
 
 _METHODS = frozenset({"bilinear", "nearest", "bicubic", "lanczos3", "lanczos5"})
 
@@ -17,13 +18,16 @@ def _images(call: Call) -> Tensor:
 
 @carries("Resize")
 def resize(call: Call) -> Result:
-    """Another size, in the same dtype."""
+    """Another size, in the same dtype: integers are rounded. Source: Keras 3.15.1 `ops/image.py`, `_resize`."""
     x, size, method = _images(call), call.integers("size") or [], call.setting("interpolation", "bilinear")
     if call.flag("crop_to_aspect_ratio") or call.flag("pad_to_aspect_ratio") or method not in _METHODS or len(size) != 2:
         raise call.refuse(f"crops or pads to an aspect ratio, or resizes by {short(method)}, which no operation of TensorFlow does")
     dtype = x.dtype if method == "nearest" else "float32"
     found = call.b.op("image.resize", x, dtype, size_=size, method=method, antialias=call.flag("antialias"))
-    return call.b.cast(found, x.dtype)
+    if x.dtype == dtype:
+        return found
+    found = call.b.op("math.round", found) if x.dtype in INTEGERS else found
+    return call.b.op("dtypes.saturate_cast", found, x.dtype, dtype_=x.dtype)
 
 
 @carries("RGBToGrayscale", "RGBToHSV", "HSVToRGB")

@@ -14,7 +14,7 @@ def _optional(call: Call, place: int, name: str, dtype: str) -> Value | None:
     """An argument that may be left out, in a dtype."""
     if call.given(place, name, None) is None:
         return None
-    return call.b.as_dtype(call.value(place, name), dtype)
+    return call.b.as_tensor(call.value(place, name), call.near(), dtype)
 
 
 @carries("BatchNorm")

@@ -18,7 +18,8 @@ def _both(call: Call, *, real_numbers: bool = True) -> tuple[Value, Value, str]:
     dtype = result_type(result, WEAK_FLOAT) if real_numbers else result
     if strong(x) == strong(y) == "int8":
         raise call.refuse("multiplies matrices of int8, which is not carried back")
-    return call.b.as_dtype(x, dtype), call.b.as_dtype(y, dtype), result
+    near = call.near()
+    return call.b.of_its_own(x, near, dtype), call.b.of_its_own(y, near, dtype), result
 
 
 @carries("Matmul")
@@ -30,9 +31,9 @@ def matmul(call: Call) -> Result:
     if None in ranks:
         raise call.refuse("multiplies tensors of which the file does not say how many axes they have")
     if ranks[1] == 1:
-        found = call.b.op("tensordot", x, strong(y), _rest(shape_of(x), -1), b=y, axes=1)
+        found = call.b.op("tensordot", x, dtype, _rest(shape_of(x), -1), b=y, axes=1)
     elif ranks[0] == 1:
-        found = call.b.op("tensordot", x, strong(y), _rest(shape_of(y), -2), b=y, axes=[[0], [(ranks[1] or 0) - 2]])
+        found = call.b.op("tensordot", x, dtype, _rest(shape_of(y), -2), b=y, axes=[[0], [(ranks[1] or 0) - 2]])
     else:
         found = call.b.op("linalg.matmul", x, near.dtype, _product(shape_of(x), shape_of(y)), b=y)
     return call.b.cast(Tensor(found.ref, strong(x), found.shape), dtype)
@@ -72,7 +73,7 @@ def tensordot(call: Call) -> Result:
     x, y, dtype = _both(call, real_numbers=False)
     wide = dtype if dtype in FLOATS | {"int32", "int64"} else result_type(dtype, WEAK_FLOAT)
     axes = call.setting("axes", 2)
-    x, y = call.b.as_dtype(x, wide), call.b.as_dtype(y, wide)
+    x, y = (call.b.of_its_own(item, call.near(), wide) for item in (x, y))
     if isinstance(axes, list):  # TensorFlow takes two lists, or two numbers
         axes = [item if isinstance(item, list) else [item] for item in axes]
     elif not isinstance(axes, int):
@@ -127,9 +128,8 @@ def einsum(call: Call) -> Result:
     for number, (term, tensor) in enumerate(zip(terms, tensors, strict=True)):
         others = set(right).union(*(other for place, other in enumerate(terms) if place != number))
         gone = [axis for axis, letter in enumerate(term) if letter not in others]
-        if gone:
-            tensor = call.b.op("math.reduce_sum", tensor, axis=gone, keepdims=False)
-        reduced.append(("".join(letter for letter in term if letter in others), tensor))
+        part = call.b.op("math.reduce_sum", tensor, axis=gone, keepdims=False) if gone else tensor
+        reduced.append(("".join(letter for letter in term if letter in others), part))
     found, result = _multiplied(call, *reduced[0], *reduced[1], right) if len(reduced) == 2 else (reduced[0][1], reduced[0][0])
     if result != right:
         found = _transposed(call, found, result, right)

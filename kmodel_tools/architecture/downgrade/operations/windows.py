@@ -59,7 +59,7 @@ def convolution(call: Call) -> Result:
     found = call.b.op(
         "nn.convolution",
         x,
-        filters=call.b.as_dtype(kernel, dtype),
+        filters=call.b.of_its_own(kernel, x, dtype),
         strides=strides,
         padding=_padding(call),
         dilations=dilations,
@@ -88,7 +88,7 @@ def depthwise(call: Call) -> Result:
     found = call.b.op(
         "nn.depthwise_conv2d",
         x,
-        filter=call.b.as_dtype(kernel, x.dtype),
+        filter=call.b.of_its_own(kernel, x, x.dtype),
         strides=[1, *strides, 1],
         padding=_padding(call),
         dilations=dilations,
@@ -97,7 +97,7 @@ def depthwise(call: Call) -> Result:
         point = call.value(2, "pointwise_kernel")
         if rank == 3:
             point = call.b.op("expand_dims", call.b.as_tensor(point, x, x.dtype), axis=0)
-        found = call.b.op("nn.convolution", found, filters=call.b.as_dtype(point, x.dtype), strides=[1, 1], padding="VALID")
+        found = call.b.op("nn.convolution", found, filters=call.b.of_its_own(point, x, x.dtype), strides=[1, 1], padding="VALID")
     if rank == 3:
         found = call.b.op("squeeze", found, axis=[1])
     return _back(call, found, rank, was_first)

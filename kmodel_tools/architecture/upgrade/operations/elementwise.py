@@ -32,7 +32,8 @@ math.maximum maximum: Maximum | math.minimum minimum: Minimum | math.atan2 atan2
 math.equal equal: Equal | math.not_equal not_equal: NotEqual | math.greater greater: Greater
 math.greater_equal greater_equal: GreaterEqual | math.less less: Less | math.less_equal less_equal: LessEqual
 math.logical_and logical_and: LogicalAnd | math.logical_or logical_or: LogicalOr | math.logical_xor: LogicalXor
-math.divide_no_nan div_no_nan: DivideNoNan
+math.divide_no_nan div_no_nan: DivideNoNan | bitwise.bitwise_and: BitwiseAnd | bitwise.bitwise_or: BitwiseOr
+bitwise.bitwise_xor: BitwiseXor
 """
 """TensorFlow's names: the class of Keras 3 that computes the same in the same dtype, for tensors of one dtype."""
 
@@ -189,7 +190,15 @@ def where(call: Call) -> Value:
         raise call.refuse("chooses rows by a condition of TensorFlow 1, which no operation of Keras 3 does")
     if not any(isinstance(item, Tensor) for item in (x, y)):
         x = _typed(call, x, y)
+    x, y = (_beside(call, item, other) for item, other in ((x, y), (y, x)))
     return call.b.op("Where", condition, x, y, dtype=_dtype(x, y) or "float32")
+
+
+def _beside(call: Call, value: Value, other: Value) -> Value:
+    """Numbers in lists in the dtype of the value beside them, and not of the condition."""
+    if not isinstance(value, list) or not isinstance(other, Tensor):
+        return value
+    return call.tensor(value, other)
 
 
 def _typed(call: Call, x: Value, y: Value) -> Value:

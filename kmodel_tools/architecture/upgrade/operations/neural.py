@@ -231,6 +231,23 @@ def inverse(call: Call) -> Value:
     return call.b.op("Inv", call.x())
 
 
+@carries("linalg.cholesky")
+def cholesky(call: Call) -> Value:
+    """The lower triangle whose square matrices are."""
+    return call.b.op("Cholesky", call.x(), upper=False)
+
+
+@carries("linalg.solve", "linalg.triangular_solve")
+def solve(call: Call) -> Value:
+    """Linear equations, for columns."""
+    x, right = call.x(), call.tensor(call.take("rhs"))
+    if call.flag("adjoint"):
+        raise call.refuse("solves for the adjoint, which is not carried")
+    if call.function == "linalg.solve":
+        return call.b.op("Solve", x, right, shape=right.shape)
+    return call.b.op("SolveTriangular", x, right, shape=right.shape, lower=call.flag("lower", default=True))
+
+
 @carries("linalg.trace")
 def trace(call: Call) -> Value:
     """The sum of the diagonal of matrices."""
@@ -275,6 +292,14 @@ def softmax_cross_entropy(call: Call) -> Value:
     x, axis = call.tensor(logits if logits is not None else call.first), call.one_axis("axis", "dim", default=-1)
     product = call.b.op("Multiply", call.b.operand(call.first if labels is None else labels), call.b.op("LogSoftmax", x, axis=axis))
     return call.b.op("Negative", reduce(call, "Sum", product, axis, False))
+
+
+@carries("nn.sparse_softmax_cross_entropy_with_logits")
+def sparse_softmax_cross_entropy(call: Call) -> Value:
+    """`-log(softmax(logits))` of the class that a number says, along the last axis."""
+    labels, logits = call.take("labels"), call.take("logits")
+    target, x = call.tensor(call.first if labels is None else labels), call.tensor(call.first if logits is None else logits)
+    return call.b.op("SparseCategoricalCrossentropy", target, x, shape=target.shape, dtype=x.dtype, from_logits=True, axis=-1)
 
 
 @carries("random.normal", "random_normal", "keras.backend.random_normal")
