@@ -22,6 +22,12 @@ def reshape(call: Call) -> Result:
     return call.b.op("reshape", x, shape=[None if size == -1 else size for size in target], shape_=target)
 
 
+@carries("Size")
+def size(call: Call) -> Result:
+    """The number of elements."""
+    return call.b.op("size", call.tensor(), "int32", ())
+
+
 def permuted(call: Call, x: Tensor, axes: Sequence[int]) -> Tensor:
     """The axes in another order."""
     shape = None if x.shape is None else [x.shape[axis] for axis in axes]
