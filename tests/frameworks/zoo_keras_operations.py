@@ -463,6 +463,7 @@ PRODUCTS: Sequence[Form] = [
     lambda t: t.ops.einsum("bi,bj->ji", t.v, t.v),
     lambda t: t.ops.einsum("bij,bkl->bi", t.x, t.y),
     lambda t: t.ops.einsum("abcd,cde->abe", t.i, np.arange(96, dtype="float32").reshape(8, 4, 3)),
+    lambda t: t.ops.size(t.x),
     lambda t: t.ops.det(t.ops.matmul(t.x, t.ops.transpose(t.x, (0, 2, 1)))),
     lambda t: t.ops.inv(t.ops.matmul(t.x, t.ops.transpose(t.x, (0, 2, 1))) + 5 * np.eye(4, dtype="float32")),
     lambda t: t.ops.cholesky(t.ops.matmul(t.x, t.ops.transpose(t.x, (0, 2, 1))) + 5 * np.eye(4, dtype="float32")),
@@ -526,3 +527,16 @@ THEMES: dict[str, Sequence[Form]] = {
     "products": PRODUCTS,
     "neural": NEURAL,
 }
+
+REFUSED: dict[str, Form] = {
+    "asks for the places": lambda t: t.ops.where(t.x > 0),
+    "no operation of TensorFlow does that Keras 2 has as a layer": lambda t: t.ops.median(t.x, axis=1),
+    "weighs what it averages": lambda t: t.ops.average(t.x, axis=1, weights=t.w),
+    "compares truths with a first one": lambda t: t.ops.max(t.b, axis=1, initial=1),
+    "takes the entropy of probabilities": lambda t: t.ops.binary_crossentropy(t.w, t.w),
+    "by places that are broadcast": lambda t: t.ops.take_along_axis(t.x, t.ops.argmax(t.x, axis=1, keepdims=True)[:, :, :1], axis=1),
+    "is the product": lambda t: t.ops.einsum("...ij,...kj->...ik", t.x, t.y),
+    "rolls over all axes": lambda t: t.ops.roll(t.x, 2),
+    "clips integers to": lambda t: t.ops.clip(t.n, 0.5, 3),
+}
+"""What is not carried back, by what the error says."""
