@@ -108,12 +108,15 @@ class Carrying:
             self.known[str(layer["name"]), index, output] = (None if shape is None else _sizes(list(shape)), dtype)
 
     def _spec(self, config: Json) -> tuple[Sizes | None, str | None]:
-        """Shape and dtype of a tensor: what the file says, unless it says that they are looked at by nobody."""
+        """Shape and dtype of a tensor: what the file says, unless it says that they are looked at by nobody.
+
+        The dtype of an operation is what it becomes here: Keras says integers of some that give floating point numbers.
+        """
         name, call, output = config["keras_history"]
         shape, dtype = config.get("shape"), config.get("dtype")
-        if isinstance(shape, list) and shape != [None]:
-            return _sizes(shape), dtype
         made = self.replaced.get((name, call, output))
+        if isinstance(shape, list) and shape != [None]:
+            return _sizes(shape), dtype if made is None else made.dtype
         if made is not None:
             return made.shape, made.dtype
         sizes, found = self.known.get((name, call, output), (None, None))

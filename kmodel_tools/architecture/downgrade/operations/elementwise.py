@@ -343,22 +343,34 @@ def _filled(call: Call, zeros: Tensor, value: Value) -> Tensor:
 # Activations.
 
 
+def _floats(call: Call) -> Tensor:
+    """The tensor of a function of floating point numbers.
+
+    Raises:
+        UpgradeError: It is one of integers, of which Keras and TensorFlow make other things.
+    """
+    x = call.tensor()
+    if x.dtype not in FLOATS:
+        raise call.refuse(f"is called on {x.dtype}, which is not carried back")
+    return x
+
+
 @carries("LeakyRelu")
 def leaky_relu(call: Call) -> Result:
-    """A slope below 0."""
-    return call.b.same("nn.leaky_relu", call.tensor(), alpha=call.number("negative_slope", 0.2))
+    """A slope below 0; of integers as `float32`, as TensorFlow has it."""
+    return call.b.same("nn.leaky_relu", real(call, call.tensor()), alpha=call.number("negative_slope", 0.2))
 
 
 @carries("Gelu")
 def gelu(call: Call) -> Result:
     """Gelu, approximated by default, as TensorFlow does not."""
-    return call.b.same("nn.gelu", call.tensor(), approximate=call.flag("approximate", True))
+    return call.b.same("nn.gelu", _floats(call), approximate=call.flag("approximate", True))
 
 
 @carries("Elu")
 def elu(call: Call) -> Result:
     """`alpha (exp(x) - 1)` below 0."""
-    x, alpha = call.tensor(), call.number("alpha", 1.0)
+    x, alpha = _floats(call), call.number("alpha", 1.0)
     found = call.b.same("nn.elu", x)
     return found if alpha == 1 else _by_sign(call, x, found, call.b.same("math.multiply", found, y=alpha))
 
@@ -370,7 +382,7 @@ def _by_sign(call: Call, x: Tensor, above: Tensor, below: Tensor) -> Tensor:
 @carries("Celu")
 def celu(call: Call) -> Result:
     """`max(x, 0) + alpha (exp(min(x, 0) / alpha) - 1)`."""
-    x, alpha, b = call.tensor(), call.number("alpha", 1.0), call.b
+    x, alpha, b = _floats(call), call.number("alpha", 1.0), call.b
     below = b.same("math.expm1", b.same("math.truediv", b.same("math.minimum", x, y=0.0), y=alpha))
     return b.same("math.add", b.same("math.maximum", x, y=0.0), y=b.same("math.multiply", below, y=alpha))
 
@@ -378,7 +390,7 @@ def celu(call: Call) -> Result:
 @carries("HardSigmoid", "HardSilu")
 def hard_sigmoid(call: Call) -> Result:
     """`relu6(x + 3) / 6`, which the function of that name of Keras 2 is not; times `x`."""
-    x, b = call.tensor(), call.b
+    x, b = _floats(call), call.b
     found = b.same("math.truediv", b.same("nn.relu6", b.same("math.add", x, y=3.0)), y=6.0)
     return found if call.kind == "HardSigmoid" else b.same("math.multiply", x, y=found)
 
@@ -386,20 +398,20 @@ def hard_sigmoid(call: Call) -> Result:
 @carries("HardTanh")
 def hard_tanh(call: Call) -> Result:
     """Between -1 and 1."""
-    return call.b.same("clip_by_value", call.tensor(), clip_value_min=-1.0, clip_value_max=1.0)
+    return call.b.same("clip_by_value", _floats(call), clip_value_min=-1.0, clip_value_max=1.0)
 
 
 @carries("TanhShrink")
 def tanh_shrink(call: Call) -> Result:
     """`x - tanh(x)`."""
-    x = call.tensor()
+    x = _floats(call)
     return call.b.same("math.subtract", x, y=call.b.same("math.tanh", x))
 
 
 @carries("HardShrink", "SoftShrink", "Threshold")
 def shrink(call: Call) -> Result:
     """0 near 0; or another value up to a limit."""
-    x, limit, b = call.tensor(), call.number("threshold", 0.5), call.b
+    x, limit, b = _floats(call), call.number("threshold", 0.5), call.b
     if call.kind == "Threshold":
         beyond = b.same("math.greater", x, "bool", y=limit)
         return b.op("where", beyond, x.dtype, x.shape, x=x, y=call.number("default_value"))
@@ -414,7 +426,7 @@ def shrink(call: Call) -> Result:
 @carries("Squareplus")
 def squareplus(call: Call) -> Result:
     """`(x + sqrt(x^2 + b)) / 2`."""
-    x, b = call.tensor(), call.b
+    x, b = _floats(call), call.b
     root = b.same("math.sqrt", b.same("math.add", b.same("math.square", x), y=call.number("b", 4)))
     return b.same("math.truediv", b.same("math.add", x, y=root), y=2)
 
@@ -422,7 +434,7 @@ def squareplus(call: Call) -> Result:
 @carries("SparseSigmoid", "SparsePlus")
 def sparse(call: Call) -> Result:
     """0 up to -1, and a line or a parabola from there to 1."""
-    x, b = call.tensor(), call.b
+    x, b = _floats(call), call.b
     shifted = b.same("math.add", x, y=1)
     low = b.same("math.less_equal", x, "bool", y=-1)
     if call.kind == "SparseSigmoid":

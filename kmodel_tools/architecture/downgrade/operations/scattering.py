@@ -7,6 +7,8 @@ from kmodel_tools.architecture.downgrade.operations.calls import HANDLERS, Call,
 from kmodel_tools.architecture.downgrade.operations.dtypes import FLOATS, INTEGERS, result_type
 from kmodel_tools.architecture.downgrade.operations.elementwise import of_two, operands
 
+_REDUCTIONS = {None: "update", "add": "add", "max": "max", "min": "min"}
+
 
 def _indices(call: Call, place: int, name: str) -> Value:
     found = call.value(place, name)
@@ -27,11 +29,12 @@ def scatter(call: Call) -> Result:
 @carries("ScatterUpdate")
 def scatter_update(call: Call) -> Result:
     """A tensor with other values in some places."""
-    if call.setting("reduction") is not None:
-        raise call.refuse(f"puts values in places by {short(call.setting('reduction'))}, which is not carried back")
+    reduction = call.setting("reduction")
+    if reduction not in _REDUCTIONS:
+        raise call.refuse(f"puts values in places by {short(reduction)}, which no operation of TensorFlow does")
     x = call.tensor(0, "inputs")
     updates = call.b.as_dtype(call.value(2, "updates"), x.dtype)
-    return call.b.same("tensor_scatter_nd_update", x, indices=_indices(call, 1, "indices"), updates=updates)
+    return call.b.same(f"tensor_scatter_nd_{_REDUCTIONS[reduction]}", x, indices=_indices(call, 1, "indices"), updates=updates)
 
 
 def _segments(name: str) -> Handler:
