@@ -21,7 +21,7 @@ _REDUCTIONS = {
     "reduce_std": "Std",
     "reduce_variance": "Var",
 }
-_SMALL = INTEGERS - {"int32", "int64"}
+_SMALL = INTEGERS - {"int32", "int64", "uint32"}
 
 
 def reduced(x: Tensor, axes: Any, keepdims: bool) -> list[Dim] | None:
