@@ -65,6 +65,8 @@ def test_an_operation_is_a_layer_of_its_name() -> None:
         (("int64", "float16"), "float16"),
         (("int", "float"), "float32"),
         (("uint32", "int32"), "int64"),
+        (("int8", "int16"), "int16"),
+        (("uint16", "int16"), "int32"),
         (("uint64",), "uint32"),
         (("float64", "float32"), "float64"),
     ],
