@@ -346,3 +346,17 @@ def test_weights_that_are_packed_stand_in_the_order_that_the_architecture_freeze
     assert not any("which weights are trained" in remark for remark in report.inferred)
     names = [f"{layer}/{role}:0" for layer in ("one", "two") for role in roles]
     assert dict(listed_names(tmp_path / "m.h5"))["base"] == names
+
+
+@pytest.mark.parametrize(("activation", "said"), [("hard_sigmoid", True), ("relu", False)])
+def test_weights_that_do_not_say_their_generation_are_said_to_be_taken_for_one(activation: str, said: bool, tmp_path: Path) -> None:
+    """tf_keras and early Keras 3 lay them out alike, and hard_sigmoid is another function in each."""
+    dense = {"module": "keras.layers", "class_name": "Dense", "config": {"name": "d", "units": 2, "activation": activation}}
+    entry = {"module": "keras.layers", "class_name": "InputLayer", "config": {"name": "i", "batch_shape": [None, 3], "dtype": "float32"}}
+    model = {"module": "keras", "class_name": "Sequential", "config": {"name": "s", "layers": [entry, dense]}, "registered_name": None}
+    (tmp_path / "m.json").write_text(json.dumps(model))
+    with h5py.File(tmp_path / "m.weights.h5", "w") as file:
+        file.create_group("vars")
+        file["layers/dense/vars/0"], file["layers/dense/vars/1"] = [[0.0] * 2] * 3, [0.0] * 2
+    report = kmt.convert(tmp_path / "m.weights.h5", tmp_path / "m.keras", like=tmp_path / "m.json")
+    assert any("taken for those of Keras 3: hard_sigmoid" in remark for remark in report.inferred) is said
