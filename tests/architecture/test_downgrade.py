@@ -272,3 +272,10 @@ def test_names_that_no_scope_of_tensorflow_has() -> None:
     found = downgrade(row(entry(), layer("Dense", "my layer", units=2), layer("Dense", "my_layer", units=2), layer("Dense", "_d", units=2)))
     assert [item["config"]["name"] for item in found.config["config"]["layers"]] == ["in", "my_layer_1", "my_layer", "layer_d"]
     assert found.renamed == {("my layer",): "my_layer_1", ("_d",): "layer_d"}
+
+
+def test_names_of_layers_inside_of_others_too() -> None:
+    """Cures `'time_distributed/in ner/' is not a valid scope name`."""
+    made, found = downgraded(layer("TimeDistributed", layer=layer("Dense", "a b", units=2)))
+    assert made["config"]["layer"]["config"]["name"] == "a_b"
+    assert found.changes == ("TensorFlow takes other signs in a name; underscores stand for them in: a b",)

@@ -75,3 +75,7 @@ def test_what_keras_2_does_not_have_is_a_loss(config: Json, why: str) -> None:
     found = training(**config)
     assert found.config is None
     assert [line.startswith("the training configuration (Keras 2") and why in line for line in found.lost] == [True]
+
+
+def test_what_names_no_optimizer_is_said_to_name_none() -> None:
+    assert training(optimizer=None).lost == ["the training configuration (it names no optimizer, which Keras 2 asks for)"]
