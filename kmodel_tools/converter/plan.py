@@ -23,6 +23,7 @@ from kmodel_tools.editor import cast, graft, select, take_averages
 from kmodel_tools.errors import ConversionError, KmtError
 from kmodel_tools.format import Format, Part
 from kmodel_tools.renaming import rename
+from kmodel_tools.tensor import DType
 from kmodel_tools.tree import Model, Weight
 from kmodel_tools.upgrader.generation import (
     FIRST,
@@ -87,6 +88,7 @@ class Plan:
         for step in (*steps, self._architecture, self._replaced, self._optimizer, self._assets):
             model = step(model)
         self._remark_order(model)
+        self._remark_types(model)
         return replace(model, extras=tuple(extra for extra in model.extras if self._carries(extra)))
 
     def _document(self) -> Model:
@@ -177,6 +179,14 @@ class Plan:
         """The model; values that rounding makes infinite, here or in a transfer, are a loss."""
         self.lost += beyond_precision(model)
         return model
+
+    def _remark_types(self, model: Model) -> None:
+        """Say of weights in bfloat16 that HDF5 has no name for the type, and what follows from it."""
+        count = sum(weight.tensor.dtype is DType.BFLOAT16 for _, weight in model.weights())
+        if count and self.target.name == "keras-h5":
+            self.inferred.append(
+                f"{count} weights are bfloat16, which no Keras loads from a legacy file; --dtype float32 writes what it does"
+            )
 
     def _counts_layers(self) -> bool:
         """Whether the target is a checkpoint of objects, in which layers have a number and no name."""

@@ -55,6 +55,7 @@ def policy(name: str, kind: str = "DTypePolicy") -> Json:
     [
         (layer("RMSNormalization"), "is not in Keras 2"),
         (layer("RandomCrop", height=2, width=2), "leaves images as they are when it predicts"),
+        (layer("StringLookup", output_mode="tf_idf"), "keeps frequencies of words"),
         (layer("SpectralNormalization", layer=layer("Embedding", "e", input_dim=3, output_dim=2)), "in the dtype of its input"),
         (layer("InputLayer", "in2", batch_shape=[None, 5], optional=True), "may be left out"),
         (layer("LSTM", units=2, activation="hard_sigmoid"), "applies hard_sigmoid to its state"),
