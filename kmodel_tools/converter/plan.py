@@ -279,8 +279,8 @@ class Plan:
         whole = not self.weights_only and Part.ARCHITECTURE in self.target.holds
         if era is not None and GENERATIONS[era] != wanted:
             model = self._carried_to(wanted, era, model if whole else replace(model, training_config=None))
-        elif era is Era.KERAS_3 and whole and (self.target.name != "keras-h5" or not model.metadata.get("keras_version")):
-            model = self._brought_up(model)  # a document does not say its version, nor does a model that is packed with one
+        elif era is Era.KERAS_3 and whole and not (self.source.format == self.target.name == "keras-h5" and self.request.target is None):
+            model = self._brought_up(model)
         elif not whole:
             self._refuse_old_values(era)
         if not whole:
