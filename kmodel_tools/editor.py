@@ -117,8 +117,8 @@ def graft(source: Model, onto: Model, by: str = "auto") -> tuple[Model, str, tup
             cure="give a whole model as --like, or a map of names: --map",
         )
     if pairing.only_a or pairing.only_b:
-        lacks = [f"{join_path(path)} is not in the source" for path, _ in pairing.only_b]
-        lacks += [f"{join_path(path)} has no place" for path, _ in pairing.only_a]
+        lacks = [f"{join_path(item.path)} is not in the source" for item in pairing.only_b]
+        lacks += [f"{join_path(item.path)} has no place" for item in pairing.only_a]
         raise ConversionError(f"the two models do not have the same weights: {_listed(lacks)}", tuple(lacks))
     differing = [
         f"{join_path(pair.path_b)} is {pair.b.tensor.shape}, and {pair.a.tensor.shape} in the source"

@@ -15,7 +15,7 @@ from hypothesis import given
 import kmodel_tools as kmt
 from kmodel_tools.cli import kmt as command
 from kmodel_tools.editor import cast
-from kmodel_tools.matcher import Match, match_names
+from kmodel_tools.matcher import Match, match
 from kmodel_tools.render.transfer import transfer_text
 from kmodel_tools.transferrer import transfer
 from kmodel_tools.tree import Layer, Model, Weight, join_path, split_path
@@ -41,74 +41,75 @@ def values(one: Model) -> dict[str, float]:
     return {join_path(path): float(weight.tensor.read().ravel()[0]) for path, weight in one.weights()}
 
 
-def loaded(match: Match) -> list[tuple[str, str]]:
-    return [(join_path(pair.path_a), join_path(pair.path_b)) for pair in match.pairs]
+def loaded(found: Match) -> list[tuple[str, str]]:
+    return [(join_path(pair.path_a), join_path(pair.path_b)) for pair in found.pairs]
 
 
 def test_what_has_a_partner_is_loaded_and_the_rest_is_as_it_was() -> None:
     source = model({"d1/kernel": (2,), "d2/kernel": (3,), "old/kernel": (2,)}, 1)
     into = model({"d1/kernel": (2,), "d2/kernel": (4,), "new/kernel": (2,)}, 7)
-    result, match = transfer(source, into)
+    result, found = transfer(source, into)
     assert values(result) == {"d1/kernel": 1, "d2/kernel": 7, "new/kernel": 7}
-    assert loaded(match) == [("d1/kernel", "d1/kernel")]
-    assert [join_path(pair.path_b) for pair in match.mismatched] == ["d2/kernel"]
-    assert [join_path(path) for path, _ in match.only_a] == ["old/kernel"]
-    assert [join_path(path) for path, _ in match.only_b] == ["new/kernel"]
+    assert loaded(found) == [("d1/kernel", "d1/kernel")]
+    assert [join_path(pair.path_b) for pair in found.mismatched] == ["d2/kernel"]
+    assert [join_path(item.path) for item in found.only_a] == ["old/kernel"]
+    assert [join_path(item.path) for item in found.only_b] == ["new/kernel"]
     assert [weight.key for _, weight in result.weights()] == [weight.key for _, weight in into.weights()]
 
 
 def test_a_layer_that_is_nested_on_one_side_is_found_by_the_end_of_its_path() -> None:
     flat, nested = {"d1/kernel": (2,), "d1/bias": (3,)}, {"net/d1/kernel": (2,), "net/d1/bias": (3,), "head/kernel": (2,)}
     pairs = [("d1/kernel", "net/d1/kernel"), ("d1/bias", "net/d1/bias")]
-    match = match_names(model(flat), model(nested))
-    assert loaded(match) == pairs
-    assert loaded(match_names(model(nested), model(flat))) == [(b, a) for a, b in pairs]
+    assert loaded(match(model(flat), model(nested), "name")) == pairs
+    assert loaded(match(model(nested), model(flat), "name")) == [(b, a) for a, b in pairs]
 
 
 @pytest.mark.parametrize(
     ("source", "into", "reason"),
     [
         ("d/k", "a/d/k b/d/k", "may be a/d or b/d"),
-        ("a/d/k", "b/d/k", ""),
+        ("a/d/k", "b/d/k", "not in the other"),
         ("x/a/d/k", "d/k a/d/k", "may be a/d or d"),
     ],
 )
 def test_what_may_be_several_is_none(source: str, into: str, reason: str) -> None:
-    match = match_names(model({source: (2,)}), model(dict.fromkeys(into.split(), (2,))))
-    assert not match.pairs
-    assert match.reasons.get(match.only_a[0][0], "") == reason
+    found = match(model({source: (2,)}), model(dict.fromkeys(into.split(), (2,))), "name")
+    assert not found.pairs
+    assert found.only_a[0].reason == reason
 
 
 def test_what_several_may_be_is_none() -> None:
-    match = match_names(model({"a/d/k": (2,), "b/d/k": (2,)}), model({"d/k": (2,)}))
-    assert not match.pairs
-    assert sorted(match.reasons.values()) == ["d may as well be a/d", "d may as well be b/d"]
-    taken = match_names(model({"a/d/k": (2,), "d/k": (2,)}), model({"d/k": (2,)}))
+    found = match(model({"a/d/k": (2,), "b/d/k": (2,)}), model({"d/k": (2,)}), "name")
+    assert not found.pairs
+    assert [item.reason for item in found.only_a] == ["d may as well be b/d", "d may as well be a/d"]
+    assert [(item.reason, item.candidates) for item in found.only_b] == [("may be a/d or b/d", (("a", "d", "k"), ("b", "d", "k")))]
+    taken = match(model({"a/d/k": (2,), "d/k": (2,)}), model({"d/k": (2,)}), "name")
     assert loaded(taken) == [("d/k", "d/k")]
-    assert list(taken.reasons.values()) == ["d has a partner of its own name"]
+    assert [item.reason for item in taken.only_a] == ["d has a partner of its own name"]
 
 
 def test_a_single_name_is_no_end() -> None:
-    assert not match_names(model({"a/kernel": (2,)}), Model(own_weights=(Weight("kernel", kmt.Tensor.of(np.zeros(2)), "k"),))).pairs
+    own = Model(own_weights=(Weight("kernel", kmt.Tensor.of(np.zeros(2)), "k"),))
+    assert not match(model({"a/kernel": (2,)}), own, "name").pairs
 
 
 def test_elements_of_another_kind_do_not_fit_and_floats_are_rounded() -> None:
-    _, match = transfer(model({"d/k": (2,)}, dtype="int8"), model({"d/k": (2,)}))
-    assert len(match.mismatched) == 1
+    _, found = transfer(model({"d/k": (2,)}, dtype="int8"), model({"d/k": (2,)}))
+    assert len(found.mismatched) == 1
     result, _ = transfer(model({"d/k": (2,)}, 0.1, "float64"), model({"d/k": (2,)}, dtype="float16"))
-    found = next(result.weights())[1].tensor.read()
-    assert found.dtype == np.float16
-    assert (found == np.full(2, 0.1, np.float16)).all()
+    values_16 = next(result.weights())[1].tensor.read()
+    assert values_16.dtype == np.float16
+    assert (values_16 == np.full(2, 0.1, np.float16)).all()
 
 
 def test_layers_of_different_classes_do_not_fit() -> None:
     def of(kind: str | None, value: float) -> Model:
         return Model(layers=(replace(model({"c/kernel": (3, 3)}, value).layers[0], class_name=kind),))
 
-    result, match = transfer(of("Conv2D", 1), of("Conv2DTranspose", 7))
+    result, found = transfer(of("Conv2D", 1), of("Conv2DTranspose", 7))
     assert values(result) == {"c/kernel": 7}
-    assert match.reasons == {("c", "kernel"): "Conv2D in the source, Conv2DTranspose in the target"}
-    text = transfer_text(match, "a", "b", None, 0)
+    assert [pair.remark for pair in found.mismatched] == ["Conv2D in the source, Conv2DTranspose in the target"]
+    text = transfer_text(found, "a", "b", None, 0)
     assert "skipped     c/kernel: Conv2D in the source, Conv2DTranspose in the target" in text
     for one, other in (("Convolution2D", "Conv2D"), (None, "Conv2D"), ("Conv2D", "My>Conv"), ("Layer", "Conv2D")):
         assert values(transfer(of(one, 1), of(other, 7))[0]) == {"c/kernel": 1}
@@ -125,8 +126,8 @@ def test_layers_of_different_classes_do_not_fit() -> None:
 )
 def test_floats_are_said_to_be_widened_or_rounded(narrow: str, wide: str, label: str) -> None:
     into = cast(model({"d/k": (2,)}), kmt.DType(wide))
-    _, match = transfer(cast(model({"d/k": (2,)}), kmt.DType(narrow)), into)
-    text = transfer_text(match, "a", "b", None, 0)
+    _, found = transfer(cast(model({"d/k": (2,)}), kmt.DType(narrow)), into)
+    text = transfer_text(found, "a", "b", None, 0)
     assert f"  {label}     1 weight to the precision of the target" in text
     assert ("rounded" in text) is (label == "rounded")
 
@@ -139,9 +140,9 @@ def test_options_of_the_target_are_passed_on(tmp_path: Path) -> None:
 
 def test_a_map_and_patterns() -> None:
     source, into = model({"x/w": (2,), "y/w": (2,)}, 1), model({"d/kernel": (2,), "y/w": (2,)}, 7)
-    result, match = transfer(source, into, {"x/w": "d/kernel"}, exclude=["y"])
+    result, found = transfer(source, into, {"x/w": "d/kernel"}, exclude=["y"])
     assert values(result) == {"d/kernel": 1, "y/w": 7}
-    assert match.left_out == 1
+    assert found.left_out == 1
     assert values(transfer(source, into, include=["y"])[0]) == {"d/kernel": 7, "y/w": 1}
 
 
@@ -157,9 +158,9 @@ def test_numbers_of_groups_are_not_taken_for_names(tmp_path: Path) -> None:
 
 @given(models())
 def test_a_model_transferred_into_itself_is_the_same(one: Model) -> None:
-    result, match = transfer(one, one)
-    assert len(match.pairs) == len(list(one.weights()))
-    assert [*match.only_a, *match.only_b, *match.mismatched] == []
+    result, found = transfer(one, one)
+    assert len(found.pairs) == len(list(one.weights()))
+    assert [*found.only_a, *found.only_b, *found.mismatched] == []
     assert kmt.digest(result) == kmt.digest(one)
 
 
@@ -203,7 +204,7 @@ def test_strict_wants_a_partner_for_every_weight(tmp_path: Path) -> None:
     names.write_text('{"my_d1": "other"}', encoding="utf-8")
     status, text = run(H5, H5, "-o", out, "--map", names, "--strict")
     assert (status, out.exists()) == (1, False)
-    assert "other/kernel: not in the target" in text
+    assert "my_d1/kernel: other/kernel is not in the target" in text
     assert "my_d1/kernel: not in the source" in text
     assert run(H5, H5, "-o", out, "--map", names)[0] == 0
     with pytest.raises(kmt.MatchError, match="4 weights of the two models have no partner") as caught:
@@ -243,8 +244,8 @@ def test_values_beyond_the_targets_precision_are_told_before_anything_is_written
 def test_an_earlier_model_is_carried_to_keras_3_before_it_is_loaded_into_one(tmp_path: Path) -> None:
     old = Path(__file__).parent / "eras" / "2.0.9" / "rnn.h5"
     kmt.convert(old, tmp_path / "new.keras")
-    loaded, match = kmt.transfer(old, tmp_path / "new.keras")
-    assert match.remarks[0] == "the source is carried to Keras 3 first"
+    loaded, found = kmt.transfer(old, tmp_path / "new.keras")
+    assert found.remarks[0] == "the source is carried to Keras 3 first"
     assert kmt.diff(loaded, tmp_path / "new.keras").same
     kmt.write(loaded, tmp_path / "loaded.keras")
     assert kmt.digest(tmp_path / "loaded.keras").values == kmt.digest(tmp_path / "new.keras").values

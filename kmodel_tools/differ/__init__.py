@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from kmodel_tools.differ.arrays import digest_of
 from kmodel_tools.differ.aspects import Findings, Task, assets, config, extras, layers, optimizer, trainable, training_config, weights
-from kmodel_tools.differ.moved import with_moved
 from kmodel_tools.differ.result import ASPECTS, Diff, Pairing, Side
 from kmodel_tools.differ.values import Tolerance
 from kmodel_tools.errors import KmtError
 from kmodel_tools.matcher import Match, match, renamer, selector
+from kmodel_tools.matcher.maps import Mapped
 from kmodel_tools.tree import Model, join_path
 from kmodel_tools.upgrader.generation import Brought, brought_to
 
@@ -38,6 +39,7 @@ def diff(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     aspects: Collection[str] = ASPECTS,
+    mapping: Mapped | None = None,
 ) -> Diff:
     """Compare two models, whatever containers they are from.
 
@@ -49,8 +51,8 @@ def diff(
     Args:
         a: One model, "the old one".
         b: The other.
-        by: How to pair weights: `auto`, `name`, `position`; see `matcher.match`. With `auto`, layers that this leaves over are
-            paired if all of their values are the same.
+        by: How to pair weights: `auto`, `name`, `position`, `shape`; see `matcher.match`. With `auto`, layers that names leave over
+            are paired if all of their values are the same.
         rtol: Relative tolerance.
         atol: Absolute tolerance.
         equal_nan: Whether NaN equals NaN.
@@ -58,6 +60,7 @@ def diff(
         include: Patterns of layers and weights to be compared; all without any.
         exclude: Patterns of layers and weights to be left out.
         aspects: What to compare, of `ASPECTS`; what is not asked for is not read.
+        mapping: Paths in `b` by paths or keys of layers and weights of `a`, None for what has no partner.
 
     Raises:
         KmtError: An argument is not understood.
@@ -71,9 +74,8 @@ def diff(
     brought_a, brought_b = brought_to(a, b), brought_to(b, a)
     side_a, side_b = _side(a, brought_a), _side(b, brought_b)
     a, b = brought_a.model, brought_b.model
-    pairs = match(a, b, by, rename, include, exclude)
-    if by == "auto" and not {"layers", "weights", "optimizer", "trainable"}.isdisjoint(aspects):
-        pairs = with_moved(pairs)
+    reads = not {"layers", "weights", "optimizer", "trainable"}.isdisjoint(aspects)
+    pairs = match(a, b, by, rename, include, exclude, mapping, digest_of if reads else None)
     tolerance = Tolerance(rtol, atol, equal_nan)
     task = Task(a, b, pairs, tolerance, renamer(rename), selector(include, exclude))
     findings = Findings()

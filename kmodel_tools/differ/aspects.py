@@ -14,7 +14,7 @@ from kmodel_tools.differ.partners import layer_changes, layer_partners
 from kmodel_tools.differ.result import DIFFERENT, NEITHER, NOT_COMPARED, SAME, Aspect, SettingChange, WeightChange, WeightRecord
 from kmodel_tools.differ.settings import config_changes, training_changes
 from kmodel_tools.differ.values import Tolerance
-from kmodel_tools.matcher import Match
+from kmodel_tools.matcher import Leftover, Match
 from kmodel_tools.tensor import Tensor
 from kmodel_tools.tree import Asset, Model, Optimizer, Path, Slot, join_path
 
@@ -87,7 +87,7 @@ def weights(task: Task, findings: Findings) -> Aspect:
             found.append(change)
     findings.lists["weights"] = largest_first(found)
     for name, items in (("only_a", match.only_a), ("only_b", match.only_b)):
-        findings.lists[name] = [WeightRecord(join_path(path), weight.tensor.shape, weight.tensor.dtype.value) for path, weight in items]
+        findings.lists[name] = [_record(item) for item in items]
     changed = sum(change.differs for change in found)
     values = sum(pair.a.tensor.size for pair in match.pairs)
     rounded = sum(change.differs and change.values is not None and change.values.rounded_to is not None for change in found)
@@ -99,6 +99,12 @@ def weights(task: Task, findings: Findings) -> Aspect:
     if recast:
         parts.append(f"{recast:,} of other dtypes, cast to compare")
     return _verdict("weights", bool(changed or match.only_a or match.only_b), ", ".join(parts))
+
+
+def _record(item: Leftover) -> WeightRecord:
+    tensor = item.weight.tensor
+    reason = item.reason if item.candidates else ""
+    return WeightRecord(join_path(item.path), tensor.shape, tensor.dtype.value, reason, tuple(map(join_path, item.candidates)))
 
 
 def trainable(task: Task, findings: Findings) -> Aspect:

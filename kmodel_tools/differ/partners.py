@@ -24,7 +24,7 @@ def layer_partners(a: Model, b: Model, match: Match, new_path: Callable[[Path], 
     both_known = a.architecture is not None and b.architecture is not None
     if both_known and [_structure(*item) for item in of_a] == [_structure(*item) for item in of_b]:
         in_order = {path_a: path_b for (path_a, _), (path_b, _) in zip(of_a, of_b, strict=True)}
-        alone = {path[:-1] for path, _ in match.only_a}
+        alone = {item.path[:-1] for item in match.only_a}
         in_place = all(in_order[path] == new_path(path) for path in in_order if new_path(path) in paths_b)
         if match.by == "position" or (in_place and all(path not in alone or path in paths_b for path in in_order)):
             return in_order

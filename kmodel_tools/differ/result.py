@@ -64,11 +64,13 @@ class LayerChange:
 
 @dataclass(frozen=True, slots=True)
 class WeightRecord:
-    """A weight that one side has alone."""
+    """A weight that one side has alone; why that is not sure, with the weights of the other side that it may be, or "" and none."""
 
     path: str
     shape: Shape
     dtype: str
+    doubt: str = ""
+    candidates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,8 +152,10 @@ def test_a_few_equal_values_do_not_tell_a_layer() -> None:
     def small(name: str) -> Layer:
         return Layer(name, weights=(weight("decay", np.zeros(())),))
 
-    before, after = model(dense("a"), small("x")), model(dense("a", KERNEL[:1]), small("y"))
+    before, after = model(dense("a"), small("x")), model(small("y"), dense("a", KERNEL[:1]))
     assert [change.kind for change in kmt.diff(before, after).layers] == ["removed", "added"]
+    in_place = model(dense("a", KERNEL[:1]), small("y"))
+    assert [change.kind for change in kmt.diff(before, in_place).layers] == ["renamed"]
 
 
 def test_a_weight_of_a_layer_that_is_in_both_has_not_moved() -> None:
