@@ -213,6 +213,7 @@ def convert(
     destination: str | os.PathLike[str],
     to: str | None = None,
     like: Readable | None = None,
+    target: str | None = None,
     weights_only: bool = False,
     optimizer: bool = True,
     select: Sequence[str] = (),
@@ -234,6 +235,7 @@ def convert(
         destination: Where to write.
         to: The name of the format, or None to go by the suffix of `destination`.
         like: A model whose architecture and layout the weights take on, or the path of one or of an architecture in JSON or YAML.
+        target: The generation of Keras to write for, `keras2` or `keras3`; by default that of the source, or what the format is for.
         weights_only: Leave out architecture, training configuration, optimizer and files of layers.
         optimizer: Whether to carry the optimizer's state.
         select: Patterns of the weights to carry; `*` and `?`, or a regular expression after `re:`.
@@ -257,6 +259,7 @@ def convert(
     request = converter.Request(
         to,
         None if like is None else _model(like),
+        target,
         weights_only,
         optimizer,
         tuple(select),

@@ -25,11 +25,15 @@ NAMES = "names"
 """The layout without objects: variables by name."""
 
 
-def layout_like(metadata: Mapping[str, str]) -> str:
-    """The layout of a checkpoint for what was read with this metadata: that of the checkpoint it comes from, else that of Keras 2."""
-    if metadata.get("producer") == "Keras 3":
-        return GraphLayout.KERAS_3.value
-    return NAMES if metadata.get("dialect", "").endswith("name-based") else GraphLayout.KERAS_2.value
+def is_name_based(metadata: Mapping[str, str]) -> bool:
+    """Whether what was read with this metadata is a checkpoint without objects."""
+    return metadata.get("dialect", "").endswith("name-based")
+
+
+def producer_of(metadata: Mapping[str, str]) -> str:
+    """Whose models find their weights in the checkpoint that was read with this metadata: Keras 3's, else those of Keras 2."""
+    layout = GraphLayout.KERAS_3 if metadata.get("producer") == "Keras 3" else GraphLayout.KERAS_2
+    return str(layout.value)
 
 
 LISTED = re.compile(r"(layer|layer_with_weights)-[0-9]{1,9}$|operations/[0-9]{1,9}$")

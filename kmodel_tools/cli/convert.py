@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 @format_option
 @click.option("--to", metavar="FORMAT", help="The format to write, instead of going by the destination's suffix.")
 @click.option("--like", metavar="FILE", help="Take architecture and layout from FILE (a model, or an architecture in JSON/YAML).")
+@click.option(
+    "--target", type=click.Choice(("keras2", "keras3")), help="The generation of Keras to write for, where the format is for both."
+)
 @click.option("--map", "map_file", metavar="FILE", help="Rename layers and weights as FILE says, before anything else (YAML or JSON).")
 @click.option(
     "--propose-map", "proposed", metavar="OUT", help="Write the likely map of SOURCE onto --like as OUT (YAML, or .json), no model."
@@ -48,6 +51,7 @@ def command(
     from_format: str | None,
     to: str | None,
     like: str | None,
+    target: str | None,
     map_file: str | None,
     proposed: str | None,
     averages: bool,
@@ -72,6 +76,7 @@ def command(
     \b
     kmt convert model.h5 model.keras
     kmt convert ckpt-7 model.weights.h5 --like model.keras
+    kmt convert new.keras old.h5 --target keras2
     kmt convert old.h5 new.keras --replace-layer 'lambda_1=Rescaling(scale=0.5)'
     kmt convert resnet_v1_50.ckpt --like resnet.keras --propose-map names.yaml
     kmt convert resnet_v1_50.ckpt model.h5 --like resnet.keras --map names.yaml
@@ -88,6 +93,7 @@ def command(
         destination,
         to=to,
         like=like,
+        target=target,
         weights_only=weights_only,
         optimizer=not no_optimizer,
         select=select,

@@ -12,11 +12,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from kmodel_tools.architecture.checkpoint_layout import layout_like
+from kmodel_tools.architecture.checkpoint_layout import is_name_based, producer_of
 from kmodel_tools.architecture.custom_objects import CustomObject, custom_objects
 from kmodel_tools.architecture.custom_stub import loading_stub
 from kmodel_tools.architecture.envelope import Era
-from kmodel_tools.converter.optimizer import CHECKPOINT
+from kmodel_tools.converter.optimizer import CHECKPOINT, STORES
 from kmodel_tools.converter.plan import Plan
 from kmodel_tools.converter.planting import refuse_an_architecture_alone
 from kmodel_tools.converter.request import Conversion as Conversion
@@ -32,6 +32,7 @@ from kmodel_tools.tree import Model, Path, join_path
 from kmodel_tools.upgrader.generation import generation
 
 Progress = Callable[[int, int], None]
+TARGETS = ("keras2", "keras3")
 
 
 def convert(source: Model, destination: str | os.PathLike[str], request: Request, progress: Progress | None = None) -> Conversion:
@@ -54,8 +55,7 @@ def convert(source: Model, destination: str | os.PathLike[str], request: Request
         if name not in {option.name for option in target.options}:
             raise KmtError(f"{target.title} has no option {name!r}", cure="see them with: kmt formats")
     _check_destination(target, path, request.overwrite)
-    if target.name == CHECKPOINT and request.options.get("layout", "auto") == "auto":
-        request = replace(request, options={**request.options, "layout": layout_like(source.metadata)})
+    request = _aimed(request, target, source)
     refuse_an_architecture_alone(source)
     plan = Plan(source, target, request)
     model = plan.model()
@@ -80,6 +80,24 @@ def convert(source: Model, destination: str | os.PathLike[str], request: Request
         tuple(plan.changes),
         *_custom(plan, model, path),
     )
+
+
+def _aimed(request: Request, target: Format, source: Model) -> Request:
+    """The request, with what it leaves open of the generation that is written for.
+
+    Raises:
+        KmtError: There is no such generation, or the format is not for it.
+    """
+    if request.target not in (None, *TARGETS):
+        raise KmtError(f"there is no target {request.target!r}", cure=f"choose {' or '.join(TARGETS)}")
+    if request.target == "keras2" and target.name in STORES:
+        raise KmtError(f"{target.title} is written for Keras 3 alone", cure="name a .h5 file, which Keras 2 and tf_keras load")
+    if target.name != CHECKPOINT:
+        return request
+    options = dict(request.options)
+    if options.get("layout", "auto") == "auto":
+        options["layout"] = "names" if request.target is None and is_name_based(source.metadata) else "objects"
+    return replace(request, options=options | {"target": request.target or producer_of(source.metadata)})
 
 
 def _custom(plan: Plan, model: Model, path: str) -> tuple[tuple[CustomObject, ...], str]:

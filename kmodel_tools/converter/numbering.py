@@ -97,7 +97,7 @@ def _attributes(model: Model) -> list[str]:
     listed = ", ".join(holding[:5]) + (" …" if len(holding) > 5 else "")
     return [
         f"layers inside of {listed} are written under their attributes as if none began with an underscore; Keras refuses the file if "
-        "one does: then convert to NAME.h5 with --option layout=keras3"
+        "one does: then convert to NAME.h5 with --target keras3"
     ]
 
 

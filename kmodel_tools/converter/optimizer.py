@@ -146,7 +146,7 @@ def _is_interleaved(model: Model, target: Format) -> bool:
 
 def _for_keras_3(target: Format, request: Request) -> bool:
     if target.name == CHECKPOINT:
-        return request.options.get("layout") == "keras3"
+        return request.options.get("target") == "keras3"
     return target.name in STORES
 
 

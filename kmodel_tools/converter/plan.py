@@ -21,8 +21,7 @@ from kmodel_tools.errors import ConversionError, KmtError
 from kmodel_tools.format import Format, Part
 from kmodel_tools.renaming import rename
 from kmodel_tools.tree import Model, Weight
-from kmodel_tools.upgrader.generation import FIRST, GENERATIONS, brought_to, generation, refuse_values_of_keras_3
-from kmodel_tools.upgrader.to_keras_3 import upgraded
+from kmodel_tools.upgrader.generation import FIRST, GENERATIONS, VERSIONS, brought_to, carried, generation, refuse_values_of_keras_3
 from kmodel_tools.verifier import unread_parts
 
 STORE = "keras-weights"
@@ -159,8 +158,8 @@ class Plan:
         if self.target.name == "keras-h5" and model.format != "keras-h5" and order_depends_on_flags(model):
             self.inferred.append("the source does not say which weights are trained: a legacy file lists them as if no layer was frozen")
         if self._counts_layers():
-            who = "Keras 3" if self.request.options.get("layout") == "keras3" else "Keras 2 (tf_keras)"
-            self.inferred.append(f"the checkpoint is laid out for models of {who}: see --option layout")
+            who = "Keras 3" if self.request.options.get("target") == "keras3" else "Keras 2 (tf_keras)"
+            self.inferred.append(f"the checkpoint is laid out for models of {who}: see --target")
         if self._counts_layers() and model.architecture is None and any(layer.attr is None for layer in model.layers):
             self.inferred.append("the layers are written as those of a Functional or Sequential model: the source does not say which it is")
 
@@ -234,33 +233,25 @@ class Plan:
         return extra.role == SAVE_COUNTER and options.get("root") != "model"
 
     def _architecture(self, model: Model) -> Model:
+        era = generation(model)
+        wanted = self._wanted_generation(era)
         if model.architecture is None:
             self._refuse_old_values(generation(self.source))
-            return model
-        era = generation(model)
-        if self.weights_only or Part.ARCHITECTURE not in self.target.holds:
-            if era in FIRST and self.target.name == STORE and not self.holes:
-                model = self._upgraded(replace(model, training_config=None))
-                self.carried.append(f"the weights are carried to Keras 3: {GENERATIONS[era]} kept other arrays")
-            else:
-                self._refuse_old_values(era)
+            return self._meant_for(wanted, model) if self.request.target else model
+        whole = not self.weights_only and Part.ARCHITECTURE in self.target.holds
+        if era is not None and GENERATIONS[era] != wanted:
+            model = self._carried_to(wanted, era, model if whole else replace(model, training_config=None))
+        elif era is Era.KERAS_3 and self.target.name == "keras-archive":
+            model = self._brought_up(model)
+        elif not whole:
+            self._refuse_old_values(era)
+        if not whole:
             why = "as asked for" if self.weights_only else "a file of weights holds none"
             self.left_out += [] if self.holes else [f"architecture{' and training configuration' if model.training_config else ''}: {why}"]
             # The layout still needs it: groups go by classes, and the order of weights by what is frozen.
             return model if self.target.name != "keras-archive" else replace(model, architecture=None)
-        wanted = self._wanted_generation(era)
-        old = era
-        if era is not None and GENERATIONS[era] != wanted == GENERATIONS[Era.KERAS_3]:
-            model = self._upgraded(model)
-            old, era = era, Era.KERAS_3
-        elif era is Era.KERAS_3 and self.target.name == "keras-archive":
-            model = self._brought_up(model)
-        if era is not None and GENERATIONS[era] != wanted:
-            raise ConversionError(
-                f"the architecture is of {GENERATIONS[era]}, and {self.target.title} holds one of {wanted}",
-                cure="its weights alone convert: --weights-only, with --like FILE for an architecture of the other generation",
-            )
-        if self.target.name == "keras-h5" and era in KERAS_2 and self.source.format == "keras-archive":
+        assert model.architecture is not None
+        if self.target.name == "keras-h5" and generation(model) in KERAS_2 and self.source.format == "keras-archive" and era in KERAS_2:
             raise ConversionError(
                 "the architecture in a Keras 2 archive is not yet spelled as legacy files spell it",
                 cure="its weights alone convert: --weights-only",
@@ -273,7 +264,8 @@ class Plan:
             raise ConversionError(
                 "a layer with LoRA is stored merged, and a legacy file needs its factors", cure="convert to .keras, or its --weights-only"
             )
-        self.carried.append("architecture" if old is era or old is None else f"architecture, upgraded from {GENERATIONS[old]} to Keras 3")
+        if era is None or GENERATIONS[era] == wanted:
+            self.carried.append("architecture")
         if model.training_config and self.target.name == "keras-h5" and not _names_optimizer(model.training_config):
             self.lost.append("the training configuration (it names no optimizer, without which a legacy file does not load)")
             return replace(model, training_config=None)
@@ -288,23 +280,35 @@ class Plan:
         self.carried += [f"of the architecture: {sentence}" for sentence in new.changes]
         return replace(model, architecture=new.config)
 
-    def _upgraded(self, model: Model) -> Model:
-        """The model as one of Keras 3."""
-        refuse_values_of_keras_3(self.source, model)
+    def _carried_to(self, wanted: str, era: Era, model: Model) -> Model:
+        """The model as one of another generation."""
+        if self.holes or self.request.select or self.request.drop:
+            raise KmtError(f"a part of a model is not carried from {GENERATIONS[era]} to {wanted}", cure="convert the whole model first")
+        if wanted == GENERATIONS[Era.KERAS_3]:
+            refuse_values_of_keras_3(self.source, model)
         optimizer = None if self.request.weights_only or not self.request.optimizer else model.optimizer
         if optimizer is not model.optimizer:
             self.left_out.append(AS_ASKED)
-        new = upgraded(replace(model, optimizer=optimizer))
+        new = carried(replace(model, optimizer=optimizer), wanted)
         self.changes += new.changes
         self.lost += new.lost
         self.left_out += new.left_out
+        what = "the weights are" if self.weights_only or Part.ARCHITECTURE not in self.target.holds else "architecture,"
+        self.carried.append(f"{what} carried from {GENERATIONS[era]} to {wanted}")
         return new.model
 
+    def _meant_for(self, wanted: str, model: Model) -> Model:
+        """Weights without an architecture, named as a generation names them."""
+        self.inferred.append(f"the weights are taken as they are for {wanted}: without an architecture, nothing says what they mean there")
+        return replace(model, metadata={**model.metadata, "keras_version": VERSIONS[wanted]})
+
     def _wanted_generation(self, era: Era | None) -> str:
-        if self.target.name != "keras-h5":
+        """The generation to write for."""
+        if self.request.target is not None:
+            return {"keras2": "Keras 2", "keras3": "Keras 3"}[self.request.target]
+        if era is None or self.target.name == "keras-archive" or (era in FIRST and self.target.name == STORE and not self.holes):
             return GENERATIONS[Era.KERAS_3]
-        layout = self.request.options.get("layout")
-        return {"keras2": "Keras 2", "keras3": "Keras 3"}.get(layout or "", GENERATIONS[era] if era else "Keras 3")
+        return GENERATIONS[era]
 
     def _refuse_old_values(self, era: Era | None) -> None:
         if era in FIRST and self.target.name != "keras-h5":

@@ -18,6 +18,7 @@ class Request:
     Attributes:
         to: Name of the target format, or None to go by the destination's suffix.
         like: A model whose architecture and layout the weights take on, or None.
+        target: The generation to write for, "keras2" or "keras3", or None for that of the source or of the format.
         weights_only: Leave out architecture, training configuration, optimizer and assets.
         optimizer: Whether to carry the optimizer's state.
         select: Patterns; with any, only weights whose path matches one are carried.
@@ -34,6 +35,7 @@ class Request:
 
     to: str | None = None
     like: Model | None = None
+    target: str | None = None
     weights_only: bool = False
     optimizer: bool = True
     select: tuple[str, ...] = ()

@@ -32,7 +32,7 @@ from kmodel_tools.damaged import damaged_tensor, offering_salvage
 from kmodel_tools.errors import CorruptFileError, KmtError
 from kmodel_tools.format import Container, Format, Option, Part, Probe, parse_json
 from kmodel_tools.formats._shared.assembly import assembled
-from kmodel_tools.formats._shared.legacy_writer import Layout, layout_of, legacy_objects
+from kmodel_tools.formats._shared.legacy_writer import layout_of, legacy_objects
 from kmodel_tools.formats._shared.optimizer_state import OptimizerSpec, described_optimizer, tie_by_name
 from kmodel_tools.storage.atomic import new_file
 from kmodel_tools.storage.hdf5 import Hdf5File, Hdf5Listing, open_hdf5
@@ -334,14 +334,10 @@ def write(model: Model, path: str, overwrite: bool, options: Mapping[str, str]) 
     Raises:
         KmtError: The file is there already, or cannot be written; or an option has a value that means nothing.
     """
-    layouts = {"keras2": Layout.KERAS_2, "keras3": Layout.KERAS_3}
-    wanted = options.get("layout")
-    if wanted is not None and wanted not in layouts:
-        raise KmtError(f"there is no layout {wanted!r}", cure="choose keras2 or keras3")
     content = options.get("content", WHOLE)
     if content not in (WHOLE, WEIGHTS):
         raise KmtError(f"there is no content {content!r}", cure=f"choose {WHOLE} or {WEIGHTS}")
-    image = Hdf5Image(legacy_objects(model, layouts[wanted] if wanted else layout_of(model), content == WHOLE))
+    image = Hdf5Image(legacy_objects(model, layout_of(model), content == WHOLE))
     with new_file(path, overwrite) as file:
         for block in image.blocks():
             file.write(block)
@@ -389,8 +385,5 @@ FORMAT = Format(
     read=read,
     write=write,
     salvages=True,
-    options=(
-        Option("content", WHOLE, "whole, or weights alone, which --weights-only asks for"),
-        Option("layout", "", "keras2 or keras3: how variables are called; by default as the source's Keras does"),
-    ),
+    options=(Option("content", WHOLE, "whole, or weights alone, which --weights-only asks for"),),
 )

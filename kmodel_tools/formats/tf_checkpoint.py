@@ -17,7 +17,7 @@ import re
 from collections.abc import Mapping
 from glob import escape as pattern
 
-from kmodel_tools.architecture.checkpoint_layout import NAMES, GraphLayout, layout_like
+from kmodel_tools.architecture.checkpoint_layout import NAMES, GraphLayout, is_name_based
 from kmodel_tools.damaged import offering_salvage
 from kmodel_tools.errors import CorruptFileError, KmtError
 from kmodel_tools.format import STATE_KEY, Container, FileSet, Format, Option, Part, Probe
@@ -40,7 +40,8 @@ SAVED_MODEL = ("saved_model.pb", "saved_model.pbtxt")
 _SHARD = re.compile(r"\.data-\d{5}-of-\d{5}$")
 _PATH = re.compile(rb'^\s*model_checkpoint_path\s*:\s*"((?:[^"\\]|\\.)*)"', re.MULTILINE)
 _ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|x([0-9a-fA-F]{1,2})|(.))", re.DOTALL)
-LAYOUTS = ("auto", "keras2", "keras3", NAMES)
+LAYOUTS = ("auto", "objects", NAMES)
+TARGETS = tuple(layout.value for layout in GraphLayout)
 ROOTS = ("auto", "model", "checkpoint")
 SHARD_SIZE = "5GB"
 _LETTERS = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
@@ -165,14 +166,15 @@ def write(model: Model, path: str, overwrite: bool, options: Mapping[str, str]) 
         KmtError: A file is there already, cannot be written, or an option has another value than it can have.
     """
     layout = chosen("layout", options, LAYOUTS)
-    layout = layout_like(model.metadata) if layout == LAYOUTS[0] else layout
+    if layout == LAYOUTS[0]:
+        layout = NAMES if is_name_based(model.metadata) else "objects"
     root = chosen("root", options, ROOTS)
     wrapped = root == "checkpoint" or (root == "auto" and any(extra.role == SAVE_COUNTER for extra in model.extras))
     prefix = prefix_of(path)
     if layout == NAMES:
         tensors = named_tensors(model)
     else:
-        graph, tensors = lay_out(checkpoint_root(model, GraphLayout(layout), wrapped=wrapped))
+        graph, tensors = lay_out(checkpoint_root(model, GraphLayout(chosen("target", options, TARGETS)), wrapped=wrapped))
         tensors = [*tensors, (KEY, Tensor(DType.STRING, (), InMemory(canonical_strings([graph]))))]
     write_bundle(prefix, tensors, overwrite, size_in_bytes(options.get("shard-size", SHARD_SIZE)))
     name = "".join(_escaped_byte(byte) for byte in os.fsencode(os.path.basename(prefix)))
@@ -214,7 +216,7 @@ FORMAT = Format(
     read=read,
     write=write,
     options=(
-        Option("layout", LAYOUTS[0], "who finds the weights: models of keras2 (tf_keras) or keras3, or names (TensorFlow 1)"),
+        Option("layout", LAYOUTS[0], "objects, which models of the --target find, or names, as TensorFlow 1 has them"),
         Option("root", ROOTS[0], "model (for load_weights), checkpoint (for tf.train.Checkpoint(model=…)), or auto: as the source"),
         Option("shard-size", SHARD_SIZE, "most bytes of tensors in one shard: 500MB, 5GB"),
     ),

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kmodel_tools.architecture import downgrade, upgrade
 from kmodel_tools.architecture.envelope import Config, Era, era_of, era_of_version, iter_configs
 from kmodel_tools.architecture.upgrade.semantics import HARD_SIGMOID
 from kmodel_tools.errors import ConversionError
 from kmodel_tools.tree import Model
-from kmodel_tools.upgrader.to_keras_3 import upgraded
+from kmodel_tools.upgrader.to_keras_2 import downgraded
+from kmodel_tools.upgrader.to_keras_3 import Upgrade, as_keras_2, upgraded
 
 GENERATIONS = {Era.KERAS_0: "Keras 0", Era.KERAS_1: "Keras 1", Era.KERAS_2: "Keras 2", Era.TF_KERAS: "Keras 2", Era.KERAS_3: "Keras 3"}
+VERSIONS = {"Keras 2": downgrade.KERAS_VERSION, "Keras 3": upgrade.KERAS_VERSION}
+"""The release of each generation that is written."""
 FIRST = frozenset({Era.KERAS_0, Era.KERAS_1})
 """Eras whose layers keep other arrays than those of later releases."""
 
@@ -25,6 +29,17 @@ def generation(model: Model) -> Era | None:
     if model.metadata.get("producer") == "Keras 3" or model.metadata.get("dialect") in ("Keras 3.6 or later", "sharded"):
         return Era.KERAS_3
     return era_of(model.architecture) if model.architecture is not None else None
+
+
+def carried(model: Model, wanted: str) -> Upgrade:
+    """A model with an architecture as one of another generation, "Keras 2" or "Keras 3".
+
+    Raises:
+        ConversionError: Something in it has no equivalent there.
+    """
+    if wanted == GENERATIONS[Era.KERAS_3]:
+        return upgraded(model)
+    return downgraded(model) if generation(model) is Era.KERAS_3 else as_keras_2(model)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,23 +43,21 @@ def upgraded(model: Model) -> Upgrade:
         ConversionError: Something in it has no equivalent there.
     """
     assert model.architecture is not None
+    first = as_keras_2(model)
+    model = first.model
+    assert model.architecture is not None
     try:
-        model, earlier, gone = _keras_2(model)
-        assert model.architecture is not None
         new = upgrade(_with_names(model.architecture, model), model.metadata.get("keras_version"), model, model.metadata.get("backend"))
     except ConfigError as error:
-        raise ConversionError(
-            f"the architecture cannot be carried to Keras 3: {error}",
-            cure="put another layer in its place with --replace-layer, or convert its weights alone with --weights-only",
-        ) from error
+        raise _refused("Keras 3", error) from error
     training = Training()
     if model.training_config:
         training = upgraded_training(model.training_config, era_of(model.architecture, model.metadata.get("keras_version")))
     if training.config is not None:
         training.config = with_outputs(training.config, new.config, new.renamed)
-    changes = (*earlier, *new.changes, *training.changes)
+    changes = (*first.changes, *new.changes, *training.changes)
     optimizer, left_out = _worth_carrying(model)
-    named = replace(_renamed(model, new.renamed), training_config=training.config, optimizer=optimizer)
+    named = replace(renamed(model, new.renamed), training_config=training.config, optimizer=optimizer)
     if not is_model(class_of(new.config), new.config["config"]):
         # Only its own code knows the layers of a model that is no graph: the tree stays as it was read.
         metadata = {**model.metadata, "keras_version": KERAS_VERSION}
@@ -71,18 +69,32 @@ def upgraded(model: Model) -> Upgrade:
         why = "the optimizer's state (a layer that was shared has become two)"
         applied = replace(applied, model=replace(applied.model, optimizer=None), lost=(*applied.lost, why))
     apart = replace(applied.model, layers=_apart(applied.model.layers))
-    return Upgrade(apart, (*changes, *shared), (*gone, *training.lost, *applied.lost), left_out)
+    return Upgrade(apart, (*changes, *shared), (*first.lost, *training.lost, *applied.lost), left_out)
 
 
-def _keras_2(model: Model) -> tuple[Model, tuple[str, ...], tuple[str, ...]]:
-    """A model of Keras 0.3 or 1 as one of Keras 2, what changed, and what it lost; any other as it is."""
+def as_keras_2(model: Model) -> Upgrade:
+    """A model of Keras 0.3 or 1 as one of Keras 2; any other as it is.
+
+    Raises:
+        ConversionError: Something in it has no equivalent there.
+    """
     assert model.architecture is not None
     version = model.metadata.get("keras_version")
     if era_of(model.architecture, version) not in (Era.KERAS_0, Era.KERAS_1):
-        return model, (), ()
-    new = to_keras_2(model.architecture, version, None, model)
+        return Upgrade(model, (), (), ())
+    try:
+        new = to_keras_2(model.architecture, version, None, model)
+    except ConfigError as error:
+        raise _refused("Keras 2", error) from error
     applied = apply_rules(model, new.config, new.rules, LAST_OF_KERAS_2)
-    return applied.model, new.changes, applied.lost
+    return Upgrade(applied.model, new.changes, applied.lost, ())
+
+
+def _refused(wanted: str, error: ConfigError) -> ConversionError:
+    return ConversionError(
+        f"the architecture cannot be carried to {wanted}: {error}",
+        cure="put another layer in its place with --replace-layer, or convert its weights alone with --weights-only",
+    )
 
 
 def _with_names(config: Config, model: Model) -> Config:
@@ -141,7 +153,7 @@ def _settings(model: Model) -> Mapping[str, Any] | None:
     return settings if isinstance(settings, Mapping) else None
 
 
-def _renamed(model: Model, names: Mapping[Path, str]) -> Model:
+def renamed(model: Model, names: Mapping[Path, str]) -> Model:
     """A model whose layers have new names; a layer that is shared gets that of its first path."""
     if not names:
         return model

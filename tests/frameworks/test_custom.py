@@ -123,17 +123,17 @@ def test_a_model_with_custom_objects_loads_in_keras_3_with_them(case: str, tmp_p
         source, destination = tmp_path / name, tmp_path / f"{name}.new.keras"
         model.save(source, **options)
         if case == "block" and name == "m.h5":
-            with pytest.raises(kmt.ConversionError, match=r"the source does not have those of: block; .* layout=keras3"):
+            with pytest.raises(kmt.ConversionError, match=r"the source does not have those of: block; .* --target keras3"):
                 kmt.convert(source, destination)
             destination = tmp_path / "new.h5"
-            kmt.convert(source, destination, options={"layout": "keras3"})
+            kmt.convert(source, destination, target="keras3")
         elif case == "block" and name == "saved":
             report = kmt.convert(source, destination)
             assert any(line.startswith(PRIVATE) for line in report.inferred)
             with pytest.raises(ValueError, match="norm"):
                 _same(destination, custom, x, wanted)
             destination = tmp_path / "saved.h5"
-            kmt.convert(source, destination, options={"layout": "keras3"})
+            kmt.convert(source, destination, target="keras3")
         else:
             report = kmt.convert(source, destination)
             needed = {item.name for item in report.custom}

@@ -12,6 +12,7 @@ Keras 3 still reads the lists where no keyword argument is a tensor. It rejects 
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -221,6 +222,31 @@ def with_refs(value: Any, change: Callable[[Ref], Ref]) -> Any:
             return tensor_at(change(tuple(value["config"]["keras_history"])))
         return {key: with_refs(item, change) for key, item in value.items()}
     return [with_refs(item, change) for item in value] if isinstance(value, list) else value
+
+
+def calls_in_order(layers: Sequence[Json]) -> Iterator[tuple[Json, int, Json]]:
+    """Every call of the layers of a graph as Keras 3 spells it, each after those that it depends on, and else in their order.
+
+    Calls in a loop are left out: a graph with one is refused elsewhere. Gives the layer, the number of the call, and the call.
+    """
+    calls = [(layer, index) for layer in layers for index in range(len(layer["inbound_nodes"]))]
+    done = {(str(layer["name"]), 0) for layer in layers if not layer["inbound_nodes"]}
+    after: dict[tuple[str, int], list[int]] = {}
+    missing: list[int] = []
+    for number, (layer, index) in enumerate(calls):
+        node = layer["inbound_nodes"][index]
+        before = {ref[:2] for ref in refs([node["args"], node["kwargs"]])} - done
+        missing.append(len(before))
+        for one in before:
+            after.setdefault(one, []).append(number)
+    ready = [number for number, count in enumerate(missing) if not count]
+    while ready:
+        layer, index = calls[heapq.heappop(ready)]
+        yield layer, index, layer["inbound_nodes"][index]
+        for later in after.pop((str(layer["name"]), index), ()):
+            missing[later] -= 1
+            if not missing[later]:
+                heapq.heappush(ready, later)
 
 
 def free_name(name: str, taken: set[str]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from kmodel_tools.architecture.topology import references
 from kmodel_tools.architecture.upgrade.draft import Json, Notes
-from kmodel_tools.architecture.upgrade.graph import MERGES, STATES, refs
+from kmodel_tools.architecture.upgrade.graph import MERGES, STATES, Ref, refs
 from kmodel_tools.architecture.upgrade.objects import spelled
 
 ATTENTION = frozenset({"MultiHeadAttention", "Attention", "AdditiveAttention"})
@@ -85,3 +85,23 @@ def is_old_hard_sigmoid(layer: Mapping[str, Any]) -> bool:
     items: Sequence[Any] = layer["config"]["layers"] if layer["class_name"] == "Sequential" else ()
     kinds = [item["class_name"] for item in items]
     return kinds == ["Rescaling", "Activation"] and items[1]["config"].get("activation") == "hard_sigmoid"
+
+
+def used_masks(layers: Sequence[Mapping[str, Any]]) -> set[Ref]:
+    """The tensors of a graph whose mask gets to a layer that computes something else because of it."""
+    below: dict[Ref, list[Ref]] = {}
+    stack: list[Ref] = []
+    for layer in layers:
+        for index, node in enumerate(layer["inbound_nodes"]):
+            given = list(refs([node["args"], node["kwargs"]]))
+            if layer["class_name"] in USING:
+                stack += given
+            elif layer["class_name"] in PASSING | MERGES:
+                below[str(layer["name"]), index, 0] = given
+    used: set[Ref] = set()
+    while stack:
+        ref = stack.pop()
+        if ref not in used:
+            used.add(ref)
+            stack += below.get(ref, ())
+    return used

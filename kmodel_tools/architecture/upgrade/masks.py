@@ -21,22 +21,21 @@ A recurrent layer takes one as `mask`; after a layer that merges, a list of one 
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from kmodel_tools.architecture.upgrade.draft import Json, Notes, UpgradeError
-from kmodel_tools.architecture.upgrade.graph import MERGES, STATES, Ref, free_name, refs, tensor_at, with_refs
+from kmodel_tools.architecture.upgrade.graph import MERGES, STATES, Ref, calls_in_order, free_name, refs, tensor_at, with_refs
 from kmodel_tools.architecture.upgrade.mask_flow import (
     ATTENTION,
     PASSING,
     STOPPING,
-    USING,
     is_old_hard_sigmoid,
     makes_mask,
     puts_out_mask,
     stopped_in_row,
+    used_masks,
 )
 from kmodel_tools.architecture.upgrade.objects import spelled
 
@@ -115,31 +114,11 @@ class _Masks:
         return self.known.setdefault((kind, of, number, parts), Mask(kind, of, number, parts))
 
     def follow(self) -> None:
-        """Go through the calls, each after those that it depends on, and else in their order.
-
-        Calls in a loop are left as they are: a graph with one is refused elsewhere.
-        """
-        self.used = _used(self.layers)
+        """Go through the calls."""
+        self.used = used_masks(self.layers)
         self.taken = {str(layer["name"]) for layer in self.layers}
-        calls = [(layer, index) for layer in self.layers for index in range(len(layer["inbound_nodes"]))]
-        done = {(str(layer["name"]), 0) for layer in self.layers if not layer["inbound_nodes"]}
-        after: dict[tuple[str, int], list[int]] = {}
-        missing: list[int] = []
-        for number, (layer, index) in enumerate(calls):
-            node = layer["inbound_nodes"][index]
-            before = {ref[:2] for ref in refs([node["args"], node["kwargs"]])} - done
-            missing.append(len(before))
-            for one in before:
-                after.setdefault(one, []).append(number)
-        ready = [number for number, count in enumerate(missing) if not count]
-        while ready:
-            number = heapq.heappop(ready)
-            layer, index = calls[number]
-            self._call(layer, index, layer["inbound_nodes"][index])
-            for later in after.pop((str(layer["name"]), index), ()):
-                missing[later] -= 1
-                if not missing[later]:
-                    heapq.heappush(ready, later)
+        for layer, index, node in calls_in_order(self.layers):
+            self._call(layer, index, node)
 
     def _call(self, layer: Json, index: int, node: Json) -> None:
         kind, name = layer["class_name"], str(layer["name"])
@@ -301,26 +280,6 @@ class _Masks:
         if isinstance(value, Mapping):
             return {key: self.moved_end(item) for key, item in value.items()}
         return [self.moved_end(item) for item in value] if isinstance(value, list) else value
-
-
-def _used(layers: Sequence[Mapping[str, Any]]) -> set[Ref]:
-    """The tensors of a graph whose mask gets to a layer that computes something else because of it."""
-    below: dict[Ref, list[Ref]] = {}
-    stack: list[Ref] = []
-    for layer in layers:
-        for index, node in enumerate(layer["inbound_nodes"]):
-            given = list(refs([node["args"], node["kwargs"]]))
-            if layer["class_name"] in USING:
-                stack += given
-            elif layer["class_name"] in PASSING | MERGES:
-                below[str(layer["name"]), index, 0] = given
-    used: set[Ref] = set()
-    while stack:
-        ref = stack.pop()
-        if ref not in used:
-            used.add(ref)
-            stack += below.get(ref, ())
-    return used
 
 
 def _tensor_of(ref: Ref | None) -> Json:

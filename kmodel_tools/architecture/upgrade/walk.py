@@ -79,7 +79,7 @@ def _upgraded_layer(
     module = _module_of_application(node, draft)
     if module is not None:
         return spelled(module, draft.class_name, _upgraded_arguments(draft, depth, frozen), draft.class_name), draft
-    if _is_foreign(node, kind):
+    if is_foreign(node, kind):
         return _upgraded_custom(node, draft, depth, frozen), draft
     if frozen and draft.config.get("trainable") is not False:
         draft.config["trainable"] = False
@@ -141,7 +141,7 @@ def clean_name(name: Any) -> str:
     return str(name).replace("/", "_")
 
 
-def _is_foreign(node: Mapping[str, Any], kind: str) -> bool:
+def is_foreign(node: Mapping[str, Any], kind: str) -> bool:
     """Whether a class is somebody's own, even if it has the name of a built-in one."""
     registered = node.get("registered_name")
     if not is_builtin(kind) or kind in OF_APPLICATIONS:
@@ -170,7 +170,7 @@ def _upgraded_arguments(draft: Draft, depth: int, frozen: bool) -> Json:
 
     def inner(owner: str) -> Any:
         def layer(value: Mapping[str, Any], key: str) -> Json:
-            return upgraded_layer(value, _inner_paths(draft, owner or key), draft.notes, depth + 1, frozen)[0]
+            return upgraded_layer(value, inner_paths(draft, owner or key), draft.notes, depth + 1, frozen)[0]
 
         return layer
 
@@ -183,7 +183,7 @@ def _upgraded_arguments(draft: Draft, depth: int, frozen: bool) -> Json:
     return found
 
 
-def _inner_paths(draft: Draft, attr: str) -> tuple[Path, ...]:
+def inner_paths(draft: Draft, attr: str) -> tuple[Path, ...]:
     """Where the weights of a layer inside of an argument lie."""
     attrs: Sequence[str] = (attr,)
     if draft.is_a("Bidirectional") and attr == "layer":
@@ -222,7 +222,7 @@ def _sequential(node: Mapping[str, Any], draft: Draft, depth: int, frozen: bool)
         shape = next((found for key in SHAPES if (found := as_shape(settings_of(kept[0]).get(key))) is not None), None)
         draft.notes.given |= {(*draft.paths[0], names[1]): shape} if shape is not None else {}
     named = zip(kept, names, strict=True)
-    found = [upgraded_layer(entry, _paths_below(draft, new), draft.notes, depth + 1, frozen, new)[0] for entry, new in named]
+    found = [upgraded_layer(entry, paths_below(draft, new), draft.notes, depth + 1, frozen, new)[0] for entry, new in named]
     if (first := said_input(node, is_root=depth == 0)) is not None:
         first["config"]["name"] = clean_name(first["config"]["name"])
         found.insert(0, first)
@@ -241,7 +241,7 @@ def _functional(node: Mapping[str, Any], draft: Draft, depth: int, frozen: bool)
         if class_of(entry) in OPERATIONS:
             draft.notes.enter(depth + 1)
             continue
-        made[new], drafts[new] = upgraded_layer(entry, _paths_below(draft, new), draft.notes, depth + 1, frozen, new)
+        made[new], drafts[new] = upgraded_layer(entry, paths_below(draft, new), draft.notes, depth + 1, frozen, new)
         made[new] |= {"name": new, "inbound_nodes": []}
         if drafts[new].takes_one:
             graph.functional.add(name_of(entry))
@@ -315,5 +315,6 @@ def _new_names(draft: Draft, entries: Sequence[Mapping[str, Any]]) -> list[str]:
     return found
 
 
-def _paths_below(draft: Draft, name: str) -> tuple[Path, ...]:
+def paths_below(draft: Draft, name: str) -> tuple[Path, ...]:
+    """Where the weights of a layer of a model lie."""
     return tuple((*path, name) for path in draft.paths)
