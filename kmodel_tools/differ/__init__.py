@@ -86,6 +86,7 @@ def diff(
         pairing=_pairing(pairs),
         tolerance=tolerance,
         aspects=verdicts,
+        match=pairs,
         **{name: tuple(found) for name, found in findings.lists.items()},
     )
 

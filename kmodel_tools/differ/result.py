@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from kmodel_tools.differ.values import Difference, Tolerance
+from kmodel_tools.matcher.result import Match
 from kmodel_tools.tensor import Shape
 
 ASPECTS = ("layers", "weights", "trainable", "config", "training_config", "optimizer", "assets", "extras")
@@ -147,6 +148,7 @@ class Diff:
         optimizer_only: Slots and counters that one side has alone, and an optimizer of another class.
         assets: Files that were added, removed or changed.
         extras: Arrays of no layer, by their keys, as `weights`.
+        match: Which weight was paired with which.
     """
 
     a: Side
@@ -165,6 +167,7 @@ class Diff:
     optimizer_only: tuple[SettingChange, ...] = ()
     assets: tuple[SettingChange, ...] = ()
     extras: tuple[WeightChange, ...] = ()
+    match: Match | None = None
 
     @property
     def same(self) -> bool:
@@ -184,4 +187,6 @@ class Diff:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain dictionaries and lists, for JSON."""
-        return {"same": self.same, **asdict(self)}
+        found = asdict(replace(self, match=None))
+        del found["match"]
+        return {"same": self.same, **found}
