@@ -53,7 +53,17 @@ class Aspect:
 
 @dataclass(frozen=True, slots=True)
 class LayerChange:
-    """A layer that is `added`, `removed`, `renamed`, or whose `class` changed; the paths in `a` and in `b`, "" where it is not."""
+    """A layer that changed.
+
+    Attributes:
+        kind: `added`, `removed`, `renamed`, `moved` (to another place among the layers beside it), or `class`, of another one.
+        path_a: Its path in `a`, "" where it is not.
+        path_b: Its path in `b`, "" where it is not.
+        class_a: Its class in `a`.
+        class_b: Its class in `b`.
+        weights: Number of weights in it and below.
+        after: Of what is added or moved, the path in `b` of the layer before it in the same model or layer, "" for the first.
+    """
 
     kind: str
     path_a: str
@@ -61,6 +71,7 @@ class LayerChange:
     class_a: str | None
     class_b: str | None
     weights: int = 0
+    after: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +98,8 @@ class WeightChange:
         dtype_b: dtype in `b`.
         differs: Whether that counts as a difference: shapes, kinds of elements, or values beyond the tolerances.
         values: How far the values are apart; None where shapes differ, or one side has strings and the other numbers.
-        layout: How `b` comes from `a` by another layout (`transposed`, `reshaped`, …), or None.
+        layout: How `b` comes from `a` by another layout (`transposed`, `reshaped`, `rolled by 2 along axis 1`, …), or None.
+        values_of: The path in `a` of another weight whose values `b` has now, or None.
     """
 
     path_a: str
@@ -99,6 +111,7 @@ class WeightChange:
     differs: bool
     values: Difference | None = None
     layout: str | None = None
+    values_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
