@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -165,6 +166,10 @@ def _gone(kind: str, layers: dict[Path, Layer], kept: set[Path], names_are_sure:
     """Layers that the other side has not; what is below one of them goes with it."""
     found: list[LayerChange] = []
     gone: set[Path] = set()
+    below: Counter[Path] = Counter()
+    for path, layer in layers.items():
+        for length in range(1, len(path) + 1):
+            below[path[:length]] += len(layer.weights)
     for path, layer in layers.items():
         if path in kept or not wanted(path) or not (names_are_sure or layer.weights):
             continue
@@ -172,9 +177,8 @@ def _gone(kind: str, layers: dict[Path, Layer], kept: set[Path], names_are_sure:
             continue
         gone.add(path)
         text = join_path(path)
-        below = sum(len(item.weights) for other, item in layers.items() if other[: len(path)] == path)
         if kind == "removed":
-            found.append(LayerChange(kind, text, "", layer.class_name, None, below))
+            found.append(LayerChange(kind, text, "", layer.class_name, None, below[path]))
         else:
-            found.append(LayerChange(kind, "", text, None, layer.class_name, below))
+            found.append(LayerChange(kind, "", text, None, layer.class_name, below[path]))
     return found
