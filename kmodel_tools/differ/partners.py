@@ -133,7 +133,9 @@ def layer_changes(
     of_a, of_b, front = dict(a.walk()), dict(b.walk()), before(b)
     moved = moved_layers(a, b, partners) if names_are_sure else {}
     back = {path_b: path_a for path_a, path_b in partners.items()}
-    found = [*_gone("removed", of_a, {pair.path_a[:-1] for pair in match.pairs} | set(partners), names_are_sure, wanted)]
+    removed = _gone("removed", of_a, {pair.path_a[:-1] for pair in match.pairs} | set(partners), names_are_sure, wanted)
+    doubts = [{join_path(item.path[:-1]): item.reason for item in items if item.candidates} for items in (match.only_a, match.only_b)]
+    found = [replace(change, doubt=doubts[0].get(change.path_a, "")) for change in removed]
     compared = 0
     renamed = 0
     for path_a, path_b in partners.items():
@@ -150,7 +152,8 @@ def layer_changes(
         if names_are_sure and one.class_name and other.class_name and _class(one.class_name) != _class(other.class_name):
             found.append(_change("class", path_a, path_b, one, other))
     added = _gone("added", of_b, {pair.path_b[:-1] for pair in match.pairs} | set(back), names_are_sure, wanted)
-    found += [replace(change, after=join_path(front.get(split_path(change.path_b), ()))) for change in added]
+    places = {change.path_b: join_path(front.get(split_path(change.path_b), ())) for change in added}
+    found += [replace(change, after=places[change.path_b], doubt=doubts[1].get(change.path_b, "")) for change in added]
     aside = []
     if not names_are_sure:
         names = f"names of layers ({renamed:,} differ), " if renamed else ""

@@ -35,18 +35,17 @@ def hidden(model: Any, prefix: str, classes: bool = True) -> tuple[Model, dict[s
     return Model(layers=tuple(layers)), names
 
 
-@pytest.mark.parametrize("by", ["auto", "shape"])
-def test_resnet50_in_resnet101_by_the_sequence_of_layers_alone(by: str) -> None:
+def test_resnet50_in_resnet101_by_the_sequence_of_layers_alone() -> None:
     keras = making.framework("tf_keras")
     small, large = (getattr(keras.applications, name)(weights=None) for name in ("ResNet50", "ResNet101"))
-    for classes in (True, False):
+    held = {layer.name for layer in small.layers if layer.weights}
+    sure = {name for name in held if not name.startswith("conv4_") or name.startswith("conv4_block1_")}
+    assert len(sure) == 77
+    for by, classes in (("auto", True), ("auto", False), ("shape", True)):
         (one, names), (other, others) = hidden(small, "p", classes), hidden(large, "q", classes)
         match = kmt.match(one, other, by)
         pairs = {(names[pair.path_a[0]], others[pair.path_b[0]]) for pair in match.pairs}
-        held = {layer.name for layer in small.layers if layer.weights}
-        sure = {name for name in held if not name.startswith("conv4_") or name.startswith("conv4_block1_")}
         assert pairs == {(name, name) for name in sure}
-        assert len(sure) == 77
         assert {names[item.path[0]] for item in match.only_a if item.candidates} == held - sure
         assert all(item.candidates for item in (*match.only_a, *match.only_b))
         (first,) = [item for item in match.only_a if names[item.path[0]] == "conv4_block2_1_conv" and item.path[1] == "kernel"]
@@ -58,6 +57,14 @@ def test_resnet50_in_resnet101_by_the_sequence_of_layers_alone(by: str) -> None:
 
 ALL = bool(os.environ.get("KMT_ALL_APPLICATIONS"))
 FEW = {("keras", "MobileNet"): 32, ("tf_keras", "MobileNetV2"): 32}
+MANY = {
+    (name, network): 96 if "ception" in network else 64
+    for name in ("keras", "tf_keras")
+    for network in (
+        *("MobileNetV3Small", "DenseNet121", "EfficientNetB0", "EfficientNetV2B0", "InceptionV3", "NASNetMobile"),
+        *("ResNet50", "ResNet50V2", "VGG16", "Xception", "ConvNeXtTiny", "InceptionResNetV2"),
+    )
+}
 FORMATS = {
     "keras": (".keras", ".weights.h5", ".h5", "checkpoint"),
     "tf_keras": (".keras", ".h5", "weights.h5", "checkpoint", "saved_model"),
@@ -92,30 +99,27 @@ def classifier(framework: Any, name: str, size: int) -> Any:
     return framework.Model(below.inputs, framework.layers.Dense(7, name="my_classes")(x), name="mine")
 
 
-def check_backbone(name: str, network: str, size: int, kind: str, folder: Path) -> kmt.Match:
+@pytest.mark.parametrize(("name", "network", "size"), [(*key, size) for key, size in {**FEW, **(MANY if ALL else {})}.items()])
+def test_a_backbone_goes_into_a_new_classifier_by_name_from_every_format(name: str, network: str, size: int, tmp_path: Path) -> None:
     framework = making.framework(name)
     source = backbone(framework, network, size, 1)
-    path = saved(source, kind, folder)
     wanted = {layer.name: layer.get_weights() for layer in source.layers if layer.weights}
+    paths = [saved(source, kind, tmp_path) for kind in FORMATS[name]]
     model = classifier(framework, network, size)
     head = model.get_layer("my_classes").get_weights()
-    into, out = folder / "into.keras", folder / "out.keras"
-    model.save(into)
-    loaded, match = kmt.transfer(path, into)
-    kmt.write(loaded, out)
-    result = framework.models.load_model(out)
-    for layer, values in wanted.items():
-        found = result.get_layer(layer).get_weights()
-        assert len(found) == len(values)
-        assert all(judge.same_value(one, other) for one, other in zip(found, values, strict=True)), layer
-    assert all(judge.same_value(one, other) for one, other in zip(result.get_layer("my_classes").get_weights(), head, strict=True))
-    assert {join_path(item.path) for item in match.only_b} == {"my_classes/kernel", "my_classes/bias"}
-    return match
-
-
-@pytest.mark.parametrize(("name", "network", "size", "kind"), [(*key, size, kind) for key, size in FEW.items() for kind in FORMATS[key[0]]])
-def test_a_backbone_goes_into_a_new_classifier_by_name(name: str, network: str, size: int, kind: str, tmp_path: Path) -> None:
-    check_backbone(name, network, size, kind, tmp_path)
+    suffix = ".keras" if name == "keras" else ".h5"
+    model.save(tmp_path / f"into{suffix}")
+    for path in paths:
+        loaded, match = kmt.transfer(path, tmp_path / f"into{suffix}")
+        kmt.convert(loaded, tmp_path / f"out{suffix}", overwrite=True)
+        model.load_weights(tmp_path / f"out{suffix}")
+        for layer, values in wanted.items():
+            found = model.get_layer(layer).get_weights()
+            assert len(found) == len(values)
+            assert all(judge.same_value(one, other) for one, other in zip(found, values, strict=True)), (path.name, layer)
+        found = model.get_layer("my_classes").get_weights()
+        assert all(judge.same_value(one, other) for one, other in zip(found, head, strict=True))
+        assert {join_path(item.path) for item in match.only_b} == {"my_classes/kernel", "my_classes/bias"}
 
 
 # What Keras loads wrongly, and says nothing of.
@@ -227,12 +231,13 @@ def test_between_a_functional_model_and_one_of_more_layers_without_weights(name:
     for layer in (layers.Dense(5, name="first"), layers.Dropout(0.5), layers.Dense(3, name="second"), layers.Activation("relu")):
         x = layer(x)
     model = framework.Model(inputs, x)
-    source.save(tmp_path / "source.keras")
-    model.save(tmp_path / "into.keras")
-    assert main(["transfer", str(tmp_path / "source.keras"), str(tmp_path / "into.keras"), "-o", str(tmp_path / "none.keras")]) == 1
-    arguments = ["transfer", str(tmp_path / "source.keras"), str(tmp_path / "into.keras"), "-o", str(tmp_path / "out.keras")]
-    assert main([*arguments, "--by", "position", "--strict"]) == 0
-    result = framework.models.load_model(tmp_path / "out.keras")
+    suffix = ".keras" if name == "keras" else ".h5"
+    files = [str(tmp_path / f"{file}{suffix}") for file in ("source", "into", "out")]
+    source.save(files[0])
+    model.save(files[1])
+    assert main(["transfer", *files[:2], "-o", files[2]]) == 1
+    assert main(["transfer", *files[:2], "-o", files[2], "--by", "position", "--strict"]) == 0
+    result = framework.models.load_model(files[2])
     model.set_weights(source.get_weights())
     assert all(judge.same_value(one, other) for one, other in zip(result.get_weights(), model.get_weights(), strict=True))
 
