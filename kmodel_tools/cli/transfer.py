@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import click
 
 from kmodel_tools.cli import options as shared
 from kmodel_tools.cli.options import by_option, format_option, map_option, named_values, rename_option, save_map_option, target_option
+
+if TYPE_CHECKING:
+    from kmodel_tools.converter import Conversion
+    from kmodel_tools.matcher import Match
 
 
 @click.command("transfer", short_help="Load what fits of one model into another.")
@@ -93,12 +100,17 @@ def command(
         report = api.convert(model, written, to=as_format, lossy=lossy, overwrite=force, options=given)
     lost = report.lost if report is not None else tuple(beyond_precision(model))
     if as_json:
-        from kmodel_tools.render.json import json_text
-
-        written_as = None if report is None else report.to_dict()
-        click.echo(json_text({"source": source, "into": into, **match.to_dict(), "lost": list(lost), "written": written_as}), nl=False)
+        _print_json(match, (source, into), lost, report)
     elif not quiet:
         from kmodel_tools.render.transfer import transfer_text
 
         click.echo(transfer_text(match, source, into, report, top, lost), nl=False, err=True)
     return 0 if good else 1
+
+
+def _print_json(match: Match, files: tuple[str, str], lost: Sequence[str], report: Conversion | None) -> None:
+    from kmodel_tools.render.json import json_text
+
+    written = None if report is None else report.to_dict()
+    known = {"source": files[0], "into": files[1], **match.to_dict(), "lost": list(lost), "written": written}
+    click.echo(json_text(known), nl=False)

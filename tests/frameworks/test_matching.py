@@ -56,7 +56,7 @@ def test_resnet50_in_resnet101_by_the_sequence_of_layers_alone() -> None:
 # The whole of `keras.applications`: see `ALL`.
 
 ALL = bool(os.environ.get("KMT_ALL_APPLICATIONS"))
-FEW = {("keras", "MobileNet"): 32, ("tf_keras", "MobileNetV2"): 32}
+FEW = {("keras", "MobileNet"): 32, ("tf_keras", "MobileNet"): 32}
 MANY = {
     (name, network): 96 if "ception" in network else 64
     for name in ("keras", "tf_keras")
