@@ -87,17 +87,15 @@ def command(
     if output is None and not dry_run:
         raise click.UsageError("-o OUT is missing; --dry-run reports without it")
     given = named_values(options)
-    target = api.read(into)
-    origin = api.read(source, from_format)
+    target, origin = api.read(into), api.read(source, from_format)
     model, match = api.transfer(origin, target, map_file, include, exclude, averages, by=by, rename=rename, on_mismatch=on_mismatch)
     if save_map is not None:
         shared.save_map(match, save_map, (source, into), force)
     good = bool(match.pairs) and not (strict and (match.only_a or match.only_b or match.mismatched))
-    written = output if good and not dry_run else None
     report = None
-    if written is not None:
-        as_format = to or api.format_for(written, target.format)
-        report = api.convert(model, written, to=as_format, lossy=lossy, overwrite=force, options=given)
+    if output is not None and good and not dry_run:
+        as_format = to or api.format_for(output, target.format)
+        report = api.convert(model, output, to=as_format, lossy=lossy, overwrite=force, options=given)
     lost = report.lost if report is not None else tuple(beyond_precision(model))
     if as_json:
         _print_json(match, (source, into), lost, report)
