@@ -209,6 +209,19 @@ def test_a_layer_of_its_own_class_and_shapes_is_found_at_another_place() -> None
     assert layer_pairs(match(a, b, "shape"))["a"] == "z"
 
 
+def test_the_order_of_a_checkpoint_by_names_tells_nothing() -> None:
+    named = {"format": "tf-checkpoint", "metadata": {"dialect": "TensorFlow V2, name-based"}, "architecture": None}
+    a = layers(dense("c1", 3, 3), dense("c10", 3, 3), dense("c2", 3, 3), dense("z", 3, 9), **named)
+    b = layers(dense("x1", 3, 3), dense("x2", 3, 3), dense("x10", 3, 3), dense("y", 3, 9))
+    for by in ("auto", "shape"):
+        found = match(a, b, by)
+        assert layer_pairs(found) == ({"z": "y"} if by == "shape" else {})
+        assert found.only_a[0].candidates == (("x1", "kernel"), ("x2", "kernel"), ("x10", "kernel"))
+    assert match(a, b).why == "no name is in both, and a checkpoint by names has no order of layers"
+    again = layers(dense("s1", 3, 3), dense("s10", 3, 3), dense("s2", 3, 3), dense("z", 3, 9), **named)
+    assert len(match(a, again).pairs) == 8
+
+
 def test_models_that_share_a_shape_by_chance_have_no_pairs() -> None:
     a = layers(*(dense(f"a{number}", number + 2, 3) for number in range(6)))
     b = layers(*(norm(f"b{number}", number + 2) for number in range(6)), dense("b", 4, 3))
@@ -293,6 +306,8 @@ def test_roles_that_a_file_does_not_say_are_told_by_shape() -> None:
     assert {pair.reason for pair in found.pairs} == {"by its path; only its place tells which array of its layer it is"}
     found = match(layers(("x", "Dense", {"0": (3, 2), "1": (2,)})), layers(dense("y", 3, 2)))
     assert paired(found) == [("x/0", "y/kernel"), ("x/1", "y/bias")]
+    several = match(layers(("x", "Dense", {"0": (3, 2), "1": (2,)})), layers(dense("y", 3, 2), dense("z", 3, 2)))
+    assert [item.candidates for item in several.only_a] == [(("y", role), ("z", role)) for role in ("kernel", "bias")]
     few = layers(("n", "BatchNormalization", {"0": (3,)}))
     assert not match(few, layers(norm("n", 3))).pairs
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from kmodel_tools.likeness import recounted
 from kmodel_tools.matcher.pairing import Doubt, Pairing, either
 from kmodel_tools.matcher.result import END, NAME, SPELLING
-from kmodel_tools.matcher.sides import Item, Side, Symbols
+from kmodel_tools.matcher.sides import Item, Side, Symbols, is_by_names
 from kmodel_tools.tree import Model, Path, join_path
 
 MAX_END = 16
@@ -210,6 +210,8 @@ def place_or_name(names_a: Sequence[Path], side_a: Side, side_b: Side) -> tuple[
     common = set(names_a) & set(names_b)
     if len(common) == len(names_a) == len(names_b):
         return "name", "all names agree"
+    if is_by_names(side_a.model) is not is_by_names(side_b.model):
+        return "", f"{_shared(len(common))} in both, and a checkpoint by names has no order of layers"
     same_shapes = [weight.tensor.shape for _, weight in side_a.weights] == [weight.tensor.shape for _, weight in side_b.weights]
     if same_shapes:
         places = {path: index for index, path in enumerate(names_b)}
@@ -222,5 +224,8 @@ def place_or_name(names_a: Sequence[Path], side_a: Side, side_b: Side) -> tuple[
             return "position", "names differ in their numbers alone, and all shapes agree in order"
     if not common and names_a and sure.all_sure and [path[-1] for path in names_a] == [path[-1] for path in names_b]:
         return "position", "no name is in both; roles agree in order, shapes do not all"
-    shared = {0: "no name is", 1: "1 name is"}.get(len(common), f"{len(common):,} names are")
-    return "", f"{shared} in both, {'at other places' if same_shapes else 'and shapes do not agree in order'}"
+    return "", f"{_shared(len(common))} in both, {'at other places' if same_shapes else 'and shapes do not agree in order'}"
+
+
+def _shared(count: int) -> str:
+    return {0: "no name is", 1: "1 name is"}.get(count, f"{count:,} names are")

@@ -125,7 +125,7 @@ class Pairing:
                 yield Leftover(path, weight, reason)
             elif number in self.doubts_a:
                 doubt = self.doubts_a[number]
-                yield Leftover(path, weight, doubt.reason, _weights_of(doubt.candidates, name[-1], self.b))
+                yield Leftover(path, weight, doubt.reason, _like(place, self.a.items[number], self.a, doubt.candidates, self.b))
             else:
                 yield Leftover(path, weight, f"{join_path(name)} is not in the other" if name != path else "not in the other")
 
@@ -140,14 +140,19 @@ class Pairing:
                 yield Leftover(path, weight, reason)
             elif number in self.doubts_b:
                 doubt = self.doubts_b[number]
-                yield Leftover(path, weight, doubt.reason, _weights_of(doubt.candidates, path[-1], self.a))
+                yield Leftover(path, weight, doubt.reason, _like(place, self.b.items[number], self.b, doubt.candidates, self.a))
             else:
                 yield Leftover(path, weight, "not in the other")
 
 
-def _weights_of(items: Sequence[Item], role: str, side: Side) -> tuple[Path, ...]:
-    """The weights of some layers that have a role; where none has it, all of the first one's shape would be too many to name."""
-    return tuple(side.weights[place][0] for item in items for place in item.weights if side.role(place) == role)
+def _like(place: int, own: Item, mine: Side, items: Sequence[Item], side: Side) -> tuple[Path, ...]:
+    """The weight in each of some layers that has the role of one; where a layer has none, that at the same place in it."""
+    found = []
+    for item in items:
+        same = [other for other in item.weights if side.role(other) == mine.role(place)]
+        at = own.weights.index(place)
+        found += same[:1] or item.weights[at : at + 1]
+    return tuple(side.weights[other][0] for other in found)
 
 
 def either(items: Sequence[Item]) -> str:
