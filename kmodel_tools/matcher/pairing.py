@@ -147,7 +147,7 @@ class Pairing:
 
 def _like(place: int, own: Item, mine: Side, items: Sequence[Item], side: Side) -> tuple[Path, ...]:
     """The weight in each of some layers that has the role of one; where a layer has none, that at the same place in it."""
-    found = []
+    found: list[int] = []
     for item in items:
         same = [other for other in item.weights if side.role(other) == mine.role(place)]
         at = own.weights.index(place)
