@@ -377,7 +377,7 @@ def test_a_name_that_was_not_believed_is_when_nothing_else_is_left() -> None:
     after = sequential(random_dense("new", 3), random_dense("dense_1", 4, (8, 5)), kept)
     result = kmt.diff(sequential(random_dense("dense_1", 2), kept), after)
     assert [(change.kind, change.path_b) for change in result.layers] == [("added", "new")]
-    assert [(change.path_a, change.shape_a, change.shape_b) for change in result.weights][0] == ("dense_1/kernel", (8, 6), (8, 5))
+    assert next((change.path_a, change.shape_a, change.shape_b) for change in result.weights) == ("dense_1/kernel", (8, 6), (8, 5))
 
 
 def test_a_layer_without_weights_is_found_under_another_name() -> None:
