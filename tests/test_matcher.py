@@ -309,6 +309,8 @@ def test_roles_that_a_file_does_not_say_are_told_by_shape() -> None:
     assert {pair.reason for pair in found.pairs} == {"by its path; only its place tells which array of its layer it is"}
     found = match(layers(("x", "Dense", {"0": (3, 2), "1": (2,)})), layers(dense("y", 3, 2)))
     assert paired(found) == [("x/0", "y/kernel"), ("x/1", "y/bias")]
+    scale, unnamed = (layers(("s", "LayerScale", {role: (3,)})) for role in ("gamma", "variable"))
+    assert paired(match(unnamed, scale, "name")) == [("s/variable", "s/gamma")]
     one, other = (layers(("n", "BatchNormalization", {role: (3,), "moving_mean": (3,)})) for role in ("0", "beta"))
     told = ["by its path; only its shape tells which array of its layer it is", "by its path"]
     assert [pair.reason for pair in match(one, other, "name").pairs] == told

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from kmodel_tools.matcher.patterns import Selector
 from kmodel_tools.matcher.result import MAP, NAME, Leftover, Match, Pair
-from kmodel_tools.matcher.sides import Item, Side
+from kmodel_tools.matcher.sides import Item, Side, says_nothing
 from kmodel_tools.tree import Path, join_path
 
 SHOWN = 3
@@ -84,7 +84,7 @@ class Pairing:
             [place for place in items[1].weights if place not in self.taken],
         )
         shapes = [[side.weights[place][1].tensor.shape for place in places] for side, places in zip((self.a, self.b), rest, strict=True)]
-        numbered = [all(side.role(place).isdigit() for place in places) for side, places in zip((self.a, self.b), rest, strict=True)]
+        numbered = [all(says_nothing(side.role(place)) for place in places) for side, places in zip((self.a, self.b), rest, strict=True)]
         if rest[0] and shapes[0] == shapes[1] and any(numbered):
             told = BY_SHAPE if len(set(shapes[0])) == len(shapes[0]) else BY_PLACE
             for place, partner in zip(*rest, strict=True):

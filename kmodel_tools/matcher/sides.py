@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -149,7 +150,7 @@ class Symbols:
     def of(cls, a: Side, b: Side) -> Symbols:
         """What can be compared of two models."""
         items = [item for side in (a, b) for item in side.items if item.path]
-        numbered = any(name is not None and name[-1].isdigit() for side in (a, b) for name in side.names)
+        numbered = any(name is not None and says_nothing(name[-1]) for side in (a, b) for name in side.names)
         return cls(all(item.class_name is not None for item in items), not numbered)
 
     def exact(self, side: Side, item: Item) -> Hashable:
@@ -161,6 +162,11 @@ class Symbols:
         """Class, roles and ranks of a layer: what is left of it when its sizes change."""
         roles = [(side.role(place) if self.roles else "", len(side.weights[place][1].tensor.shape)) for place in item.weights]
         return item.class_name if self.classes else None, tuple(sorted(roles))
+
+
+def says_nothing(role: str) -> bool:
+    """Whether a role is a number, or what Keras calls a variable that a layer gives no name to."""
+    return role.isdigit() or re.fullmatch(r"variable(_\d+)?", role) is not None
 
 
 def only_scales(side: Side, item: Item) -> bool:
