@@ -212,9 +212,10 @@ def place_or_name(names_a: Sequence[Path], side_a: Side, side_b: Side) -> tuple[
     common = set(names_a) & set(names_b)
     if len(common) == len(names_a) == len(names_b):
         return "name", "all names agree"
-    if is_by_names(side_a.model) is not is_by_names(side_b.model):
+    shapes = [weight.tensor.shape for _, weight in side_a.weights]
+    if is_by_names(side_a.model) is not is_by_names(side_b.model) and len(set(shapes)) < len(shapes):
         return "", f"{_shared(len(common))} in both, and a checkpoint by names has no order of layers"
-    same_shapes = [weight.tensor.shape for _, weight in side_a.weights] == [weight.tensor.shape for _, weight in side_b.weights]
+    same_shapes = shapes == [weight.tensor.shape for _, weight in side_b.weights]
     if same_shapes:
         places = {path: index for index, path in enumerate(names_b)}
         moved = [path for index, path in enumerate(names_a) if path in common and places[path] != index]
