@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kmodel_tools.api import digest as digest
     from kmodel_tools.api import formats as formats
     from kmodel_tools.api import inspect as inspect
+    from kmodel_tools.api import match as match
     from kmodel_tools.api import propose_map as propose_map
     from kmodel_tools.api import read as read
     from kmodel_tools.api import transfer as transfer
@@ -53,7 +54,20 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "kmodel_tools.api": ("convert", "detect", "diff", "digest", "formats", "inspect", "propose_map", "read", "transfer", "verify", "write"),
+    "kmodel_tools.api": (
+        "convert",
+        "detect",
+        "diff",
+        "digest",
+        "formats",
+        "inspect",
+        "match",
+        "propose_map",
+        "read",
+        "transfer",
+        "verify",
+        "write",
+    ),
     "kmodel_tools.converter": ("Conversion",),
     "kmodel_tools.differ.result": ("Diff",),
     "kmodel_tools.digester": ("Digest",),

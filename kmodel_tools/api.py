@@ -106,13 +106,14 @@ def diff(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     aspects: Collection[str] | None = None,
+    mapping: Names | None = None,
 ) -> Diff:
     """Compare two models, whatever containers they are in.
 
     Args:
         a: A model, or the path of one; "the old one".
         b: Another.
-        by: How to pair weights: `name`, `position`, or `auto`: by name unless only the order can tell, which the result says.
+        by: How to pair weights: `name`, `position`, `shape`, or `auto`; see `match`.
         rtol: Two floats are the same if ``|a - b| <= atol + rtol * |b|``.
         atol: See `rtol`.
         equal_nan: Whether NaN equals NaN.
@@ -121,13 +122,48 @@ def diff(
         exclude: Patterns of layers and weights to be left out.
         aspects: What to compare, of `layers`, `weights`, `trainable`, `config`, `training_config`, `optimizer`, `assets`,
             `extras`; all of them if it is None.
+        mapping: Paths in `b` by paths or keys of layers and weights of `a`, None for what has no partner; or the path of such a map.
 
     Raises:
         KmtError: As `read`, for arguments that are not understood, and for values that cannot be read.
     """
     from kmodel_tools.differ import diff as _diff
 
-    return _diff(_model(a), _model(b), by, rtol, atol, equal_nan, rename, include, exclude, ASPECTS if aspects is None else aspects)
+    chosen = ASPECTS if aspects is None else aspects
+    return _diff(_model(a), _model(b), by, rtol, atol, equal_nan, rename, include, exclude, chosen, _mapping(mapping))
+
+
+def match(
+    source: Readable,
+    target: Readable,
+    by: str = "auto",
+    rename: Sequence[str] = (),
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    mapping: Names | None = None,
+) -> Match:
+    """Say which weight of one model is which of another, and why; nothing is read or changed.
+
+    Args:
+        source: A model, or the path of one.
+        target: Another.
+        by: `name`: equal paths, spelt otherwise, or ends of paths. `position`: in order. `shape`: the sequences of layers, aligned by
+            class, roles and shapes. `auto`: names where they agree, the sequences in between; by position where only the order can tell.
+        rename: `OLD=NEW` rules for the paths of `source`; `*` and `?`, or a regular expression after `re:`.
+        include: Patterns (globs, or `re:` and a regular expression) of layers and weights to pair.
+        exclude: Patterns of layers and weights to leave out.
+        mapping: Paths in `target` by paths or keys of layers and weights of `source`, None for what has no partner; or the path of
+            a file that holds such a map.
+
+    Returns:
+        Pairs and leftovers, each with its reason; what may be one or another stays without a partner (`Match.ambiguous`).
+
+    Raises:
+        KmtError: As `read`; for arguments that are not understood.
+    """
+    from kmodel_tools.matcher import match as _match
+
+    return _match(_model(source), _model(target), by, rename, include, exclude, _mapping(mapping))
 
 
 def digest(model: Readable, everything: bool = False) -> Digest:
@@ -248,32 +284,39 @@ def transfer(
     exclude: Sequence[str] = (),
     averages: bool = False,
     strict: bool = False,
+    by: str = "name",
+    rename: Sequence[str] = (),
+    on_mismatch: str = "skip",
 ) -> tuple[Model, Match]:
-    """Load what fits of one model into another, by name: a model that `write` can write, and what was matched.
+    """Load what fits of one model into another: a model that `write` can write, and what was matched.
 
     Args:
         source: A model, or the path of one, that values are taken from.
         into: A model, or the path of one, that everything else is taken from; the file stays as it is.
-        mapping: New paths of layers and weights of `source` by their old paths or keys, None for what is left out; or the path
+        mapping: Paths in `into` by paths or keys of layers and weights of `source`, None for what is left out; or the path
             of a file that holds such a map.
         include: Patterns (globs, or `re:` and a regular expression) of layers and weights to load.
         exclude: Patterns of layers and weights not to load.
         averages: Whether the moving averages of weights take their place.
         strict: Whether every weight of both must have a partner.
+        by: How to pair weights: `name`, `position`, `shape` or `auto`; see `match`.
+        rename: `OLD=NEW` rules for the paths of `source`; `*` and `?`, or a regular expression after `re:`.
+        on_mismatch: Where shapes differ: `skip`, `slice` (the first part of what is larger), `pad` (what is smaller takes the place of
+            the first part) or `error`.
 
     Returns:
         The model, and a match of `source` (a) and `into` (b): `pairs` were loaded, `mismatched` and `only_a` were not, and what
         is `only_b` is as it was.
 
     Raises:
-        MatchError: With `strict`, something is left over; it holds the match.
+        MatchError: With `strict`, something is left over; with `error`, something does not fit; it holds the match.
         KmtError: As `read`; the map does not fit the source, or a pattern is none.
     """
     from kmodel_tools.editor import take_averages
     from kmodel_tools.transferrer import transfer as _transfer
 
     origin = take_averages(_model(source))[0] if averages else _model(source)
-    model, match = _transfer(origin, _model(into), _mapping(mapping), include, exclude)
+    model, match = _transfer(origin, _model(into), _mapping(mapping), include, exclude, by, rename, on_mismatch)
     over = len(match.only_a) + len(match.only_b) + 2 * len(match.mismatched)
     if strict and over:
         raise MatchError(f"{over} weights of the two models have no partner, or none that fits", match)
