@@ -613,3 +613,9 @@ def test_a_legacy_file_of_an_archive_of_an_early_keras_3_is_one_that_the_last_lo
     for target in (None, "keras3"):
         kmt.convert(tmp_path / "m.keras", tmp_path / "m.h5", target=target, overwrite=True)
         assert "value_range" not in str(kmt.read(tmp_path / "m.h5").architecture)
+
+
+def test_weights_in_bfloat16_are_remarked_on_in_a_legacy_file(tmp_path: Path) -> None:
+    report = kmt.convert(KERAS_2, tmp_path / "m.h5", dtype="bfloat16")
+    assert any("weights are bfloat16, which no Keras loads from a legacy file" in line for line in report.inferred)
+    assert not any("bfloat16" in line for line in kmt.convert(KERAS_2, tmp_path / "n.h5", dtype="float16").inferred)
