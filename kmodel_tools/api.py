@@ -191,6 +191,8 @@ def convert(
     mapping: Names | None = None,
     averages: bool = False,
     replace_layers: Mapping[str, str | Mapping[str, Any]] | None = None,
+    rename: Sequence[str] = (),
+    extract: str | None = None,
 ) -> Conversion:
     """Write a model in another format, and say what was carried, concluded and lost.
 
@@ -203,7 +205,7 @@ def convert(
         weights_only: Leave out architecture, training configuration, optimizer and files of layers.
         optimizer: Whether to carry the optimizer's state.
         select: Patterns of the weights to carry; `*` and `?`, or a regular expression after `re:`.
-        drop: Patterns of the weights not to carry.
+        drop: Patterns of the layers or weights not to carry; without its last layers a model stays a whole one.
         dtype: Precision to round floating-point weights to, by Keras's name of it.
         lossy: Whether what the format cannot hold may go.
         overwrite: Whether a file that is there may be replaced.
@@ -213,6 +215,8 @@ def convert(
         mapping: New paths of layers and weights by their old paths or keys, None to leave out; or the path of such a map.
         averages: Whether the moving averages of weights take their place.
         replace_layers: Layers of Keras 3, as objects or as text, by paths or patterns of those whose place they take.
+        rename: `OLD=NEW` rules for the names of layers, wherever the model has them; of weights too, where these go alone.
+        extract: The path of a nested model that is carried as one of its own, or of a layer whose weights are carried.
 
     Raises:
         ConversionError: The format cannot hold the model; `losses` lists what.
@@ -235,6 +239,8 @@ def convert(
         salvage,
         _mapping(mapping),
         averages,
+        tuple(rename),
+        extract,
         _replacements(replace_layers or {}),
     )
     return converter.convert(_model(source, salvage), destination, request, progress)

@@ -1,0 +1,124 @@
+"""Edited files, judged by what real Keras and tf_keras load from them: names, predictions, losses, the optimizer's state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import kmodel_tools as kmt
+from kmodel_tools.cli import main
+from tests.frameworks import judge, making
+
+tf_keras = pytest.importorskip("tf_keras")
+
+pytestmark = [pytest.mark.frameworks, pytest.mark.filterwarnings("ignore")]
+FRAMEWORKS = ("keras", "tf_keras")
+SUFFIXES = (".keras", ".h5")
+INPUT = np.random.default_rng(0).standard_normal((4, 6, 4)).astype("float32")
+RULES = ("lstm=memory", "bi=both_ways", "block/inner=block/within", "block=unit", "graph/*=graph/g_*", "head_*=out_*", "re:^(gru|mha|td)$=x_\\1", "tokens=words")
+RENAMED = {"lstm": "memory", "bi": "both_ways", "block": "unit", "gru": "x_gru", "mha": "x_mha", "td": "x_td", "tokens": "words"}
+
+
+def network(framework: Any) -> Any:
+    """The layers that Keras's own editor damages, nested models, a layer called twice, arguments by keyword, two outputs."""
+    framework.utils.set_random_seed(1)
+    layers = framework.layers
+    tokens = framework.Input((6, 4), name="tokens")
+    x = layers.LSTM(4, return_sequences=True, name="lstm")(tokens)
+    x = layers.GRU(4, return_sequences=True, name="gru")(x)
+    x = layers.Bidirectional(layers.LSTM(3, return_sequences=True), name="bi")(x)
+    x = layers.MultiHeadAttention(2, 3, name="mha")(x, value=x)
+    x = layers.TimeDistributed(layers.Dense(4), name="td")(x)
+    x = framework.Sequential([layers.Dense(4, name="inner"), layers.BatchNormalization(name="norm")], name="block")(x)
+    inside = framework.Input((6, 4), name="inside")
+    x = framework.Model(inside, layers.Conv1D(4, 2, padding="same", name="conv")(inside), name="graph")(x)
+    twice = layers.Dense(4, name="twice")
+    x = layers.Add(name="sum")([twice(x), twice(tokens)])
+    pooled = layers.GlobalAveragePooling1D(name="pool")(x)
+    model = framework.Model(tokens, [layers.Dense(3, name="head_a")(pooled), layers.Dense(2, name="head_b")(pooled)], name="whole")
+    model.compile(
+        "adam",
+        loss={"head_a": "mse", "head_b": "mae"},
+        loss_weights={"head_a": 0.3, "head_b": 0.7},
+        metrics={"head_a": ["mae"], "head_b": ["mse"]},
+        run_eagerly=True,
+    )
+    targets = [np.ones((4, 3), "float32"), np.ones((4, 2), "float32")]
+    model.fit(INPUT, dict(zip(("head_a", "head_b"), targets, strict=True)), epochs=1, verbose=0)
+    return model
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Any, Path]]:
+    """For each framework: the network, and the folder with its files."""
+    found = {}
+    for name in FRAMEWORKS:
+        folder = tmp_path_factory.mktemp(name)
+        model = network(making.framework(name))
+        for suffix in SUFFIXES:
+            model.save(folder / f"m{suffix}")
+        model.save_weights(folder / "m.weights.h5")
+        found[name] = (model, folder)
+    return found
+
+
+def loaded(name: str, path: Path) -> Any:
+    framework = making.framework(name)
+    return framework.models.load_model(path, safe_mode=True) if path.suffix == ".keras" else framework.models.load_model(path)
+
+
+def state(model: Any) -> list[Any]:
+    variables = model.optimizer.variables
+    return [np.array(value) for value in (variables() if callable(variables) else variables)]
+
+
+def same(ours: Sequence[Any], theirs: Sequence[Any]) -> bool:
+    return len(ours) == len(theirs) and all(judge.same_value(np.array(a), np.array(b)) for a, b in zip(ours, theirs, strict=True))
+
+
+@pytest.mark.parametrize("target", [*SUFFIXES, ".weights.h5"])
+@pytest.mark.parametrize("source", SUFFIXES)
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_layers_are_renamed_wherever_a_file_has_their_names(
+    saved: dict[str, tuple[Any, Path]], name: str, source: str, target: str, tmp_path: Path
+) -> None:
+    model, folder = saved[name]
+    out = tmp_path / f"out{target}"
+    rules = [argument for rule in RULES for argument in ("--rename", rule)]
+    assert main(["convert", str(folder / f"m{source}"), str(out), *rules]) == 0
+    if target == ".weights.h5":
+        assert dict(kmt.read(out).weights()).keys() == {_renamed(path) for path, _ in kmt.read(folder / f"m{source}").weights()}
+        return
+    reader = "keras" if target == ".keras" else name
+    found = loaded(reader, out)
+    assert [layer.name for layer in found.layers] == [_renamed((layer.name,))[0] for layer in model.layers]
+    assert [layer.name for layer in found.get_layer("unit").layers] == ["within", "norm"]
+    assert found.get_layer("graph").layers[-1].name == "g_conv"
+    assert dict(kmt.read(out).weights()).keys() == {_renamed(path) for path, _ in kmt.read(folder / f"m{source}").weights()}
+    for ours, theirs in zip(found.predict(INPUT, verbose=0), model.predict(INPUT, verbose=0), strict=True):
+        assert np.abs(ours - theirs).max() <= 1e-5 * np.abs(theirs).max() + 1e-6
+    if reader != name:
+        return
+    assert same(found.get_weights(), model.get_weights())
+    assert same(state(found), state(model))
+    targets = [np.zeros((4, 3), "float32"), np.zeros((4, 2), "float32")]
+    new = found.evaluate(INPUT, dict(zip(("out_a", "out_b"), targets, strict=True)), verbose=0)
+    old = model.evaluate(INPUT, dict(zip(("head_a", "head_b"), targets, strict=True)), verbose=0)
+    assert np.allclose(new, old, rtol=1e-5)
+    read, before = kmt.read(out), kmt.read(folder / f"m{source}")
+    slots = [
+        {(slot.name, slot.weight.tensor.read().tobytes(), slot.tensor.read().tobytes()) for slot in item.optimizer.slots}
+        for item in (read, before)
+        if item.optimizer is not None
+    ]
+    assert slots[0] == slots[1]
+
+
+def _renamed(path: tuple[str, ...]) -> tuple[str, ...]:
+    first = RENAMED.get(path[0], path[0].replace("head_", "out_"))
+    rest = [("within" if part == "inner" else f"g_{part}" if path[0] == "graph" and index == 0 else part) for index, part in enumerate(path[1:])]
+    return (first, *rest)
