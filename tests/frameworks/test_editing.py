@@ -42,9 +42,9 @@ def network(framework: Any) -> Any:
     model = framework.Model(tokens, [layers.Dense(3, name="head_a")(pooled), layers.Dense(2, name="head_b")(pooled)], name="whole")
     model.compile(
         "adam",
-        loss={"head_a": "mse", "head_b": "mae"},
+        loss={"head_a": "mean_squared_error", "head_b": "mean_absolute_error"},
         loss_weights={"head_a": 0.3, "head_b": 0.7},
-        metrics={"head_a": ["mae"], "head_b": ["mse"]},
+        metrics={"head_a": ["mean_absolute_error"], "head_b": ["mean_squared_error"]},
         run_eagerly=True,
     )
     targets = [np.ones((4, 3), "float32"), np.ones((4, 2), "float32")]
@@ -80,8 +80,12 @@ def same(ours: Sequence[Any], theirs: Sequence[Any]) -> bool:
     return len(ours) == len(theirs) and all(judge.same_value(np.array(a), np.array(b)) for a, b in zip(ours, theirs, strict=True))
 
 
-@pytest.mark.parametrize("target", [*SUFFIXES, ".weights.h5"])
-@pytest.mark.parametrize("source", SUFFIXES)
+def close(ours: Any, theirs: Any) -> bool:
+    ours, theirs = np.array(ours), np.array(theirs)
+    return ours.shape == theirs.shape and bool(np.abs(ours - theirs).max() <= 1e-5 * np.abs(theirs).max() + 1e-6)
+
+
+@pytest.mark.parametrize(("source", "target"), [(".keras", ".keras"), (".keras", ".h5"), (".h5", ".h5"), (".h5", ".weights.h5")])
 @pytest.mark.parametrize("name", FRAMEWORKS)
 def test_layers_are_renamed_wherever_a_file_has_their_names(
     saved: dict[str, tuple[Any, Path]], name: str, source: str, target: str, tmp_path: Path
@@ -99,13 +103,15 @@ def test_layers_are_renamed_wherever_a_file_has_their_names(
     assert [layer.name for layer in found.get_layer("unit").layers] == ["within", "norm"]
     assert found.get_layer("graph").layers[-1].name == "g_conv"
     assert dict(kmt.read(out).weights()).keys() == {_renamed(path) for path, _ in kmt.read(folder / f"m{source}").weights()}
-    for ours, theirs in zip(found.predict(INPUT, verbose=0), model.predict(INPUT, verbose=0), strict=True):
-        assert np.abs(ours - theirs).max() <= 1e-5 * np.abs(theirs).max() + 1e-6
+    for ours, theirs in zip(found(INPUT), model(INPUT), strict=True):
+        assert close(ours, theirs)
     if reader != name:
         return
     assert same(found.get_weights(), model.get_weights())
-    assert same(state(found), state(model))
+    if (name, target) != ("keras", ".h5"):  # of which Keras 3 restores no state (3.15.1 `legacy_h5_format.py`, `load_model_from_hdf5`)
+        assert same(state(found), state(model))
     targets = [np.zeros((4, 3), "float32"), np.zeros((4, 2), "float32")]
+    found.run_eagerly = True
     new = found.evaluate(INPUT, dict(zip(("out_a", "out_b"), targets, strict=True)), verbose=0)
     old = model.evaluate(INPUT, dict(zip(("head_a", "head_b"), targets, strict=True)), verbose=0)
     assert np.allclose(new, old, rtol=1e-5)
