@@ -17,6 +17,7 @@ from kmodel_tools.tree import Model
 
 if TYPE_CHECKING:
     from kmodel_tools.converter import Conversion, Progress
+    from kmodel_tools.editor.joining import Joined
     from kmodel_tools.matcher import Match
     from kmodel_tools.proposer import Proposal
     from kmodel_tools.verifier import Verification
@@ -284,6 +285,45 @@ def transfer(
     if strict and over:
         raise MatchError(f"{over} weights of the two models have no partner, or none that fits", match)
     return model, match
+
+
+def merge(models: Sequence[Readable], names: Sequence[str] = ()) -> Joined:
+    """Put the layers of several models side by side: a model that `write` can write as weights.
+
+    Args:
+        models: Models, or paths of them; no two with weights of one name.
+        names: What messages call them; by default their paths.
+
+    Raises:
+        ConversionError: Several have weights of one name, or they do not go together.
+        KmtError: As `read`; there are fewer than two.
+    """
+    from kmodel_tools.editor.joining import merged
+
+    return merged(_by_name(models, names))
+
+
+def average(models: Sequence[Readable], names: Sequence[str] = ()) -> Joined:
+    """Make a model of the means of the weights of several, which are one model at several times.
+
+    Args:
+        models: Models, or paths of them, with the same weights; all but the weights is the first one's.
+        names: What messages call them; by default their paths.
+
+    Raises:
+        ConversionError: They do not have the same weights, or integers in them differ.
+        KmtError: As `read`; there are fewer than two.
+    """
+    from kmodel_tools.editor.joining import averaged
+
+    return averaged(_by_name(models, names))
+
+
+def _by_name(models: Sequence[Readable], names: Sequence[str]) -> dict[str, Model]:
+    labels = list(names) or [f"model {number}" if isinstance(model, Model) else os.fspath(model) for number, model in enumerate(models, 1)]
+    if len(set(labels)) < len(models):
+        raise KmtError("one file is named twice")
+    return {label: _model(model) for label, model in zip(labels, models, strict=True)}
 
 
 def propose_map(source: Readable, like: Readable) -> Proposal:

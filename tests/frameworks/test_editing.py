@@ -19,7 +19,16 @@ pytestmark = [pytest.mark.frameworks, pytest.mark.filterwarnings("ignore")]
 FRAMEWORKS = ("keras", "tf_keras")
 SUFFIXES = (".keras", ".h5")
 INPUT = np.random.default_rng(0).standard_normal((4, 6, 4)).astype("float32")
-RULES = ("lstm=memory", "bi=both_ways", "block/inner=block/within", "block=unit", "graph/*=graph/g_*", "head_*=out_*", "re:^(gru|mha|td)$=x_\\1", "tokens=words")
+RULES = (
+    "lstm=memory",
+    "bi=both_ways",
+    "block/inner=block/within",
+    "block=unit",
+    "graph/*=graph/g_*",
+    "head_*=out_*",
+    "re:^(gru|mha|td)$=x_\\1",
+    "tokens=words",
+)
 RENAMED = {"lstm": "memory", "bi": "both_ways", "block": "unit", "gru": "x_gru", "mha": "x_mha", "td": "x_td", "tokens": "words"}
 
 
@@ -126,5 +135,104 @@ def test_layers_are_renamed_wherever_a_file_has_their_names(
 
 def _renamed(path: tuple[str, ...]) -> tuple[str, ...]:
     first = RENAMED.get(path[0], path[0].replace("head_", "out_"))
-    rest = [("within" if part == "inner" else f"g_{part}" if path[0] == "graph" and index == 0 else part) for index, part in enumerate(path[1:])]
+    rest = [
+        ("within" if part == "inner" else f"g_{part}" if path[0] == "graph" and index == 0 else part) for index, part in enumerate(path[1:])
+    ]
     return (first, *rest)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_without_one_of_its_heads_a_model_is_whole_and_compiled_for_the_other(
+    saved: dict[str, tuple[Any, Path]], name: str, suffix: str, tmp_path: Path
+) -> None:
+    model, folder = saved[name]
+    out = tmp_path / f"out{suffix}"
+    source = folder / f"m{suffix}"
+    report = kmt.convert(source, out, drop=["head_b"])
+    assert "loss and metrics of head_b" in report.left_out
+    found = loaded("keras" if suffix == ".keras" else name, out)
+    assert [layer.name for layer in found.layers] == [layer.name for layer in model.layers if layer.name != "head_b"]
+    assert close(_only(found(INPUT)), model(INPUT)[0])
+    found.run_eagerly = True
+    target = np.zeros((4, 3), "float32")
+    measured = found.evaluate(INPUT, target, verbose=0)
+    loss = float(np.mean(np.square(np.array(model(INPUT)[0]))))
+    error = float(np.mean(np.abs(np.array(model(INPUT)[0]))))
+    assert np.allclose(measured, [0.3 * loss, error], rtol=1e-4)
+    before, after = kmt.read(source).optimizer, kmt.read(out).optimizer
+    assert before is not None
+    assert after is not None
+    assert len(after.slots) == len(before.slots) - 4
+    kept = {slot.tensor.read().tobytes() for slot in before.slots if slot.weight.tensor.shape not in ((4, 2), (2,))}
+    assert {slot.tensor.read().tobytes() for slot in after.slots} == kept
+
+
+def _only(value: Any) -> Any:
+    return value[0] if isinstance(value, list | tuple) else value
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_without_its_end_a_model_gives_what_that_was_called_on(
+    saved: dict[str, tuple[Any, Path]], name: str, suffix: str, tmp_path: Path
+) -> None:
+    model, folder = saved[name]
+    out = tmp_path / f"out{suffix}"
+    report = kmt.convert(folder / f"m{suffix}", out, drop=["head_*", "pool", "sum"])
+    assert "the model ends in twice now" in report.changes
+    framework = making.framework("keras" if suffix == ".keras" else name)
+    found = loaded("keras" if suffix == ".keras" else name, out)
+    assert [layer.name for layer in found.layers] == [
+        layer.name for layer in model.layers if layer.name not in ("head_a", "head_b", "pool", "sum")
+    ]
+    twice = model.get_layer("twice")
+    expected = making.framework(name).Model(model.inputs, [_call(twice, 0), _call(twice, 1)])(INPUT)
+    assert all(close(ours, theirs) for ours, theirs in zip(found(INPUT), expected, strict=True))
+    assert found.optimizer is not None, "its state can go on being used"
+    if (name, suffix) != ("keras", ".h5"):
+        found.compile(found.optimizer, loss=framework.losses.MeanSquaredError(), run_eagerly=True)
+        before = state(found)
+        assert len(before) > 10
+        found.fit(INPUT, [np.ones((4, 6, 4), "float32")] * 2, verbose=0)
+
+
+def _call(layer: Any, number: int) -> Any:
+    nodes = getattr(layer, "_inbound_nodes", None) or layer.inbound_nodes
+    return _only(nodes[number].output_tensors if hasattr(nodes[number], "output_tensors") else nodes[number].outputs)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_the_last_layer_of_a_sequential_is_removed(name: str, suffix: str, tmp_path: Path) -> None:
+    framework = making.framework(name)
+    layers = framework.layers
+    model = framework.Sequential(
+        [framework.Input((6, 4)), layers.LSTM(3, name="lstm"), layers.Dense(5, name="d"), layers.Softmax(name="last")]
+    )
+    model.compile(framework.optimizers.SGD(0.1, momentum=0.9), "mean_squared_error", run_eagerly=True)
+    model.fit(INPUT, np.ones((4, 5), "float32"), verbose=0)
+    model.save(tmp_path / f"m{suffix}")
+    kmt.convert(tmp_path / f"m{suffix}", tmp_path / f"n{suffix}", drop=["last", "d"], rename=["lstm=memory"])
+    found = loaded("keras" if suffix == ".keras" else name, tmp_path / f"n{suffix}")
+    assert [layer.name for layer in found.layers] == ["memory"]
+    assert close(found(INPUT), model.get_layer("lstm")(INPUT))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_a_nested_model_becomes_one_of_its_own(saved: dict[str, tuple[Any, Path]], name: str, suffix: str, tmp_path: Path) -> None:
+    model, folder = saved[name]
+    for nested in ("graph", "block"):
+        out = tmp_path / f"{nested}{suffix}"
+        kmt.convert(folder / f"m{suffix}", out, extract=nested)
+        found = loaded("keras" if suffix == ".keras" else name, out)
+        inner = model.get_layer(nested)
+        assert [layer.name for layer in found.layers] == [layer.name for layer in inner.layers]
+        assert close(found(INPUT), inner(INPUT))
+        slots = getattr(kmt.read(out).optimizer, "slots", ())
+        assert {(slot.name, slot.weight.role) for slot in slots} >= {("momentum", "kernel"), ("velocity", "bias")}
+    out = tmp_path / "mha.weights.h5"
+    kmt.convert(folder / f"m{suffix}", out, extract="mha")
+    assert {path[0] for path, _ in kmt.read(out).weights()} == {"mha"}
+    assert kmt.digest(out).values == kmt.digest(kmt.read(out)).values
