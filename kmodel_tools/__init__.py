@@ -56,7 +56,21 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "kmodel_tools.api": ("average", "convert", "detect", "diff", "digest", "formats", "inspect", "merge", "propose_map", "read", "transfer", "verify", "write"),
+    "kmodel_tools.api": (
+        "average",
+        "convert",
+        "detect",
+        "diff",
+        "digest",
+        "formats",
+        "inspect",
+        "merge",
+        "propose_map",
+        "read",
+        "transfer",
+        "verify",
+        "write",
+    ),
     "kmodel_tools.converter": ("Conversion",),
     "kmodel_tools.differ.result": ("Diff",),
     "kmodel_tools.digester": ("Digest",),

@@ -240,7 +240,9 @@ class Plan:
             self._refuse_old_values(era)
         if not whole:
             why = "as asked for" if self.weights_only else "a file of weights holds none"
-            self.left_out += [] if self.holes or self.part else [f"architecture{' and training configuration' if model.training_config else ''}: {why}"]
+            self.left_out += (
+                [] if self.holes or self.part else [f"architecture{' and training configuration' if model.training_config else ''}: {why}"]
+            )
             # The layout still needs it: groups go by classes, and the order of weights by what is frozen.
             return model if self.target.name != "keras-archive" else replace(model, architecture=None)
         assert model.architecture is not None

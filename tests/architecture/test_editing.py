@@ -137,6 +137,7 @@ def test_a_list_without_its_end() -> None:
 
 def heads(outputs: Any, era: Era) -> Json:
     """A trunk with two heads, and a layer behind the first."""
+    calls: list[Any]
     if era is Era.KERAS_3:
         calls = [[called(tensor("in"))], [called(tensor("t"))], [called(tensor("t"))], [called(tensor("a"))]]
     else:
@@ -150,7 +151,7 @@ def test_outputs_become_what_nothing_else_takes(era: Era) -> None:
     model = heads([["s", 0, 0], ["b", 0, 0]], era)
     cut = without_layers(model, era, {"b"})
     assert cut.architecture["config"]["output_layers"] == [["s", 0, 0]]
-    assert (cut.kept_outputs, cut.new_outputs, cut.dropped) == ((True, False), (), {"b"})
+    assert (cut.kept_outputs, cut.new_outputs, set(cut.dropped)) == ((True, False), (), {"b"})
     cut = without_layers(model, era, {"s"})
     assert cut.architecture["config"]["output_layers"] == [["a", 0, 0], ["b", 0, 0]]
     assert (cut.kept_outputs, cut.new_outputs) == ((False, True), ("a",))
