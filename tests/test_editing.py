@@ -232,7 +232,7 @@ def test_what_is_not_at_the_end_leaves_weights_alone_and_why_is_said(tmp_path: P
     assert any("'my_d3/kernel' is none of its outermost layers" in line for line in report.left_out)
     report = kmt.convert(ARCHIVE, tmp_path / "o.h5", drop=["re:bias|my_d3"])
     assert any("is a part of a layer" in line for line in report.left_out)
-    with pytest.raises(kmt.ConversionError, match=r"a \.keras archive holds whole models, and .*bn takes what my_d2 makes"):
+    with pytest.raises(kmt.ConversionError, match=r"holds whole models, and .*bn takes what my_d2 makes"):
         kmt.convert(ARCHIVE, tmp_path / "m.keras", drop=["my_d2"])
     with pytest.raises(kmt.ConversionError, match="nothing of the model would be left"):
         kmt.convert(ARCHIVE, tmp_path / "m.keras", drop=["*"])
@@ -242,6 +242,23 @@ def test_weights_alone_are_chosen_as_before(tmp_path: Path) -> None:
     report = kmt.convert(ARCHIVE, tmp_path / "m.h5", drop=["my_d3"], weights_only=True)
     assert any("no whole model" in line for line in report.left_out)
     assert kmt.read(tmp_path / "m.h5").architecture is None
+
+
+def test_an_architecture_alone_is_edited_as_one_with_weights_is(tmp_path: Path) -> None:
+    kmt.convert(ARCHIVE, tmp_path / "m.json", rename=["my_*=your_*"], drop=["your_d3"])
+    found = kmt.read(tmp_path / "m.json")
+    assert [layer.name for layer in found.layers] == ["inp", "your_d1", "your_d2", "bn"]
+    kmt.convert(tmp_path / "m.json", tmp_path / "n.json", rename=["bn=last"])
+    assert [layer.name for layer in kmt.read(tmp_path / "n.json").layers][-1] == "last"
+    with pytest.raises(kmt.ConversionError, match=r"holds whole models, and .*bn takes what your_d2 makes"):
+        kmt.convert(tmp_path / "m.json", tmp_path / "o.json", drop=["your_d2"])
+    with pytest.raises(kmt.ConversionError, match="holds architectures of models, and bn is a layer"):
+        kmt.convert(ARCHIVE, tmp_path / "o.json", extract="bn")
+
+
+def test_a_layer_without_weights_that_others_need_is_named(tmp_path: Path) -> None:
+    with pytest.raises(kmt.ConversionError, match="my_d1 takes what inp makes; and of the weights alone: 'inp' matches no layer"):
+        kmt.convert(ARCHIVE, tmp_path / "m.h5", drop=["inp"])
 
 
 def nested(tmp_path: Path) -> Path:

@@ -14,6 +14,7 @@ from kmodel_tools.editor.naming import new_paths, rename_layers
 from kmodel_tools.editor.parts import extract, without_last_layers
 from kmodel_tools.errors import ConversionError, KmtError
 from kmodel_tools.format import Format
+from kmodel_tools.format import Part as FilePart
 from kmodel_tools.renaming import new_paths as mapped_paths
 from kmodel_tools.renaming import rename
 from kmodel_tools.tree import Model, join_path
@@ -101,6 +102,8 @@ def extracted(plan: Planned, source: Model) -> Model:
     plan.lost += part.lost
     plan.cut = True
     plan.part = not part.is_whole
+    if plan.part and FilePart.WEIGHTS not in plan.target.holds:
+        raise ConversionError(f"{plan.target.title} holds architectures of models, and {plan.request.extract} is a layer")
     return replace(part.model, optimizer=None) if plan.part else part.model
 
 
@@ -112,20 +115,25 @@ def chosen(plan: Planned, source: Model) -> Model:
     request = plan.request
     if not request.select and not request.drop:
         return source
-    why = "the chosen weights are no whole model"
+    why, stands_in_the_way = "the chosen weights are no whole model", None
     if source.architecture is not None and not (request.select or request.weights_only or plan.part):
         try:
             part = without_last_layers(source, request.drop)
         except ConversionError as error:
-            why = f"what is left is no whole model: {error.problem}"
-            if plan.target.name == "keras-archive":
-                raise ConversionError(f"a .keras archive holds whole models, and {why}", cure="write the weights: NAME.h5") from error
+            why, stands_in_the_way = f"what is left is no whole model: {error.problem}", error
+            if plan.target.name == "keras-archive" or FilePart.WEIGHTS not in plan.target.holds:
+                raise ConversionError(f"{plan.target.title} holds whole models, and {why}", cure="write the weights: NAME.h5") from error
         else:
             plan.changes += part.said
             plan.left_out += part.left_out
             plan.cut = True
             return part.model
-    found = select(source, request.select, request.drop)
+    try:
+        found = select(source, request.select, request.drop)
+    except KmtError as error:
+        if stands_in_the_way is None:
+            raise
+        raise ConversionError(f"{why}; and of the weights alone: {error.problem}", cure=error.cure) from error
     plan.left_out += [] if plan.part else [f"architecture, training configuration and optimizer: {why}"]
     plan.part = True
     if plan.target.name == LEGACY:
