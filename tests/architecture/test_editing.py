@@ -111,6 +111,18 @@ def test_what_was_compiled_goes_by_the_names_of_outputs() -> None:
     assert training_with_names(huber, OF_KERAS_2, {"class_name": "x"}) == huber
 
 
+def test_a_nested_model_that_is_compiled_for_itself_and_one_that_is_cut() -> None:
+    inner = {**row(layer("Dense", "d")), "compile_config": {"loss": {"d": "mse"}}}
+    inner["config"]["name"] = "inner"
+    model = {**row(inner, layer("Dense", "e")), "compile_config": {"loss": {"e": "mae"}}}
+    found = with_names(model, {("inner", "d"): "x", ("e",): "d"})
+    assert found["compile_config"] == {"loss": {"d": "mae"}}
+    assert found["config"]["layers"][0]["compile_config"] == {"loss": {"x": "mse"}}
+    cut = without_layers(model, Era.KERAS_3, {"e"}).architecture
+    assert "compile_config" not in cut
+    assert cut["config"]["layers"][0]["compile_config"] == {"loss": {"d": "mse"}}
+
+
 def test_nested_deeper_than_any() -> None:
     model = layer("Dense", "d")
     for _ in range(110):

@@ -236,3 +236,36 @@ def test_a_nested_model_becomes_one_of_its_own(saved: dict[str, tuple[Any, Path]
     kmt.convert(folder / f"m{suffix}", out, extract="mha")
     assert {path[0] for path, _ in kmt.read(out).weights()} == {"mha"}
     assert kmt.digest(out).values == kmt.digest(kmt.read(out)).values
+
+
+def dense(framework: Any, seed: int, name: str) -> Any:
+    framework.utils.set_random_seed(seed)
+    layers = framework.layers
+    return framework.Sequential([framework.Input((4,)), layers.Dense(3, name=f"{name}1"), layers.BatchNormalization(name=f"{name}2")])
+
+
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_means_and_merged_layers_are_loaded(name: str, tmp_path: Path) -> None:
+    framework = making.framework(name)
+    models = [dense(framework, seed, "a") for seed in range(3)]
+    for number, model in enumerate(models):
+        model.save(tmp_path / f"{number}.h5")
+    files = [str(tmp_path / f"{number}.h5") for number in range(3)]
+    assert main(["average", *files, "-o", str(tmp_path / "mean.h5"), "-q"]) == 0
+    found = framework.models.load_model(tmp_path / "mean.h5").get_weights()
+    assert same(
+        found,
+        [
+            np.mean([np.float64(one) for one in each], axis=0).astype("float32")
+            for each in zip(*(m.get_weights() for m in models), strict=True)
+        ],
+    )
+    other = dense(framework, 9, "b")
+    other.save(tmp_path / "b.h5")
+    assert main(["merge", files[0], str(tmp_path / "b.h5"), "-o", str(tmp_path / "both.h5"), "-q"]) == 0
+    inputs = framework.Input((4,))
+    ends = [dense(framework, 5, part).layers for part in ("a", "b")]
+    both = framework.Model(inputs, [last(first(inputs)) for first, last in ends])
+    both.load_weights(tmp_path / "both.h5", by_name=True)
+    for model in (models[0], other):
+        assert all(same(both.get_layer(layer.name).get_weights(), layer.get_weights()) for layer in model.layers)

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kmodel_tools.architecture.editing.names import METRICS, OF_OUTPUTS, is_by_output
+from kmodel_tools.architecture.editing.names import COMPILED, METRICS, OF_OUTPUTS, is_by_output
 from kmodel_tools.architecture.editing.places import name_of
 from kmodel_tools.architecture.envelope import Config, ConfigError, Era, class_of, copied, is_model, layer_configs, settings_of
 from kmodel_tools.architecture.topology import Call, CallGraph, references
@@ -51,6 +51,7 @@ def without_layers(architecture: Config, era: Era, names: Collection[str]) -> Cu
         ConfigError: It is no configuration of a model, or its graph cannot be followed.
     """
     found = copied(architecture)
+    found.pop(COMPILED, None)  # for other outputs; what is left of it is for the caller to say
     settings = settings_of(found)
     if not is_model(class_of(found), settings) or class_of(found) == "Graph":
         raise CutError(f"a {class_of(found)} is neither a graph nor a list of layers")

@@ -22,6 +22,8 @@ Names = Mapping[str, str]
 OF_OUTPUTS = ("loss", "loss_weights", "metrics", "weighted_metrics", "sample_weight_mode")
 """Settings of a training configuration that may be dictionaries by output."""
 METRICS = ("metrics", "weighted_metrics")
+COMPILED = "compile_config"
+"""What a model in an archive was compiled with, beside its configuration."""
 ENDS = ("input_layers", "output_layers")
 
 
@@ -42,6 +44,9 @@ def with_names(architecture: Config, names: Mapping[Path, str]) -> Config:
             _rename(layer, new[name_of(layer)])
             if isinstance(layer, dict) and "inbound_nodes" in layer:
                 layer["inbound_nodes"] = _referring(layer["inbound_nodes"], new)
+        compiled = place.node.get(COMPILED)
+        if isinstance(place.node, dict) and isinstance(compiled, Mapping):  # a nested model may be compiled for itself
+            place.node[COMPILED] = training_with_names(compiled, place.node, new)
         settings = place.node.get("config", place.node)
         for key in ENDS:
             if isinstance(settings, dict) and key in settings:
