@@ -166,6 +166,16 @@ def test_names_come_first_where_another_architecture_is_taken(tmp_path: Path) ->
     assert kmt.digest(tmp_path / "m.keras").weights == kmt.digest(tmp_path / "like.keras").weights
 
 
+def test_what_was_compiled_goes_by_the_new_names() -> None:
+    source = kmt.read(ARCHIVE)
+    training = {**(source.training_config or {}), "loss": {"my_d3": "mse"}}
+    renamed, _ = rename_layers(
+        replace(source, training_config=training), lambda path: ("head" if path[0] == "my_d3" else path[0], *path[1:])
+    )
+    assert renamed.training_config is not None
+    assert renamed.training_config["loss"] == {"head": "mse"}
+
+
 def shared() -> Model:
     """A layer that a graph and a nested graph both call."""
     layer = Layer("d", None, "Dense", (Weight("kernel", Tensor.of(np.ones((2, 2), "float32")), "k"),))

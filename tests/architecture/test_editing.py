@@ -200,9 +200,18 @@ def test_a_layer_that_joins_leaves_what_it_joined_and_inputs_that_only_it_took_g
     settings = cut.architecture["config"]
     assert (settings["input_layers"], settings["output_layers"]) == ([["in", 0, 0]], [["b", 0, 0]])
     assert cut.dropped == {"j", "meta"}
+    model["config"]["layers"][-1]["inbound_nodes"] = [[["b", 0, 0], ["a", 0, 0]]]
+    settings = without_layers(model, Era.TF_KERAS, {"j"}).architecture["config"]
+    assert settings["input_layers"] == [["in", 0, 0], ["meta", 0, 0]], "nothing took the second before either"
     model["config"]["output_layers"] = [["nowhere", 0, 0]]
     with pytest.raises(ConfigError, match="cannot be followed"):
         without_layers(model, Era.TF_KERAS, {"j"})
+
+
+def test_what_was_joined_stands_in_the_order_in_which_it_was() -> None:
+    ends = [(layer("Dense", name), [[["in", 0, 0]]]) for name in ("c", "a", "b")]
+    model = graph((entry(), []), *ends, (layer("Add", "j"), [[["b", 0, 0], ["c", 0, 0], ["a", 0, 0]]]))
+    assert without_layers(model, Era.TF_KERAS, {"j"}).new_outputs == ("b", "c", "a")
 
 
 @pytest.mark.parametrize(("era", "call", "end"), [(Era.KERAS_3, 0, 1), (Era.TF_KERAS, 1, 1)])
