@@ -279,7 +279,7 @@ def test_a_document_of_an_early_keras_3_is_one_of_the_last(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "options", [{"weights_only": True}, {"select": ["shared"]}, {"drop": ["shared"]}, {"dtype": "float16"}, {"averages": True}]
+    "options", [{"weights_only": True}, {"select": ["shared"]}, {"dtype": "float16"}, {"averages": True}]
 )
 def test_what_is_asked_of_weights_is_refused_where_there_are_none(options: dict[str, Any], tmp_path: Path) -> None:
     name = next(iter(options)).replace("_", "-")
