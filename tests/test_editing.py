@@ -18,8 +18,9 @@ from kmodel_tools.architecture.topology import layer_order
 from kmodel_tools.cli import main
 from kmodel_tools.derived import mean
 from kmodel_tools.editor.naming import new_paths, rename_layers
+from kmodel_tools.editor.parts import extract, without_last_layers
 from kmodel_tools.tensor import Tensor
-from kmodel_tools.tree import Layer, Model, Weight, join_path
+from kmodel_tools.tree import Layer, Model, Slot, Weight, join_path
 from tests.conftest import SAMPLES, sample_files
 
 ARCHIVE = SAMPLES / "keras_archive" / "keras-3.15.1_trained.keras"
@@ -234,6 +235,27 @@ def test_without_its_last_layer_a_model_is_whole(source: Path, tmp_path: Path) -
     assert found.training_config.get("loss") is None
 
 
+def test_the_state_of_what_is_left_is_counted_anew(tmp_path: Path) -> None:
+    kmt.convert(ARCHIVE, tmp_path / "m.keras", drop=["my_d3"])
+    optimizer = kmt.read(tmp_path / "m.keras").optimizer
+    assert optimizer is not None
+    state: list[Slot | Weight] = [*optimizer.slots, *optimizer.counters]
+    numbers = sorted(int(item.key.rpartition("/")[2]) for item in state)
+    assert numbers == list(range(len(numbers))), "Keras counts them without gaps"
+
+
+def test_layers_with_files_are_not_cut_off() -> None:
+    words = kmt.read(VOCABULARY)
+    last = Layer("words", None, "StringLookup")
+    dense = {"class_name": "Dense", "config": {"name": "d"}}
+    lookup = {"class_name": "StringLookup", "config": {"name": "words"}}
+    architecture = {"class_name": "Sequential", "config": {"name": "m", "layers": [dense, lookup]}}
+    assets = (replace(words.assets[0], name="assets/layers/string_lookup/vocabulary.txt"),)
+    model = Model("m", "", (Layer("d"), last), architecture=architecture, assets=assets, metadata={"keras_version": "3.15.1"})
+    with pytest.raises(kmt.ConversionError, match="words has files, which are not sorted out"):
+        without_last_layers(model, ["words"])
+
+
 def test_what_is_not_at_the_end_leaves_weights_alone_and_why_is_said(tmp_path: Path) -> None:
     report = kmt.convert(ARCHIVE, tmp_path / "m.h5", drop=["my_d2"])
     assert any("what is left is no whole model: bn takes what my_d2 makes" in line for line in report.left_out)
@@ -287,6 +309,7 @@ def nested(tmp_path: Path) -> Path:
 def test_a_nested_model_is_one_of_its_own_with_its_slots(tmp_path: Path) -> None:
     path = nested(tmp_path)
     assert paths(path)[0] == "fm/my_d1/kernel"
+    assert extract(kmt.read(path), "fm").model.format == "", "groups of the file around it are not its own"
     report = kmt.convert(path, tmp_path / "m.keras", extract="fm")
     assert report.changes == ("the model fm out of around, as asked for",)
     found, original = kmt.read(tmp_path / "m.keras"), kmt.read(ARCHIVE)
@@ -353,6 +376,7 @@ def test_files_of_disjoint_layers_are_merged(tmp_path: Path) -> None:
     assert joined.said == ("10 weights of model 1", "10 weights of model 2")
     assert "architecture and training configuration: what is merged is weights" in joined.left_out
     assert len(paths(joined.model)) == 20
+    assert joined.model.format == "", "groups of the two files are not those of one"
 
 
 def _renamed(model: Model) -> Model:

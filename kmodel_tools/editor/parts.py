@@ -11,7 +11,7 @@ from kmodel_tools.architecture.editing.places import layers_in, models_in, name_
 from kmodel_tools.architecture.envelope import Config, ConfigError, Era, class_of, is_model, settings_of
 from kmodel_tools.architecture.layer_classes import canonical_class
 from kmodel_tools.architecture.layer_table import MODEL_CLASSES
-from kmodel_tools.architecture.names import file_class
+from kmodel_tools.architecture.names import snake_case
 from kmodel_tools.architecture.topology import references
 from kmodel_tools.errors import ConversionError, KmtError
 from kmodel_tools.matcher import selector
@@ -98,7 +98,7 @@ def _refuse_files(model: Model, names: Collection[str]) -> None:
         ConversionError: One may have.
     """
     for path, layer in model.walk():
-        kind = file_class(layer.class_name or "")
+        kind = snake_case((layer.class_name or "").rpartition(">")[2])
         if path[0] in names and kind and any(kind in asset.name for asset in model.assets):
             raise ConversionError(f"{join_path(path)} has files, which are not sorted out")
 
