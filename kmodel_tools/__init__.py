@@ -11,6 +11,7 @@ import types
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kmodel_tools.api import average as average
     from kmodel_tools.api import convert as convert
     from kmodel_tools.api import detect as detect
     from kmodel_tools.api import diff as diff
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from kmodel_tools.api import formats as formats
     from kmodel_tools.api import inspect as inspect
     from kmodel_tools.api import match as match
+    from kmodel_tools.api import merge as merge
     from kmodel_tools.api import propose_map as propose_map
     from kmodel_tools.api import read as read
     from kmodel_tools.api import transfer as transfer
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from kmodel_tools.converter import Conversion as Conversion
     from kmodel_tools.differ.result import Diff as Diff
     from kmodel_tools.digester import Digest as Digest
+    from kmodel_tools.editor.joining import Joined as Joined
     from kmodel_tools.errors import AmbiguousFormatError as AmbiguousFormatError
     from kmodel_tools.errors import ConversionError as ConversionError
     from kmodel_tools.errors import CorruptFileError as CorruptFileError
@@ -55,6 +58,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "kmodel_tools.api": (
+        "average",
         "convert",
         "detect",
         "diff",
@@ -62,6 +66,7 @@ _HOMES = {
         "formats",
         "inspect",
         "match",
+        "merge",
         "propose_map",
         "read",
         "transfer",
@@ -71,6 +76,7 @@ _HOMES = {
     "kmodel_tools.converter": ("Conversion",),
     "kmodel_tools.differ.result": ("Diff",),
     "kmodel_tools.digester": ("Digest",),
+    "kmodel_tools.editor.joining": ("Joined",),
     "kmodel_tools.errors": (
         "AmbiguousFormatError",
         "ConversionError",

@@ -17,6 +17,7 @@ from kmodel_tools.tree import Model
 
 if TYPE_CHECKING:
     from kmodel_tools.converter import Conversion, Progress
+    from kmodel_tools.editor.joining import Joined
     from kmodel_tools.matcher import Match
     from kmodel_tools.proposer import Proposal
     from kmodel_tools.verifier import Verification
@@ -227,6 +228,8 @@ def convert(
     mapping: Names | None = None,
     averages: bool = False,
     replace_layers: Mapping[str, str | Mapping[str, Any]] | None = None,
+    rename: Sequence[str] = (),
+    extract: str | None = None,
 ) -> Conversion:
     """Write a model in another format, and say what was carried, concluded and lost.
 
@@ -239,7 +242,7 @@ def convert(
         weights_only: Leave out architecture, training configuration, optimizer and files of layers.
         optimizer: Whether to carry the optimizer's state.
         select: Patterns of the weights to carry; `*` and `?`, or a regular expression after `re:`.
-        drop: Patterns of the weights not to carry.
+        drop: Patterns of the layers or weights not to carry; without its last layers a model stays a whole one.
         dtype: Precision to round floating-point weights to, by Keras's name of it.
         lossy: Whether what the format cannot hold may go.
         overwrite: Whether a file that is there may be replaced.
@@ -249,6 +252,8 @@ def convert(
         mapping: New paths of layers and weights by their old paths or keys, None to leave out; or the path of such a map.
         averages: Whether the moving averages of weights take their place.
         replace_layers: Layers of Keras 3, as objects or as text, by paths or patterns of those whose place they take.
+        rename: `OLD=NEW` rules for the names of layers, wherever the model has them; of weights too, where these go alone.
+        extract: The path of a nested model that is carried as one of its own, or of a layer whose weights are carried.
 
     Raises:
         ConversionError: The format cannot hold the model; `losses` lists what.
@@ -271,6 +276,8 @@ def convert(
         salvage,
         _mapping(mapping),
         averages,
+        tuple(rename),
+        extract,
         _replacements(replace_layers or {}),
     )
     return converter.convert(_model(source, salvage), destination, request, progress)
@@ -321,6 +328,45 @@ def transfer(
     if strict and over:
         raise MatchError(f"{over} weights of the two models have no partner, or none that fits", match)
     return model, match
+
+
+def merge(models: Sequence[Readable], names: Sequence[str] = ()) -> Joined:
+    """Put the layers of several models side by side: a model that `write` can write as weights.
+
+    Args:
+        models: Models, or paths of them; no two with weights of one name.
+        names: What messages call them; by default their paths.
+
+    Raises:
+        ConversionError: Several have weights of one name, or they do not go together.
+        KmtError: As `read`; there are fewer than two.
+    """
+    from kmodel_tools.editor.joining import merged
+
+    return merged(_by_name(models, names))
+
+
+def average(models: Sequence[Readable], names: Sequence[str] = ()) -> Joined:
+    """Make a model of the means of the weights of several, which are one model at several times.
+
+    Args:
+        models: Models, or paths of them, with the same weights; all but the weights is the first one's.
+        names: What messages call them; by default their paths.
+
+    Raises:
+        ConversionError: They do not have the same weights, or integers in them differ.
+        KmtError: As `read`; there are fewer than two.
+    """
+    from kmodel_tools.editor.joining import averaged
+
+    return averaged(_by_name(models, names))
+
+
+def _by_name(models: Sequence[Readable], names: Sequence[str]) -> dict[str, Model]:
+    labels = list(names) or [f"model {number}" if isinstance(model, Model) else os.fspath(model) for number, model in enumerate(models, 1)]
+    if len(set(labels)) < len(models):
+        raise KmtError("one file is named twice")
+    return {label: _model(model) for label, model in zip(labels, models, strict=True)}
 
 
 def propose_map(source: Readable, like: Readable) -> Proposal:

@@ -7,7 +7,7 @@ lies below a layer goes along, unless a longer source names it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
@@ -187,3 +187,25 @@ class _Builder:
 
 def _finished(node: _Node, layers: tuple[Layer, ...]) -> Layer:
     return Layer(node.name, node.attr, node.class_name, tuple(node.weights), layers)
+
+
+def path_changer(model: Model, mapping: Mapped) -> Callable[[Path], Path] | None:
+    """What a map makes of the path of a layer or weight; None where it leaves something out.
+
+    Raises:
+        KmtError: As `rename`.
+    """
+    tree = Tree.of(model)
+    moves = moves_of(tree, mapping)
+    if None in moves.values():
+        return None
+    layers = {path: new for path, new in new_paths(tree, moves).items() if new is not None}
+
+    def new_path(path: Path) -> Path:
+        if path in tree.weights:
+            weight = tree.weights[path]
+            return moves.get(id(weight)) or (*layers[path[:-1]], path[-1])
+        known = next((path[:end] for end in range(len(path), -1, -1) if path[:end] in layers), ())
+        return layers[known] + path[len(known) :]
+
+    return new_path

@@ -19,6 +19,8 @@ COMMANDS = {
     "diff": "Show what differs between two models, layer by layer.",
     "convert": "Write a model in another format.",
     "transfer": "Load what fits of one model into another.",
+    "merge": "Put the layers of several files into one file of weights.",
+    "average": "Write the mean of the weights of several files of one model.",
     "hash": "Print digests of models that do not depend on the container.",
     "formats": "List the formats that are read and written.",
 }

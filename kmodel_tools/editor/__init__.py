@@ -82,7 +82,7 @@ def take_averages(model: Model) -> tuple[Model, int]:
         raise ConversionError("the model holds no moving averages")
     if len({id(slot.weight) for slot in slots}) < len(slots):
         keys = [slot.key for slot in slots if sum(other.weight is slot.weight for other in slots) > 1]
-        raise ConversionError(f"a weight has several moving averages: {_listed(keys)}", cure="there is no way yet to choose one")
+        raise ConversionError(f"a weight has several moving averages: {listed(keys)}", cure="there is no way yet to choose one")
     by_weight = {id(slot.weight): slot for slot in slots}
 
     def averaged(_: Path, weight: Weight) -> Weight:
@@ -124,14 +124,14 @@ def graft(source: Model, onto: Model, by: str = "auto") -> tuple[Model, str, tup
     if pairing.only_a or pairing.only_b:
         lacks = [f"{join_path(item.path)} is not in the source" for item in pairing.only_b]
         lacks += [f"{join_path(item.path)} has no place" for item in pairing.only_a]
-        raise ConversionError(f"the two models do not have the same weights: {_listed(lacks)}", tuple(lacks))
+        raise ConversionError(f"the two models do not have the same weights: {listed(lacks)}", tuple(lacks))
     differing = [
         f"{join_path(pair.path_b)} is {pair.b.tensor.shape}, and {pair.a.tensor.shape} in the source"
         for pair in pairing.pairs
         if pair.a.tensor.shape != pair.b.tensor.shape
     ]
     if differing:
-        raise ConversionError(f"shapes differ: {_listed(differing)}", tuple(differing))
+        raise ConversionError(f"shapes differ: {listed(differing)}", tuple(differing))
     new = {id(pair.b): replace(pair.b, tensor=pair.a.tensor) for pair in pairing.pairs}
     grafted = replace_weights(onto, lambda _, weight: new[id(weight)])
     optimizer = _optimizer(source.optimizer, {id(pair.a): new[id(pair.b)] for pair in pairing.pairs})
@@ -151,5 +151,6 @@ def _model_in(source: Model, onto: Model) -> tuple[Model, tuple[str, ...]]:
     return inner, tuple(left)
 
 
-def _listed(items: Sequence[str]) -> str:
+def listed(items: Sequence[str]) -> str:
+    """The first of some, and how many there are besides."""
     return "; ".join(items[:3]) + (f"; and {len(items) - 3} more" if len(items) > 3 else "")
