@@ -119,7 +119,11 @@ def test_vocabularies_of_another_file_are_said_to_be(tmp_path: Path) -> None:
     assert line in kmt.convert(source, tmp_path / "m.keras", like=tmp_path / "like.keras").inferred
 
 
-AIMS: dict[str, dict[str, Any]] = {"keras2": {"target": "keras2"}, "keras3": {"target": "keras3"}, "names": {"options": {"layout": "names"}}}
+AIMS: dict[str, dict[str, Any]] = {
+    "keras2": {"target": "keras2"},
+    "keras3": {"target": "keras3"},
+    "names": {"options": {"layout": "names"}},
+}
 
 
 @pytest.mark.parametrize("layout", AIMS)

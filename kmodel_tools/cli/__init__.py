@@ -18,7 +18,7 @@ COMMANDS = {
     "inspect": "Show what is in a model: layers, weights, optimizer, who wrote it.",
     "diff": "Show what differs between two models, layer by layer.",
     "convert": "Write a model in another format.",
-    "transfer": "Load what fits of one model into another, by name.",
+    "transfer": "Load what fits of one model into another.",
     "hash": "Print digests of models that do not depend on the container.",
     "formats": "List the formats that are read and written.",
 }

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 from kmodel_tools.differ.arrays import digest_of
 from kmodel_tools.differ.aspects import Findings, Task, assets, config, extras, layers, optimizer, trainable, training_config, weights
+from kmodel_tools.differ.kinship import without_strangers
 from kmodel_tools.differ.result import ASPECTS, Diff, Pairing, Side
 from kmodel_tools.differ.values import Tolerance
 from kmodel_tools.errors import KmtError
@@ -52,7 +53,7 @@ def diff(
         a: One model, "the old one".
         b: The other.
         by: How to pair weights: `auto`, `name`, `position`, `shape`; see `matcher.match`. With `auto`, layers that names leave over
-            are paired if all of their values are the same.
+            are paired if all of their values are the same, and layers of other names that share none are not (`kinship`).
         rtol: Relative tolerance.
         atol: Absolute tolerance.
         equal_nan: Whether NaN equals NaN.
@@ -76,6 +77,8 @@ def diff(
     a, b = brought_a.model, brought_b.model
     reads = not {"layers", "weights", "optimizer", "trainable"}.isdisjoint(aspects)
     pairs = match(a, b, by, rename, include, exclude, mapping, digest_of if reads else None)
+    if by == "auto" and reads:
+        pairs = without_strangers(pairs)
     tolerance = Tolerance(rtol, atol, equal_nan)
     task = Task(a, b, pairs, tolerance, renamer(rename), selector(include, exclude))
     findings = Findings()
@@ -86,6 +89,7 @@ def diff(
         pairing=_pairing(pairs),
         tolerance=tolerance,
         aspects=verdicts,
+        match=pairs,
         **{name: tuple(found) for name, found in findings.lists.items()},
     )
 

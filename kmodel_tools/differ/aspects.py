@@ -10,6 +10,7 @@ from typing import Any
 from kmodel_tools.architecture.normal import is_too_deep
 from kmodel_tools.architecture.optimizers import kind_of as optimizer_kind
 from kmodel_tools.differ.arrays import array_change, by_key, largest_first
+from kmodel_tools.differ.exchanged import with_exchanged
 from kmodel_tools.differ.partners import layer_changes, layer_partners
 from kmodel_tools.differ.result import DIFFERENT, NEITHER, NOT_COMPARED, SAME, Aspect, SettingChange, WeightChange, WeightRecord
 from kmodel_tools.differ.settings import config_changes, training_changes
@@ -85,6 +86,7 @@ def weights(task: Task, findings: Findings) -> Aspect:
         change = array_change(join_path(pair.path_a), pair.a.tensor, join_path(pair.path_b), pair.b.tensor, task.tolerance)
         if change is not None:
             found.append(change)
+    found = with_exchanged(found, match.pairs)
     findings.lists["weights"] = largest_first(found)
     for name, items in (("only_a", match.only_a), ("only_b", match.only_b)):
         findings.lists[name] = [_record(item) for item in items]
@@ -92,6 +94,9 @@ def weights(task: Task, findings: Findings) -> Aspect:
     values = sum(pair.a.tensor.size for pair in match.pairs)
     rounded = sum(change.differs and change.values is not None and change.values.rounded_to is not None for change in found)
     parts = [f"{changed:,} of {_counted(len(match.pairs), 'weight')} changed"] if changed else []
+    exchanged, arranged = sum(change.values_of is not None for change in found), sum(change.layout is not None for change in found)
+    parts += [f"{exchanged:,} hold values of others"] if exchanged else []
+    parts += [f"{arranged:,} hold the same values in another order"] if arranged else []
     parts += [f"{'all' if rounded == changed else f'{rounded:,}'} by rounding alone"] if rounded else []
     parts += [f"{len(items):,} in {side} alone" for side, items in (("a", match.only_a), ("b", match.only_b)) if items]
     parts = parts or [f"{_counted(len(match.pairs), 'weight')}, {_counted(values, 'value')}"]

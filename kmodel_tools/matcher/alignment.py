@@ -167,17 +167,19 @@ def _say_what_is_alike(pairing: Pairing, keys: _Keys) -> None:
     """Name what the layers that are left may be: those of their class and shapes, wherever they stand."""
     left: dict[Hashable, list[int]] = {}
     right: dict[Hashable, list[int]] = {}
-    for place in pairing.free_a():
-        left.setdefault(keys.exact_a[place], []).append(place)
-    for place in pairing.free_b():
-        right.setdefault(keys.exact_b[place], []).append(place)
+    for place, item in enumerate(pairing.a.items):
+        if place not in pairing.layers and not item.mapped:
+            left.setdefault(keys.exact_a[place], []).append(place)
+    for place in range(len(pairing.b.items)):
+        if place not in pairing.back:
+            right.setdefault(keys.exact_b[place], []).append(place)
     for key in left.keys() & right.keys():
         items_a = tuple(pairing.a.items[place] for place in left[key][: SHOWN + 1])
         items_b = tuple(pairing.b.items[place] for place in right[key][: SHOWN + 1])
         for place in left[key]:
-            pairing.doubts_a[place] = Doubt(f"may be {either(items_b)}, of its class and shapes, which stands elsewhere", items_b)
+            pairing.doubts_a.setdefault(place, Doubt(f"may be {either(items_b)}, of its class and shapes", items_b))
         for place in right[key]:
-            pairing.doubts_b[place] = Doubt(f"may be {either(items_a)}, of its class and shapes, which stands elsewhere", items_a)
+            pairing.doubts_b.setdefault(place, Doubt(f"may be {either(items_a)}, of its class and shapes", items_a))
 
 
 SHOWN = 5

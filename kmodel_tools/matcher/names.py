@@ -168,11 +168,20 @@ def _same_end(layers: Collection[Path], others: Collection[Path]) -> dict[Path, 
     return found
 
 
+NAMING = frozenset({"keras-h5", "keras-weights"})
+"""Formats that hold the names of layers even without an architecture, but for those of `nameless` models and of Keras 0."""
+
+
+def _holds_names(model: Model) -> bool:
+    if model.architecture is not None:
+        return True
+    return model.format in NAMING and not nameless(model) and not model.metadata.get("dialect", "").startswith("Keras 0")
+
+
 @dataclass(frozen=True, slots=True)
 class Sure:
-    """Which names of two models are the layers' own: all of them with an architecture, without one those of attributes.
-
-    A file without an architecture may call its layers as its groups are called, which is by class and number.
+    """Which names of two models are the layers' own: all of them with an architecture or in files of Keras that hold names; else those
+    of attributes. Others may be called as groups of the container are, which is by class and number.
     """
 
     all_sure: bool
@@ -182,7 +191,7 @@ class Sure:
     def of(cls, a: Model, b: Model) -> Sure:
         """What is known of two models."""
         held = [{path for path, layer in model.walk() if layer.attr is not None} for model in (a, b)]
-        return cls(a.architecture is not None and b.architecture is not None, frozenset(held[0] & held[1]))
+        return cls(_holds_names(a) and _holds_names(b), frozenset(held[0] & held[1]))
 
     def sure(self, path: Path) -> bool:
         """Whether the name of a weight's layer is its own."""

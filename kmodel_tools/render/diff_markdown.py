@@ -74,20 +74,21 @@ def _tables(diff: Diff) -> Iterator[Table]:
     return (table for table in tables if table[2])
 
 
-CHANGE = ["weight", "shape, dtype", "changed", "max abs", "max rel", "RMS", "worst", ""]
+CHANGE = ["weight", "shape, dtype", "changed", "max abs", "max rel", "RMS", "cosine", "worst", ""]
 
 
 def _weight(change: WeightChange) -> list[str]:
     values = change.values
     start = [_cell(paths_text(change.path_a, change.path_b)), _cell(described(change))]
     if values is None:
-        return [*start, "", "", "", "", "", _cell(change.layout or "")]
+        return [*start, "", "", "", "", "", "", _cell(change.layout or "")]
     place = f"{list(values.index)}: " if values.index else ""
     worst = f"{place}{value_text(values.value_a, values.value_b)}" if values.index is not None else ""
     notes = [change.layout] if change.layout else []
+    notes += [f"the values of {printable(change.values_of)}"] if change.values_of else []
     notes += [f"{values.nans:,} NaN on one side"] if values.nans else []
     notes += [f"the one rounds to the other in {values.rounded_to}"] if values.rounded_to else []
-    numbers = [number(value) for value in (values.max_abs, values.max_rel, values.rms)]
+    numbers = [number(value) for value in (values.max_abs, values.max_rel, values.rms, values.cosine)]
     return [*start, f"{values.changed:,} of {values.size:,}", *numbers, _cell(worst), _cell("; ".join(notes))]
 
 
