@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from kmodel_tools.api import diff as diff
     from kmodel_tools.api import digest as digest
     from kmodel_tools.api import formats as formats
+    from kmodel_tools.api import from_keras as from_keras
     from kmodel_tools.api import inspect as inspect
+    from kmodel_tools.api import load_into as load_into
     from kmodel_tools.api import match as match
     from kmodel_tools.api import propose_map as propose_map
     from kmodel_tools.api import read as read
@@ -60,7 +62,9 @@ _HOMES = {
         "diff",
         "digest",
         "formats",
+        "from_keras",
         "inspect",
+        "load_into",
         "match",
         "propose_map",
         "read",

@@ -8,12 +8,26 @@ from __future__ import annotations
 import enum
 import sys
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 from kmodel_tools.errors import KmtError
 
 KERAS_2_HOMES = ("tf_keras", "keras", "tensorflow")
 """Top modules of Keras 2: the package of its own, `keras` up to 2.15, `tensorflow.python.keras` up to TensorFlow 2.5."""
+
+
+class LiveModel(Protocol):
+    """What every live model has, whatever framework it is of."""
+
+    @property
+    def layers(self) -> Any:
+        """Its layers."""
+        ...
+
+    @property
+    def weights(self) -> Any:
+        """Its variables."""
+        ...
 
 
 class Framework(enum.Enum):

@@ -93,10 +93,10 @@ class _Walk:
     def structure(self, like: Sequence[Layer]) -> Structure:
         root = _Node(self.model, None, like)
         order = self._opened(root)
-        for node in reversed(order):  # what a layer holds comes before it
+        for node in order:
             self._own_weights(node)
             if not is_graph(node.layer):  # as in files: of what an attribute holds only what has weights
-                node.children = [child for child in node.children if child.weights or child.children]
+                node.children = [child for child in node.children if self.below[id(child.layer)]]
         layers = make_from_below(root.children, attrgetter("children"), _made)
         unbuilt = list(dict.fromkeys(node.layer.name for node in order if not getattr(node.layer, "built", True)))
         notes: tuple[Note, ...] = ()
@@ -110,13 +110,12 @@ class _Walk:
         return Structure(layers, root.weights, held, frozenset(unbuilt), notes)
 
     def _opened(self, root: _Node) -> list[_Node]:
-        """Every node once, a layer before what it holds; an edge that leads back up is left out, since a tree has no cycles."""
+        """Every node once, what a layer holds before it; an edge that leads back up is left out, since a tree has no cycles."""
         order: list[_Node] = []
         above: set[int] = set()
         stack: list[tuple[_Node, Iterator[_Node]]] = []
 
         def enter(node: _Node) -> None:
-            order.append(node)
             above.add(id(node.layer))
             stack.append((node, iter(list(_children(node)))))
 
@@ -126,6 +125,7 @@ class _Walk:
             child = next(children, None)
             if child is None:
                 above.discard(id(node.layer))
+                order.append(node)
                 stack.pop()
                 continue
             if id(child.layer) in above:
