@@ -30,6 +30,7 @@ CHECKPOINT_2 = "tf-checkpoint of Keras 2"
 CHECKPOINT_3 = "tf-checkpoint of Keras 3"
 SAVED_MODEL = "saved-model of Keras 2"
 EXPORT = "saved-model, exported by Keras 3"
+LIVE = "a live model"
 
 NESTED = (
     "model-nested",
@@ -173,3 +174,6 @@ CHECKPOINT_REFUSALS: dict[tuple[str, str, str], str] = {
 A legacy file has a layer that a nested model shares twice; an archive does not tell in which order the attributes of a
 subclassed model were set, nor their names; Keras 3 tracks no lists of layers.
 """
+
+LIVE_REFUSALS = frozenset({("Pipeline", CHECKPOINT_3)})
+"""Model and container of which no weight goes into the live model: names repeat, and the layers are not tracked."""

@@ -16,6 +16,7 @@ from kmodel_tools.live.state import Given, build_optimizer, state_for
 from kmodel_tools.live.variables import assign
 from kmodel_tools.matcher import Match
 from kmodel_tools.matcher.maps import Mapped
+from kmodel_tools.matcher.names import nameless
 from kmodel_tools.tensor import ByteRange, Tensor
 from kmodel_tools.transferrer import CARRIED, transfer
 from kmodel_tools.tree import Model, damage_text, join_path
@@ -73,6 +74,11 @@ def load_into(model: Any, source: Model, how: Loading) -> Match:
         build_optimizer(model)
     brought = _brought(model, source, whole=how.by == "auto")
     live = described(model, whole=brought.whole, like=brought.source)
+    if how.by == "name" and how.mapping is None and nameless(brought.source):
+        raise KmtError(
+            "the source holds no names of layers: `dense_1` is only the second Dense in it, whatever that was called",
+            cure="pair by='auto', by='position', or say which is which with a mapping",
+        )
     filled, match = transfer(brought.source, live.model, how.mapping, how.include, how.exclude, how.by, how.rename, how.on_mismatch)
     match = _remarked(match, live, brought.remarks)
     _refuse(match, how.strict)
@@ -84,7 +90,8 @@ def load_into(model: Any, source: Model, how: Loading) -> Match:
     _check(loaded)
     if beyond := beyond_precision(filled):
         raise KmtError(
-            f"values cannot be held: {'; '.join(beyond)}", cure="leave the weights out with exclude, or build the model with more precision"
+            f"the model cannot hold values of the source: {'; '.join(beyond)}",
+            cure="leave these weights out with exclude, or build the model with more precision",
         )
     for done, item in enumerate(loaded):
         _assign(item, done, len(loaded))

@@ -42,11 +42,9 @@ def build_optimizer(model: Any) -> None:
     """
     optimizer = getattr(model, "optimizer", None)
     if optimizer is None:
-        raise KmtError(
-            "the model has no optimizer whose state could be loaded", cure="compile the model first, or leave out optimizer=True"
-        )
+        raise KmtError("the model has no optimizer that could take a state", cure="compile the model first, or leave out optimizer=True")
     legacy = getattr(optimizer, "_create_all_weights", None)
-    if legacy is None and getattr(optimizer, "built", True):
+    if legacy is None and getattr(optimizer, "built", getattr(optimizer, "_built", False)):
         return
     try:
         (legacy or optimizer.build)(model.trainable_variables)
@@ -80,7 +78,7 @@ def state_for(live: Live, source: Model, match: Match) -> tuple[list[Given], str
     given = [_given(live, slot, found.tensor, f"{slot.name} of {paths[id(slot.weight)]}") for slot, found in slots if found is not None]
     stored_counters = {counter.role: counter for counter in stored.counters}
     counters = [counter for counter in target.counters if counter.role in stored_counters]
-    if not given and (not counters or target.slots):
+    if not given and (stored.slots or not counters):
         raise KmtError("none of the optimizer's state belongs to a weight that is loaded", cure="leave out optimizer=True")
     remark = f"of the optimizer, {len(given)} slots and {len(counters)} counters are loaded"
     if without:

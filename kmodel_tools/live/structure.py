@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
 
+from kmodel_tools.architecture.layer_classes import is_builtin
 from kmodel_tools.errors import KmtError, UnsupportedFeatureError
-from kmodel_tools.live.attributes import own_variables, sub_layers
+from kmodel_tools.live.attributes import own_variables, plain, sub_layers
 from kmodel_tools.live.frameworks import is_builtin_class, is_graph
 from kmodel_tools.live.roles import ordered, roles_of
 from kmodel_tools.live.variables import Computed, address_of, name_of, tensor_of
-from kmodel_tools.tree import Layer, Model, Note, Weight, make_from_below, split_path
+from kmodel_tools.tree import Layer, Model, Note, Path, Weight, join_path, make_from_below, split_path
 
 LORA = "lora_"
 """What the names of the two factors start with that LoRA adds to a layer's first weight."""
@@ -73,10 +74,16 @@ def structure_of(model: Any, like: Model | None = None) -> Structure:
 
 @dataclass(slots=True, eq=False)
 class _Node:
-    """A live layer, as an attribute holds it or under its name; `like` are the layers of the other model at the same path."""
+    """A live layer, as an attribute holds it or under its name.
+
+    Attributes:
+        address: Names and attributes that lead to it, as they are spelled in the code.
+        like: The layers of the other model at the same path.
+    """
 
     layer: Any
     attr: str | None
+    address: Path = ()
     like: Sequence[Layer] = ()
     weights: tuple[Weight, ...] = ()
     children: list[_Node] = field(default_factory=list)
@@ -91,7 +98,7 @@ class _Walk:
         self.below: dict[int, frozenset[int]] = {}
 
     def structure(self, like: Sequence[Layer]) -> Structure:
-        root = _Node(self.model, None, like)
+        root = _Node(self.model, None, (), like)
         order = self._opened(root)
         for node in order:
             self._own_weights(node)
@@ -142,18 +149,18 @@ class _Walk:
         below: frozenset[int] = frozenset().union(*(self.below[id(child.layer)] for child in node.children))
         own = [variable for variable in own_variables(node.layer) if id(variable) not in below]
         self.below[id(node.layer)] = below.union(map(id, own))
-        node.weights = tuple(self._described(node.layer, own, [weight.role for other in node.like for weight in other.weights]))
+        node.weights = tuple(self._described(node, own, [weight.role for other in node.like for weight in other.weights]))
 
-    def _described(self, layer: Any, own: Sequence[Any], like: Sequence[str]) -> Iterator[Weight]:
+    def _described(self, node: _Node, own: Sequence[Any], like: Sequence[str]) -> Iterator[Weight]:
+        layer = node.layer
         factors = _factors(layer, own, like)
         own = ordered(layer, [variable for variable in own if not any(variable is factor for factor in factors)])
         summed = name_of(factors[0]).removeprefix(LORA).removesuffix("_a") if factors else ""
         for variable, role in zip(own, roles_of(layer, own, like), strict=True):
             if id(variable) not in self.held:
                 is_sum = role == summed
-                address = address_of(variable)
-                tensor = tensor_of(variable, address, Computed(layer, summed) if is_sum else None)
-                weight = Weight(role, tensor, address, id(variable) in self.trained)
+                tensor = tensor_of(variable, address_of(variable), Computed(layer, summed) if is_sum else None)
+                weight = Weight(role, tensor, join_path((*node.address, role)), id(variable) in self.trained)
                 self.held[id(variable)] = Held(weight, variable, factors if is_sum else ())
             yield self.held[id(variable)].weight
 
@@ -172,14 +179,17 @@ def _children(node: _Node) -> Iterator[_Node]:
     candidates = [child for other in node.like for child in other.layers]
     if is_graph(node.layer):
         for layer in node.layer.layers:
-            yield _Node(layer, None, [other for other in candidates if other.components == (layer.name,)])
+            yield _Node(layer, None, (*node.address, layer.name), [other for other in candidates if other.components == (layer.name,)])
         return
     spelled = {other.components for other in candidates}
-    for held_as, layer in sub_layers(node.layer):
-        by_name = held_as is None or (split_path(held_as) not in spelled and (layer.name,) in spelled and not is_builtin_class(node.layer))
-        attr = None if by_name else held_as
+    for spellings, layer in sub_layers(node.layer):
+        spelling = next((other for other in spellings if split_path(plain(other)) in spelled), spellings[0] if spellings else None)
+        attr = None if spelling is None else plain(spelling)
+        if attr is not None and split_path(attr) not in spelled and (layer.name,) in spelled and not is_builtin_class(node.layer):
+            attr = None
         components = (layer.name,) if attr is None else split_path(attr)
-        yield _Node(layer, attr, [other for other in candidates if other.components == components])
+        address = (*node.address, *((layer.name,) if spelling is None else split_path(spelling)))
+        yield _Node(layer, attr, address, [other for other in candidates if other.components == components])
 
 
 def _factors(layer: Any, own: Sequence[Any], like: Sequence[str]) -> tuple[Any, ...]:
@@ -199,4 +209,10 @@ def _factors(layer: Any, own: Sequence[Any], like: Sequence[str]) -> tuple[Any, 
 
 
 def _made(node: _Node, layers: tuple[Layer, ...]) -> Layer:
-    return Layer(node.layer.name, node.attr, type(node.layer).__name__, node.weights, layers)
+    return Layer(str(node.layer.name), node.attr, _class_of(node.layer), node.weights, layers)
+
+
+def _class_of(layer: Any) -> str:
+    """A layer's class; where somebody else's has the name of a built-in one, with its module: `my_models>BatchNormalization`."""
+    kind = type(layer)
+    return f"{kind.__module__}>{kind.__name__}" if is_builtin(kind.__name__) and not is_builtin_class(layer) else kind.__name__
