@@ -12,6 +12,7 @@ from kmodel_tools.damaged import damage_of
 from kmodel_tools.errors import KmtError, MatchError
 from kmodel_tools.likeness import recounted
 from kmodel_tools.live import Live, described
+from kmodel_tools.live.frameworks import Framework, framework_of
 from kmodel_tools.live.state import Given, build_optimizer, state_for
 from kmodel_tools.live.variables import assign
 from kmodel_tools.matcher import Match
@@ -20,7 +21,7 @@ from kmodel_tools.matcher.names import nameless
 from kmodel_tools.tensor import ByteRange, Tensor
 from kmodel_tools.transferrer import CARRIED, transfer
 from kmodel_tools.tree import Model, damage_text, join_path
-from kmodel_tools.upgrader.generation import Brought, brought_into, generation
+from kmodel_tools.upgrader.generation import FIRST, Brought, brought_into, generation
 
 ERROR = "error"
 
@@ -107,11 +108,13 @@ class _Source:
 
 def _brought(model: Any, source: Model, whole: bool) -> _Source:
     """The source as a model of the live one's generation; only to carry it the live model is asked for its architecture."""
-    target = described(model, whole=False).model
-    if generation(source) in (None, generation(target)) or {generation(source), generation(target)} == {Era.KERAS_2, Era.TF_KERAS}:
+    target = framework_of(model)
+    era = generation(source)
+    same = (era is Era.KERAS_3) is (target is Framework.KERAS_3) and era not in FIRST
+    if (same and era is not None) or (era is None and source.architecture is not None):
         return _Source(source, whole, ())
     found: Brought = brought_into(source, described(model).model)
-    carried = (CARRIED if generation(target) is Era.KERAS_3 else CARRIED.replace("Keras 3", "Keras 2"),) if found.upgraded else ()
+    carried = (CARRIED.replace("Keras 3", target.value if target else ""),) if found.upgraded else ()
     return _Source(found.model, True, (*carried, *found.remarks))
 
 

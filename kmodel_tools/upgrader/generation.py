@@ -86,7 +86,7 @@ def brought_into(model: Model, other: Model) -> Brought:
         other: The model whose generation is wanted, with its architecture.
     """
     era = generation(model)
-    if generation(other) is Era.KERAS_3 or era not in (Era.KERAS_3, *FIRST):
+    if era is not None and (generation(other) is Era.KERAS_3 or era not in (Era.KERAS_3, *FIRST)):
         return brought_to(model, other)
     if model.architecture is None:
         return Brought(model, remarks=_unknown_meaning(other, model))
@@ -99,11 +99,21 @@ def brought_into(model: Model, other: Model) -> Brought:
 
 
 def _unknown_meaning(other: Model, model: Model | None = None) -> tuple[str, ...]:
-    """What weights that come without an architecture may mean otherwise in a model of Keras 3, or of Keras 2 those of Keras 3."""
+    """What weights that come without an architecture may mean otherwise in another model.
+
+    Args:
+        other: The model that they are for: of Keras 3, unless `model` is given.
+        model: The model that they come from, where it may be of Keras 3 or of no known generation.
+    """
     layers = _hard_sigmoids(other.architecture) if other.architecture is not None else ""
-    if layers and model is not None and generation(model) is Era.KERAS_3:
+    if not layers:
+        return ()
+    era = generation(model) if model is not None else Era.TF_KERAS
+    if era is None:
+        return (f"the source does not say which Keras it is of, and hard_sigmoid is another function in Keras 3 than in earlier ones: {layers}",)
+    if era is Era.KERAS_3:
         return (f"hard_sigmoid is another function in Keras 3, which these weights are of, than in the model: {layers}",)
-    return (f"hard_sigmoid is another function in Keras 3 than in the earlier one that these weights are of: {layers}",) if layers else ()
+    return (f"hard_sigmoid is another function in Keras 3 than in the earlier one that these weights are of: {layers}",)
 
 
 def refuse_values_of_keras_3(source: Model, placed: Model) -> None:

@@ -52,7 +52,7 @@ def test_names_of_which_none_is_in_both_are_an_error(framework: str, tmp_path: P
     before = values(model)
     model.load_weights(str(tmp_path / "m.h5"), by_name=True)
     assert all(np.array_equal(before[path], value) for path, value in values(model).items()), "Keras has loaded something"
-    with pytest.raises(kmt.MatchError, match="no weight of the source has a partner in the model .*a/kernel") as caught:
+    with pytest.raises(kmt.MatchError, match=r"no weight of the source has a partner in the model .*a/kernel") as caught:
         kmt.load_into(model, tmp_path / "m.h5")
     assert isinstance(caught.value.match, kmt.Match)
     assert len(caught.value.match.only_a) == len(caught.value.match.only_b) == 4
@@ -153,7 +153,7 @@ def test_a_pretrained_model_goes_into_the_one_that_it_is_nested_in(framework: st
 
 
 def _net(keras: Any) -> Any:
-    class Net(keras.Model):  # type: ignore[misc, name-defined]  # frameworks have no types
+    class Net(keras.Model):  # type: ignore[misc]  # frameworks have no types
         def __init__(self) -> None:
             super().__init__(name="net")
             self.first = keras.layers.Dense(4, name="low", bias_initializer="random_normal")
@@ -234,17 +234,11 @@ def test_a_file_of_another_generation_is_carried_first(old: str, new: str, file:
     source.save(tmp_path / file)
     source.save_weights(tmp_path / "w.weights.h5")
     model = _gated(making.framework(new), 2)
-    try:
-        match = kmt.load_into(model, tmp_path / file, strict=True)
-    except kmt.MatchError as error:  # it is another layer there, which a live model cannot become
-        assert isinstance(error.match, kmt.Match)
-        assert any("hard_sigmoid" in remark for remark in error.match.remarks)
-        return
-    assert any("carried to" in remark for remark in match.remarks)
-    if not any("hard_sigmoid" in remark for remark in match.remarks):
-        np.testing.assert_allclose(np.array(model(x)), np.array(source(x)), atol=1e-6)
+    match = kmt.load_into(model, tmp_path / file, strict=True)
+    assert any("carried to" in remark for remark in match.remarks), match.remarks
+    np.testing.assert_allclose(np.array(model(x)), np.array(source(x)), atol=1e-6)
     match = kmt.load_into(model, tmp_path / "w.weights.h5", by="auto")
-    assert any("hard_sigmoid" in remark for remark in match.remarks)
+    assert any("hard_sigmoid" in remark for remark in match.remarks), match.remarks
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
@@ -269,7 +263,7 @@ def test_training_goes_on_with_the_state_of_the_optimizer(framework: str, tmp_pa
         match = kmt.load_into(model, path, optimizer=True)
         assert [float(np.asarray(model.train_on_batch(x, y)).ravel()[0]) for _ in range(2)] == pytest.approx(expected, rel=1e-6)
         assert "of the optimizer, 8 slots" in match.remarks[-1]
-    with pytest.raises(kmt.KmtError, match="state is that of Adam, and the model is compiled with SGD"):
+    with pytest.raises(kmt.KmtError, match="state is that of .*Adam, and the model is compiled with SGD"):
         kmt.load_into(compiled(2, keras.optimizers.SGD(0.1, momentum=0.9)), paths[0], optimizer=True)
     with pytest.raises(kmt.KmtError, match="no optimizer that could take a state"):
         kmt.load_into(row(keras, "a b", 2), paths[0], optimizer=True)
@@ -359,7 +353,8 @@ def test_what_is_not_built_is_refused_or_named(framework: str, tmp_path: Path) -
 
     model = Spare()
     model(np.ones((1, 4), "float32"))
-    assert [note.text for note in kmt.from_keras(model).notes][0] == "layers that were never called, and have no weights yet: b"
+    notes = [note.text for note in kmt.from_keras(model).notes]
+    assert "layers that were never called, and have no weights yet: b" in notes
     row(keras, "a b", 1).save(tmp_path / "m.h5")
     match = kmt.load_into(model, tmp_path / "m.h5")
     assert {item.reason for item in match.only_a} == {"not in the other: the layer was never called, and has no weights yet"}
@@ -382,7 +377,7 @@ def _held(keras: Any) -> Any:
         def call(self, x: Any) -> Any:
             return x * self._gain[0] + self.count[0]
 
-    class Net(keras.Model):  # type: ignore[misc, name-defined]  # as above
+    class Net(keras.Model):  # type: ignore[misc]  # as above
         """Layers in lists, in lists in dictionaries, under two attributes, and one that knows its owner."""
 
         def __init__(self) -> None:
@@ -416,7 +411,8 @@ def test_attributes_lists_and_dictionaries_are_paths(framework: str, tmp_path: P
         _saved(model, file, tmp_path) if file != "w.h5" else model.save_weights(path)
         for variable in model.weights:
             variable.assign(np.zeros(variable.shape, "float32"))
-        kmt.load_into(model, path, strict=True)
+        by = "auto" if file == "m.weights.h5" else "name"  # which counts what lies in lists of lists in its own way
+        kmt.load_into(model, path, by=by, strict=True)
         np.testing.assert_array_equal(np.array(model(x)), expected, err_msg=file)
 
 
