@@ -10,6 +10,7 @@ from kmodel_tools.architecture.legacy_weights import sub_layers_are_ordered
 from kmodel_tools.derived import cast as cast_tensor
 from kmodel_tools.errors import ConversionError
 from kmodel_tools.matcher import check_patterns, match, selector
+from kmodel_tools.matcher.result import ORDER, POSITION
 from kmodel_tools.tensor import DType
 from kmodel_tools.tree import Layer, Model, Optimizer, Path, Slot, Weight, join_path, make_from_below
 
@@ -111,7 +112,11 @@ def graft(source: Model, onto: Model, by: str = "auto") -> tuple[Model, str, tup
     source, beside = _model_in(source, onto)
     pairing = match(source, onto, by)
     unordered = next((model for model in (source, onto) if not sub_layers_are_ordered(model)), None)
-    if pairing.by == "position" and unordered is not None and not (source.format == onto.format == "keras-h5"):
+    if (
+        any(pair.how in (ORDER, POSITION) for pair in pairing.pairs)
+        and unordered is not None
+        and not (source.format == onto.format == "keras-h5")
+    ):
         raise ConversionError(
             f"the weights cannot be paired by names ({pairing.why}), and a legacy file of weights does not tell the order of nested layers",
             cure="give a whole model as --like, or a map of names: --map",

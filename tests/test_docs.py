@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shlex
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -12,6 +15,10 @@ from click.testing import CliRunner
 
 import kmodel_tools
 from kmodel_tools import cli
+from kmodel_tools.architecture.downgrade.walk import RULES as DOWNGRADE
+from kmodel_tools.architecture.upgrade.keras_1 import arguments as old_arguments
+from kmodel_tools.architecture.upgrade.keras_1 import layers as old_layers
+from kmodel_tools.architecture.upgrade.walk import RULES as UPGRADE
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -26,6 +33,39 @@ def reference() -> str:
     parts = ["# Commands\n\nMade from `--help`; `python -m tests.test_docs` writes it anew.\n", f"```\n{help_of()}```\n"]
     parts += [f"## kmt {name}\n\n```\n{help_of(name)}```\n" for name in cli.COMMANDS]
     return "\n".join(parts)
+
+
+STEPS: Mapping[str, Sequence[Callable[..., Any]]] = {
+    "Keras 0.3 and 1 → Keras 2": (*old_layers.BEFORE_RENAMING, *old_arguments.RULES, *old_layers.AFTER_RENAMING, *old_layers.LAST),
+    "Keras 2 → Keras 3": UPGRADE,
+    "Keras 3 → Keras 2": DOWNGRADE,
+}
+"""The rules of each step between generations, in the order in which they are applied to a layer."""
+
+
+def rules() -> str:
+    """docs/rules.md, from the docstrings of the rules."""
+    parts = [
+        "# Rules between generations\n\nMade from the docstrings; `python -m tests.test_docs` writes it anew. "
+        "What each generation's files need: [generations](guides/generations.md).\n"
+    ]
+    for step, functions in STEPS.items():
+        parts.append(f"## {step}\n\n| rule | what it does to a layer | what it cures |\n|---|---|---|")
+        parts += [f"| `{rule.__module__.rpartition('.')[2]}.{rule.__name__}` | {' | '.join(_told(rule))} |" for rule in functions]
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _told(rule: Callable[..., Any]) -> tuple[str, str]:
+    """The first sentence of a rule's docstring, and the error that it cures."""
+    text = " ".join((inspect.getdoc(rule) or "").split("\n\n")[0].split())
+    whole = " ".join((inspect.getdoc(rule) or "").split())
+    cured = re.search(r"Cures ((`+).+?(?<!`)\2)(?!`)", whole)
+    return text.replace("|", "\\|"), (cured[1] if cured else "").replace("|", "\\|")
+
+
+def test_the_table_of_rules_is_up_to_date() -> None:
+    assert (ROOT / "docs" / "rules.md").read_text(encoding="utf-8") == rules()
 
 
 def test_the_command_reference_is_up_to_date() -> None:
@@ -107,3 +147,4 @@ def test_the_changelog_has_a_place_for_what_comes() -> None:
 
 if __name__ == "__main__":
     Path(ROOT / "docs" / "cli.md").write_text(reference(), encoding="utf-8")
+    Path(ROOT / "docs" / "rules.md").write_text(rules(), encoding="utf-8")

@@ -15,7 +15,10 @@ from hypothesis import given
 import kmodel_tools as kmt
 from kmodel_tools.cli import kmt as command
 from kmodel_tools.editor import cast
+from kmodel_tools.fitted import first_part, overlaid
+from kmodel_tools.map_file import read_map
 from kmodel_tools.matcher import Match, match
+from kmodel_tools.render.map_text import match_json, match_yaml
 from kmodel_tools.render.transfer import transfer_text
 from kmodel_tools.transferrer import transfer
 from kmodel_tools.tree import Layer, Model, Weight, join_path, split_path
@@ -249,3 +252,130 @@ def test_an_earlier_model_is_carried_to_keras_3_before_it_is_loaded_into_one(tmp
     assert kmt.diff(loaded, tmp_path / "new.keras").same
     kmt.write(loaded, tmp_path / "loaded.keras")
     assert kmt.digest(tmp_path / "loaded.keras").values == kmt.digest(tmp_path / "new.keras").values
+
+
+# Other ways of pairing, and what does not fit.
+
+
+@pytest.mark.parametrize("by", ["position", "shape", "auto"])
+def test_layers_of_other_names_are_loaded_if_that_is_asked_for(by: str) -> None:
+    source, into = model({"a/k": (2,), "b/k": (3,)}, 1), model({"x/k": (2,), "y/k": (3,)}, 7)
+    assert values(transfer(source, into)[0]) == {"x/k": 7, "y/k": 7}
+    result, found = transfer(source, into, by=by)
+    assert values(result) == {"x/k": 1, "y/k": 1}
+    assert (
+        "by class and shapes" in transfer_text(found, "a", "b", None, 0)
+        or by != "shape"
+        or "only ones" in transfer_text(found, "a", "b", None, 0)
+    )
+
+
+def test_what_may_be_one_or_another_is_not_loaded() -> None:
+    source, into = model({"a/k": (2,), "b/k": (3,), "c/k": (4,)}, 1), model({"x/k": (2,), "y/k": (3,), "z/k": (3,), "w/k": (4,)}, 7)
+    result, found = transfer(source, into, by="auto")
+    assert values(result) == {"x/k": 1, "y/k": 7, "z/k": 7, "w/k": 1}
+    text = transfer_text(found, "a", "b", None, 0)
+    assert "  skipped     b/k: may be y or z: they have its class and shapes\n" in text
+    assert "  as it was   y/k: may be b: they have its class and shapes\n" in text
+
+
+def test_rename_rules() -> None:
+    source, into = model({"old/d1/k": (2,), "d2/k": (3,)}, 1), model({"new/d1/k": (2,), "d2/k": (3,)}, 7)
+    result, found = transfer(source, into, rename=["old=new"], exclude=["d2"])
+    assert values(result) == {"new/d1/k": 1, "d2/k": 7}
+    assert found.left_out == 1
+
+
+def of_range(*shape: int, start: int = 0, dtype: str = "float32") -> Model:
+    array = np.arange(start, start + int(np.prod(shape))).reshape(shape).astype(dtype)
+    return Model(layers=(Layer("d", weights=(Weight("k", kmt.Tensor.of(array), "k"),)),))
+
+
+def held(one: Model) -> np.ndarray:
+    return next(one.weights())[1].tensor.read()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_the_first_part_of_what_is_larger_and_what_is_smaller_in_its_place(dtype: str) -> None:
+    into = cast(of_range(3, 4, start=100), kmt.DType(dtype))
+    whole = held(into).astype("float64")
+    for name, shape in (("slice", (5, 4)), ("slice", (3, 9)), ("slice", (4, 5)), ("pad", (2, 4)), ("pad", (3, 1)), ("pad", (2, 2))):
+        result, found = transfer(of_range(*shape), into, on_mismatch=name)
+        expected = whole.copy()
+        rows, columns = min(shape[0], 3), min(shape[1], 4)
+        expected[:rows, :columns] = held(of_range(*shape))[:rows, :columns]
+        assert (held(result).astype("float64") == expected).all()
+        assert held(result).dtype == held(into).dtype
+        assert len(found.pairs) == 1
+        assert f"  fitted      d/k: {found.pairs[0].remark}\n" in transfer_text(found, "a", "b", None, 0)
+        other = "pad" if name == "slice" else "slice"
+        assert not transfer(of_range(*shape), into, on_mismatch=other)[1].pairs
+    assert found.pairs[0].remark == "(2, 2) for the first part of (3, 4), the rest as it was"
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 4, 1), (2, 5)])
+@pytest.mark.parametrize("way", ["slice", "pad"])
+def test_shapes_that_no_part_of_the_other_is_are_skipped(shape: Shape, way: str) -> None:
+    _, found = transfer(of_range(*shape), of_range(3, 4), on_mismatch=way)
+    assert [pair.remark for pair in found.mismatched] == [f"{shape} in the source, (3, 4) in the target"]
+    assert not transfer(of_range(5, 4, dtype="int32"), of_range(3, 4), on_mismatch=way)[1].pairs
+
+
+def test_what_does_not_fit_may_be_an_error() -> None:
+    with pytest.raises(kmt.MatchError, match=r"weights do not fit: d/k: \(2, 2\) in the source, \(3, 4\) in the target") as caught:
+        transfer(of_range(2, 2), of_range(3, 4), on_mismatch="error")
+    assert isinstance(caught.value.match, Match)
+    assert transfer(of_range(3, 4), of_range(3, 4), on_mismatch="error")[1].pairs
+    with pytest.raises(kmt.KmtError, match="no way called 'cut'"):
+        transfer(of_range(3, 4), of_range(3, 4), on_mismatch="cut")
+
+
+def test_parts_are_taken_of_what_has_them() -> None:
+    tensor = kmt.Tensor.of(np.arange(6).reshape(2, 3))
+    assert first_part(tensor, (2, 3)) is tensor
+    assert overlaid(kmt.Tensor.of(np.zeros((2, 3), np.int64)), tensor) is tensor
+    for shape in ((3, 3), (2,), (2, 3, 1)):
+        with pytest.raises(kmt.CorruptFileError, match="is no part of"):
+            first_part(tensor, shape)
+    with pytest.raises(kmt.CorruptFileError, match="int64 are not put among those of float32"):
+        overlaid(kmt.Tensor.of(np.zeros((4, 4), np.float32)), tensor)
+    assert b"".join(bytes(block) for block in first_part(tensor, (2, 2)).blocks(8)) == np.array([0, 1, 3, 4]).tobytes()
+
+
+@pytest.mark.parametrize("name", ["names.yaml", "names.json"])
+def test_a_match_is_saved_edited_and_given_back(name: str, tmp_path: Path) -> None:
+    files = tmp_path / "a.h5", tmp_path / "b.h5"
+    kmt.write(model({"a/k": (2,), "b/k": (3,), "c/k": (4,), "d/k": (9,)}, 1), files[0])
+    kmt.write(model({"x/k": (2,), "y/k": (3,), "z/k": (3,), "w/k": (4,)}, 7), files[1])
+    names = tmp_path / name
+    assert run(*files, "--dry-run", "--by", "shape", "--save-map", names)[0] == 0
+    text = names.read_text(encoding="utf-8")
+    again = CliRunner().invoke(command, ["transfer", *map(str, files), "--dry-run", "--save-map", str(names)])
+    assert "is there already; --force replaces it" in again.output
+    if name == "names.yaml":
+        assert "a/k: x/k  # the only one of its class and shapes\n" in text
+        assert "b/k: null  # (3,); ??? may be y or z: they have its class and shapes\n" in text
+        assert "d/k: null  # (9,); not in the other\n" in text
+        assert "# ?: y/k  # (3,); b/k\n" in text
+    status, report = run(*files, "-o", tmp_path / "same.h5", "--map", names)
+    assert status == 0
+    assert "2 as the map says" in report
+    names.write_text(text.replace("b/k: null", "b/k: z/k").replace('"b/k": null', '"b/k": "z/k"'), encoding="utf-8")
+    assert run(*files, "-o", tmp_path / "out.h5", "--map", names)[0] == 0
+    assert values(kmt.read(tmp_path / "same.h5")) == {"x/k": 1, "y/k": 7, "z/k": 7, "w/k": 1}
+    assert values(kmt.read(tmp_path / "out.h5")) == {"x/k": 1, "y/k": 7, "z/k": 1, "w/k": 1}
+    outcome = CliRunner().invoke(command, ["diff", *map(str, files), "--map", str(names), "--only", "weights", "--json"])
+    assert [pair[0] for pair in json.loads(outcome.output)["pairing"]["renamed"]] == ["a/k", "b/k", "c/k"]
+
+
+def test_names_of_files_do_not_get_out_of_a_saved_map(tmp_path: Path) -> None:
+    nasty = "a\n: null\x1b[31m # {'x"
+    one = Model(
+        layers=(Layer(nasty, weights=(Weight("k", kmt.Tensor.of(np.zeros(2)), "k"), Weight("l", kmt.Tensor.of(np.zeros(3)), "l"))),)
+    )
+    found = match(one, model({"b/k": (2,)}), "position")
+    (tmp_path / "names.yaml").write_text(match_yaml(found, nasty, nasty), encoding="utf-8")
+    (tmp_path / "names.json").write_text(match_json(found), encoding="utf-8")
+    for name in ("names.yaml", "names.json"):
+        assert read_map(tmp_path / name) == found.mapping
+    assert "\x1b" not in (tmp_path / "names.yaml").read_text(encoding="utf-8")

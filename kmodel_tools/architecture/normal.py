@@ -53,6 +53,8 @@ ADDED_LATER: Mapping[str, Any] = {
     "use_gate": False,
     "trainable": True,
     "groups": 1,
+    "keepdims": False,
+    "rms_scaling": False,
     "is_legacy_optimizer": False,
 }
 """Settings that not every release of Keras 2 and 3 writes, with the value that does what a release without them does."""
@@ -173,14 +175,18 @@ def _tensor_name(tensor: Sequence[Any], path: Path, names: Mapping[Path, str], w
 
 
 def _arguments(call: Any) -> list[Any]:
-    """What a call was given besides tensors; one of Keras 2 has a dictionary with each tensor, one of Keras 3 has `kwargs`."""
+    """What a call was given besides tensors; one of Keras 2 has a dictionary with each tensor, one of Keras 3 has `kwargs`.
+
+    Keras 3 writes `training` with every call, and takes what the model is called with in its place (3.15.1 `models/functional.py`,
+    `operation_fn`).
+    """
     given: Normal = {}
-    kept = [call.get("kwargs")] if isinstance(call, Mapping) else [item[3] for item in _calls_of_keras_2(call)]
+    is_keras_3 = isinstance(call, Mapping)
+    kept = [call.get("kwargs")] if is_keras_3 else [item[3] for item in _calls_of_keras_2(call)]
     for arguments in kept:
-        if isinstance(arguments, Mapping):
-            given |= {
-                key: normal(value) for key, value in arguments.items() if value is not None and not any(True for _ in _tensors(value))
-            }
+        for key, value in arguments.items() if isinstance(arguments, Mapping) else ():
+            if value is not None and not any(True for _ in _tensors(value)) and not (is_keras_3 and key == "training"):
+                given[key] = normal(value)
     return [given] if given else []
 
 

@@ -1,4 +1,4 @@
-"""One configuration in the two spellings of Keras 3: that of `.keras` archives, and that of its legacy HDF5 files.
+"""One configuration as `.keras` archives, legacy HDF5 files and documents of an architecture alone spell it.
 
 They differ in how layers say what they are and in how the training configuration is laid out. Keras 3 reads layers with
 and without `module` from either container (3.15.1 `keras/src/models/functional.py`, `process_layer`; `sequential.py`,
@@ -8,6 +8,8 @@ and without `module` from either container (3.15.1 `keras/src/models/functional.
 
     archive   {"module", "class_name", "config", "registered_name", "compile_config": {"optimizer": {…}, "loss", …}}
     legacy    {"class_name", "config"}   beside it {"optimizer_config": {"class_name", "config"}, "loss", …}
+    document  Keras 3: as the archive · Keras 2: {"class_name", "config", "keras_version", "backend"} · Keras 1 did not know "backend"
+              Keras 0.3: {"name": "Sequential", "layers"}
 """
 
 from __future__ import annotations
@@ -16,10 +18,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from kmodel_tools.architecture.custom_objects import BUILTIN_NAMES
-from kmodel_tools.architecture.envelope import Config, class_of
+from kmodel_tools.architecture.envelope import Config, Era, class_of
 from kmodel_tools.architecture.layer_classes import is_builtin
+from kmodel_tools.architecture.upgrade.objects import LISTS
 
 COMPILE_CONFIG = "compile_config"
+UNLISTED = {name: f"Custom>{name}" for name in ("Adafactor", "Lion")}
+"""Optimizers that Keras 2 does not find in a legacy file under their own name (tf_keras 2.21 `optimizers/__init__.py`, `deserialize`)."""
 _PUBLIC_NAMES = {"GroupedQueryAttention": "GroupQueryAttention"}
 _MODULES = {"Functional": ("keras.src.models.functional", "Functional"), "Sequential": ("keras", None)}
 
@@ -39,6 +44,42 @@ def legacy_config(architecture: Config) -> dict[str, Any]:
     return {"class_name": class_of(architecture), "config": architecture["config"]}
 
 
+def without_modules(node: Any) -> Any:
+    """A part of a configuration of Keras 2.12 to 2.15 or tf_keras as it stands in a legacy HDF5 file, where no object says its module.
+
+    A class that was registered is called by what it is registered under (tf_keras 2.21 `saving/legacy/serialization.py` and
+    `saving/serialization_lib.py`, `serialize_keras_object`).
+    """
+    if isinstance(node, list):
+        return [without_modules(item) for item in node]
+    if not isinstance(node, Mapping):
+        return node
+    kind, config = node.get("class_name"), node.get("config")
+    if kind in LISTS and isinstance(node.get("items"), list):
+        return without_modules(node["items"])
+    if not isinstance(kind, str) or not ({"module", "registered_name"} & node.keys() or kind.startswith("__")):
+        return {key: without_modules(value) for key, value in node.items()}
+    if kind in ("__numpy__", "__tensor__") and isinstance(config, Mapping):
+        return config.get("value")
+    registered = node.get("registered_name")
+    name = registered if isinstance(registered, str) and ">" in registered else kind
+    if kind == "function" and isinstance(config, str):
+        return name if name != kind else config
+    found = {"class_name": UNLISTED.get(name, name), "config": _of_lambda(config) if kind == "Lambda" else without_modules(config)}
+    return found | {key: without_modules(node[key]) for key in ("name", "inbound_nodes") if key in node}
+
+
+def _of_lambda(config: Any) -> Any:
+    """The arguments of a Lambda, whose functions are lists; what kind each is stands beside it in any spelling."""
+    if not isinstance(config, Mapping):
+        return config
+    found = {}
+    for key, value in config.items():
+        inner = value.get("config") if isinstance(value, Mapping) and value.get("class_name") == "__lambda__" else None
+        found[key] = [inner.get(part) for part in ("code", "defaults", "closure")] if isinstance(inner, Mapping) else without_modules(value)
+    return found
+
+
 def legacy_training_config(training_config: Config) -> dict[str, Any]:
     """The attribute `training_config` of a legacy HDF5 file."""
     if "optimizer_config" in training_config:
@@ -48,6 +89,28 @@ def legacy_training_config(training_config: Config) -> dict[str, Any]:
     if isinstance(optimizer, Mapping):
         optimizer = {"class_name": class_of(optimizer), "config": optimizer.get("config")}
     return found | {"optimizer_config": optimizer}
+
+
+def document_config(architecture: Config, era: Era | None, training_config: Config | None, producer: Config) -> dict[str, Any]:
+    """What `model.to_json()` of a generation writes, and the marks of objects that may be shared, which only archives have.
+
+    Sources: Keras 0.3.3 `models.py`, `model_to_json`; 1.2.2 `engine/topology.py`, `_updated_config`; 2.3.1 `engine/network.py`;
+    3.15.1 `models/model.py`, `to_json`, which alone writes what the model was compiled with.
+
+    Args:
+        architecture: The configuration, in any spelling of its generation.
+        era: The generation.
+        training_config: What the model was compiled with, or None.
+        producer: Who wrote it: `keras_version` and `backend`, where that is known.
+    """
+    if era is Era.KERAS_3:
+        return archive_config(architecture, training_config)
+    if "config" not in architecture:
+        return dict(architecture)
+    known = {key: producer[key] for key in ("keras_version", "backend") if producer.get(key)}
+    if era is Era.TF_KERAS and "keras_version" in known:
+        known.setdefault("backend", "tensorflow")  # the archives of tf.keras do not say it
+    return legacy_config(architecture) | known
 
 
 def _said(kind: str) -> dict[str, Any]:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import click
 
 from kmodel_tools.cli import options as shared
 from kmodel_tools.cli.options import by_option, format_option, map_option, named_values, rename_option, save_map_option, target_option
+
+if TYPE_CHECKING:
+    from kmodel_tools.converter import Conversion
+    from kmodel_tools.matcher import Match
 
 
 @click.command("transfer", short_help="Load what fits of one model into another.")
@@ -80,25 +87,28 @@ def command(
     if output is None and not dry_run:
         raise click.UsageError("-o OUT is missing; --dry-run reports without it")
     given = named_values(options)
-    target = api.read(into)
-    origin = api.read(source, from_format)
+    target, origin = api.read(into), api.read(source, from_format)
     model, match = api.transfer(origin, target, map_file, include, exclude, averages, by=by, rename=rename, on_mismatch=on_mismatch)
     if save_map is not None:
         shared.save_map(match, save_map, (source, into), force)
     good = bool(match.pairs) and not (strict and (match.only_a or match.only_b or match.mismatched))
-    written = output if good and not dry_run else None
     report = None
-    if written is not None:
-        as_format = to or api.format_for(written, target.format)
-        report = api.convert(model, written, to=as_format, lossy=lossy, overwrite=force, options=given)
+    if output is not None and good and not dry_run:
+        as_format = to or api.format_for(output, target.format)
+        report = api.convert(model, output, to=as_format, lossy=lossy, overwrite=force, options=given)
     lost = report.lost if report is not None else tuple(beyond_precision(model))
     if as_json:
-        from kmodel_tools.render.json import json_text
-
-        written_as = None if report is None else report.to_dict()
-        click.echo(json_text({"source": source, "into": into, **match.to_dict(), "lost": list(lost), "written": written_as}), nl=False)
+        _print_json(match, (source, into), lost, report)
     elif not quiet:
         from kmodel_tools.render.transfer import transfer_text
 
         click.echo(transfer_text(match, source, into, report, top, lost), nl=False, err=True)
     return 0 if good else 1
+
+
+def _print_json(match: Match, files: tuple[str, str], lost: Sequence[str], report: Conversion | None) -> None:
+    from kmodel_tools.render.json import json_text
+
+    written = None if report is None else report.to_dict()
+    known = {"source": files[0], "into": files[1], **match.to_dict(), "lost": list(lost), "written": written}
+    click.echo(json_text(known), nl=False)

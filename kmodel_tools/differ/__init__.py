@@ -67,11 +67,8 @@ def diff(
         KmtError: An argument is not understood.
         FormatError: A value that is needed cannot be read.
     """
-    unknown = sorted(set(aspects) - set(ASPECTS))
-    if unknown:
-        raise KmtError(f"there is no aspect called {unknown[0]!r}", cure=f"use some of {', '.join(ASPECTS)}")
-    if not (rtol >= 0 and atol >= 0):
-        raise KmtError("a tolerance is negative or NaN", cure="give rtol and atol as numbers from 0 on")
+    tolerance = Tolerance(rtol, atol, equal_nan)
+    _check(aspects, tolerance)
     brought_a, brought_b = brought_to(a, b), brought_to(b, a)
     side_a, side_b = _side(a, brought_a), _side(b, brought_b)
     a, b = brought_a.model, brought_b.model
@@ -79,7 +76,6 @@ def diff(
     pairs = match(a, b, by, rename, include, exclude, mapping, digest_of if reads else None)
     if by == "auto" and reads:
         pairs = without_strangers(pairs)
-    tolerance = Tolerance(rtol, atol, equal_nan)
     task = Task(a, b, pairs, tolerance, renamer(rename), selector(include, exclude))
     findings = Findings()
     verdicts = tuple(_COMPARERS[name](task, findings) for name in ASPECTS if name in aspects)
@@ -94,6 +90,14 @@ def diff(
     )
 
 
+def _check(aspects: Collection[str], tolerance: Tolerance) -> None:
+    unknown = sorted(set(aspects) - set(ASPECTS))
+    if unknown:
+        raise KmtError(f"there is no aspect called {unknown[0]!r}", cure=f"use some of {', '.join(ASPECTS)}")
+    if not (tolerance.rtol >= 0 and tolerance.atol >= 0):
+        raise KmtError("a tolerance is negative or NaN", cure="give rtol and atol as numbers from 0 on")
+
+
 def _side(model: Model, brought: Brought) -> Side:
     return Side(model.name, model.format, dict(model.metadata), brought.upgraded, brought.remarks)
 
@@ -101,7 +105,7 @@ def _side(model: Model, brought: Brought) -> Side:
 def _pairing(pairs: Match) -> Pairing:
     return Pairing(
         by=pairs.by,
-        why=pairs.why,
+        why="; ".join((pairs.why, *pairs.remarks)),
         pairs=len(pairs.pairs),
         elements=sum(pair.a.tensor.size for pair in pairs.pairs),
         left_out=pairs.left_out,

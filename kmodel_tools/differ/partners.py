@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -132,7 +133,9 @@ def layer_changes(
     of_a, of_b, front = dict(a.walk()), dict(b.walk()), before(b)
     moved = moved_layers(a, b, partners) if names_are_sure else {}
     back = {path_b: path_a for path_a, path_b in partners.items()}
-    found = [*_gone("removed", of_a, {pair.path_a[:-1] for pair in match.pairs} | set(partners), names_are_sure, wanted)]
+    removed = _gone("removed", of_a, {pair.path_a[:-1] for pair in match.pairs} | set(partners), names_are_sure, wanted)
+    doubts = [{join_path(item.path[:-1]): item.reason for item in items if item.candidates} for items in (match.only_a, match.only_b)]
+    found = [replace(change, doubt=doubts[0].get(change.path_a, "")) for change in removed]
     compared = 0
     renamed = 0
     for path_a, path_b in partners.items():
@@ -149,7 +152,8 @@ def layer_changes(
         if names_are_sure and one.class_name and other.class_name and _class(one.class_name) != _class(other.class_name):
             found.append(_change("class", path_a, path_b, one, other))
     added = _gone("added", of_b, {pair.path_b[:-1] for pair in match.pairs} | set(back), names_are_sure, wanted)
-    found += [replace(change, after=join_path(front.get(split_path(change.path_b), ()))) for change in added]
+    places = {change.path_b: join_path(front.get(split_path(change.path_b), ())) for change in added}
+    found += [replace(change, after=places[change.path_b], doubt=doubts[1].get(change.path_b, "")) for change in added]
     aside = []
     if not names_are_sure:
         names = f"names of layers ({renamed:,} differ), " if renamed else ""
@@ -165,6 +169,10 @@ def _gone(kind: str, layers: dict[Path, Layer], kept: set[Path], names_are_sure:
     """Layers that the other side has not; what is below one of them goes with it."""
     found: list[LayerChange] = []
     gone: set[Path] = set()
+    below: Counter[Path] = Counter()
+    for path, layer in layers.items():
+        for length in range(1, len(path) + 1):
+            below[path[:length]] += len(layer.weights)
     for path, layer in layers.items():
         if path in kept or not wanted(path) or not (names_are_sure or layer.weights):
             continue
@@ -172,9 +180,8 @@ def _gone(kind: str, layers: dict[Path, Layer], kept: set[Path], names_are_sure:
             continue
         gone.add(path)
         text = join_path(path)
-        below = sum(len(item.weights) for other, item in layers.items() if other[: len(path)] == path)
         if kind == "removed":
-            found.append(LayerChange(kind, text, "", layer.class_name, None, below))
+            found.append(LayerChange(kind, text, "", layer.class_name, None, below[path]))
         else:
-            found.append(LayerChange(kind, "", text, None, layer.class_name, below))
+            found.append(LayerChange(kind, "", text, None, layer.class_name, below[path]))
     return found

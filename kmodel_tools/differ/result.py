@@ -62,6 +62,7 @@ class LayerChange:
         class_a: Its class in `a`.
         class_b: Its class in `b`.
         weights: Number of weights in it and below.
+        doubt: Of what is added or removed, what it may be in the other model, or "".
         after: Of what is added or moved, the path in `b` of the layer before it in the same model or layer, "" for the first.
     """
 
@@ -72,6 +73,7 @@ class LayerChange:
     class_b: str | None
     weights: int = 0
     after: str = ""
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)

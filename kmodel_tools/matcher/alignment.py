@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from kmodel_tools.matcher.pairing import Doubt, Pairing, either
 from kmodel_tools.matcher.result import CONTENT, ORDER, SHAPE
 from kmodel_tools.matcher.sequences import align, rising
-from kmodel_tools.matcher.sides import Side, Symbols, only_scales
+from kmodel_tools.matcher.sides import Side, Symbols, only_scales, order_tells
 from kmodel_tools.tree import Weight
 
 FEW = 4
@@ -28,6 +28,8 @@ Content = Callable[[Weight], bytes]
 def by_sequence(pairing: Pairing, symbols: Symbols, cautious: bool = False) -> Pairing:
     """Pair the layers that are left where the two sequences leave one answer, and say of the others what they may be.
 
+    Where the order of one of the two says nothing, only layers are paired of which no other has the class and shapes.
+
     Args:
         pairing: What is paired so far.
         symbols: What layers are compared by.
@@ -39,12 +41,18 @@ def by_sequence(pairing: Pairing, symbols: Symbols, cautious: bool = False) -> P
     keys = _Keys.of(pairing, symbols)
     trial = pairing.copy()
     alike = len(trial.layers)
-    alike += _pass(trial, keys, _in_units, keys.exact_a, keys.exact_b)
-    alike += _pass(trial, keys, _one_by_one, keys.exact_a, keys.exact_b)
+    ordered = order_tells(pairing.a.model, pairing.b.model)
+    if ordered:
+        alike += _pass(trial, keys, _in_units, keys.exact_a, keys.exact_b)
+        alike += _pass(trial, keys, _one_by_one, keys.exact_a, keys.exact_b)
+    else:
+        _moved(trial, keys)
+        alike = len(trial.layers)
     if cautious and 2 * alike < min(len(pairing.a.items), len(pairing.b.items)):
         _say_what_is_alike(pairing, keys)
         return pairing
-    _pass(trial, keys, _one_by_one, keys.loose_a, keys.loose_b, RESHAPED)
+    if ordered:
+        _pass(trial, keys, _one_by_one, keys.loose_a, keys.loose_b, RESHAPED)
     _moved(trial, keys)
     _say_what_is_alike(trial, keys)
     return trial

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from kmodel_tools.likeness import recounted
 from kmodel_tools.matcher.pairing import Doubt, Pairing, either
-from kmodel_tools.matcher.result import END, SPELLING
-from kmodel_tools.matcher.sides import Item, Side, Symbols
+from kmodel_tools.matcher.result import END, NAME, SPELLING
+from kmodel_tools.matcher.sides import Item, Side, Symbols, is_by_names
 from kmodel_tools.tree import Model, Path, join_path
 
 MAX_END = 16
@@ -17,7 +17,7 @@ MAX_END = 16
 
 ERAS = (
     (re.compile(r":\d+$"), ""),
-    (re.compile(r"v[12](?=\d*$)"), ""),  # batch_normalization_v1_2, of TensorFlow 1.13
+    (re.compile(r"v[12](?=(_\d+)?$)"), ""),  # batch_normalization_v1_2, of TensorFlow 1.13
     (re.compile(r"^(de|atrous)convolution(?=\d)"), r"\1conv"),
     (re.compile(r"convolution(?=\d)"), "conv"),  # Convolution2D, of Keras 1
     (re.compile(r"^atrous"), ""),
@@ -30,7 +30,7 @@ ERAS = (
 def by_names(pairing: Pairing) -> None:
     """Pair by equal paths, then by paths that are spelt otherwise, then by ends of paths, if only one can be meant."""
     pairing.pair_by_names(range(len(pairing.a.items)))
-    _by_spelling(pairing)
+    _by_spelling(pairing, lambda *_: True)
     _by_ends(pairing)
 
 
@@ -47,16 +47,14 @@ def by_sure_names(pairing: Pairing, symbols: Symbols) -> None:
     counted_on = recounted([item.name for item in side_a.items], [item.name for item in side_b.items])
     of_b = {item.path: item for item in side_b.items}
 
-    def believed(item: Item) -> bool:
-        if item.mapped or item.name not in of_b:
-            return True
+    def believed(item: Item, other: Item) -> bool:
         if item.name in counted_on:
             return False
-        other = of_b[item.name]
         return not is_counted(item) or symbols.exact(side_a, item) == symbols.exact(side_b, other)
 
-    pairing.pair_by_names(place for place, item in enumerate(side_a.items) if believed(item))
-    _by_spelling(pairing)
+    named = ((place, item, of_b.get(item.name)) for place, item in enumerate(side_a.items))
+    pairing.pair_by_names(place for place, item, other in named if item.mapped or (other is not None and believed(item, other)))
+    _by_spelling(pairing, believed)
     _by_ends(pairing)
 
 
@@ -100,14 +98,16 @@ def _plain(part: str) -> str:
     return re.sub(r"_(?!\d)", "", re.sub(r"[-. ]", "_", part).lower())
 
 
-def _by_spelling(pairing: Pairing) -> None:
+def _by_spelling(pairing: Pairing, believed: Callable[[Item, Item], bool]) -> None:
     keys = [_keys(side) for side in (pairing.a, pairing.b)]
     free_b = set(pairing.free_b())
     for place in list(pairing.free_a()):
         key = spelt(pairing.a.items[place].name)
         rivals = keys[0][key], keys[1].get(key, [])
         if key and len(rivals[0]) == len(rivals[1]) == 1 and rivals[1][0] in free_b:
-            pairing.pair_layers(place, rivals[1][0], SPELLING)
+            item, other = pairing.a.items[place], pairing.b.items[rivals[1][0]]
+            if believed(item, other):
+                pairing.pair_layers(place, rivals[1][0], NAME if item.name == other.name else SPELLING)
 
 
 def _keys(side: Side) -> dict[Path, list[int]]:
@@ -210,6 +210,8 @@ def place_or_name(names_a: Sequence[Path], side_a: Side, side_b: Side) -> tuple[
     common = set(names_a) & set(names_b)
     if len(common) == len(names_a) == len(names_b):
         return "name", "all names agree"
+    if is_by_names(side_a.model) is not is_by_names(side_b.model):
+        return "", f"{_shared(len(common))} in both, and a checkpoint by names has no order of layers"
     same_shapes = [weight.tensor.shape for _, weight in side_a.weights] == [weight.tensor.shape for _, weight in side_b.weights]
     if same_shapes:
         places = {path: index for index, path in enumerate(names_b)}
@@ -222,5 +224,8 @@ def place_or_name(names_a: Sequence[Path], side_a: Side, side_b: Side) -> tuple[
             return "position", "names differ in their numbers alone, and all shapes agree in order"
     if not common and names_a and sure.all_sure and [path[-1] for path in names_a] == [path[-1] for path in names_b]:
         return "position", "no name is in both; roles agree in order, shapes do not all"
-    shared = {0: "no name is", 1: "1 name is"}.get(len(common), f"{len(common):,} names are")
-    return "", f"{shared} in both, {'at other places' if same_shapes else 'and shapes do not agree in order'}"
+    return "", f"{_shared(len(common))} in both, {'at other places' if same_shapes else 'and shapes do not agree in order'}"
+
+
+def _shared(count: int) -> str:
+    return {0: "no name is", 1: "1 name is"}.get(count, f"{count:,} names are")

@@ -13,6 +13,7 @@ from kmodel_tools.tree import Path, join_path
 SHOWN = 3
 BY_THE_MAP = "the map leaves it out"
 BY_SHAPE = "only its shape tells which array of its layer it is"
+BY_PLACE = "only its place tells which array of its layer it is"
 
 
 @dataclass(slots=True)
@@ -66,7 +67,7 @@ class Pairing:
         self.taken.add(other)
 
     def pair_layers(self, one: int, other: int, how: str, doubt: str = "") -> None:
-        """Pair two layers, and their weights by their roles; by shape those that a file left a number in the place of a role of."""
+        """Pair two layers, and their weights by their roles; those that a file left without one by shape, or by place."""
         self.layers[one], self.back[other] = other, one
         left = {self.a.role(place): place for place in self.a.items[one].weights if place not in self.partners}
         right = {self.b.role(place): place for place in self.b.items[other].weights if place not in self.taken}
@@ -77,8 +78,9 @@ class Pairing:
         shapes = [[side.weights[place][1].tensor.shape for place in places] for side, places in zip((self.a, self.b), rest, strict=True)]
         numbered = [all(side.role(place).isdigit() for place in places) for side, places in zip((self.a, self.b), rest, strict=True)]
         if rest[0] and shapes[0] == shapes[1] and any(numbered):
+            told = BY_SHAPE if len(set(shapes[0])) == len(shapes[0]) else BY_PLACE
             for place, partner in zip(*rest, strict=True):
-                self.pair_weights(place, partner, how, doubt or BY_SHAPE)
+                self.pair_weights(place, partner, how, doubt or told)
 
     def pair_by_names(self, believed: Iterable[int]) -> None:
         """Pair weights of equal names, those of some layers of `a`; of several with one name, the first with the first."""
@@ -123,7 +125,7 @@ class Pairing:
                 yield Leftover(path, weight, reason)
             elif number in self.doubts_a:
                 doubt = self.doubts_a[number]
-                yield Leftover(path, weight, doubt.reason, _weights_of(doubt.candidates, name[-1], self.b))
+                yield Leftover(path, weight, doubt.reason, _like(place, self.a.items[number], self.a, doubt.candidates, self.b))
             else:
                 yield Leftover(path, weight, f"{join_path(name)} is not in the other" if name != path else "not in the other")
 
@@ -138,14 +140,19 @@ class Pairing:
                 yield Leftover(path, weight, reason)
             elif number in self.doubts_b:
                 doubt = self.doubts_b[number]
-                yield Leftover(path, weight, doubt.reason, _weights_of(doubt.candidates, path[-1], self.a))
+                yield Leftover(path, weight, doubt.reason, _like(place, self.b.items[number], self.b, doubt.candidates, self.a))
             else:
                 yield Leftover(path, weight, "not in the other")
 
 
-def _weights_of(items: Sequence[Item], role: str, side: Side) -> tuple[Path, ...]:
-    """The weights of some layers that have a role; where none has it, all of the first one's shape would be too many to name."""
-    return tuple(side.weights[place][0] for item in items for place in item.weights if side.role(place) == role)
+def _like(place: int, own: Item, mine: Side, items: Sequence[Item], side: Side) -> tuple[Path, ...]:
+    """The weight in each of some layers that has the role of one; where a layer has none, that at the same place in it."""
+    found: list[int] = []
+    for item in items:
+        same = [other for other in item.weights if side.role(other) == mine.role(place)]
+        at = own.weights.index(place)
+        found += same[:1] or item.weights[at : at + 1]
+    return tuple(side.weights[other][0] for other in found)
 
 
 def either(items: Sequence[Item]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kmodel_tools.architecture.layer_classes import canonical_class
+from kmodel_tools.architecture.legacy_weights import sub_layers_are_ordered
 from kmodel_tools.architecture.normal import plain_class
 from kmodel_tools.errors import KmtError
 from kmodel_tools.matcher.maps import Mapped, targets
@@ -111,6 +112,25 @@ def _holders(model: Model) -> dict[int, Layer]:
 def class_of(name: str | None) -> str | None:
     """A class under the name that the latest release has for it, without the package that it was registered under."""
     return canonical_class(name) or (plain_class(name) if name else None)
+
+
+def order_tells(a: Model, b: Model) -> bool:
+    """Whether the order of layers means the same in two models.
+
+    A checkpoint by names has that of the names, and a legacy file of weights does not tell that of nested layers; two files of
+    one such kind have theirs by the same rule.
+    """
+    known = [_is_in_order(model) for model in (a, b)]
+    return all(known) or (known[0] is known[1] and a.format == b.format)
+
+
+def is_by_names(model: Model) -> bool:
+    """Whether a model is a checkpoint of variables by their names, in whose order they stand."""
+    return model.architecture is None and model.metadata.get("dialect", "").endswith("name-based")
+
+
+def _is_in_order(model: Model) -> bool:
+    return not is_by_names(model) and sub_layers_are_ordered(model)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from kmodel_tools.differ.result import NEITHER, Diff, WeightChange
+from kmodel_tools.differ.result import NEITHER, Diff, LayerChange, WeightChange
 from kmodel_tools.render.diff_text import FEW, TOP
 from kmodel_tools.render.diff_words import (
     aspect_details,
@@ -60,7 +60,7 @@ def diff_markdown(diff: Diff, titles: Sequence[str], files: Sequence[str], top: 
 
 def _tables(diff: Diff) -> Iterator[Table]:
     tables: list[Table] = [
-        ("Layers", ["", "layer"], [[*map(_cell, layer_text(change))] for change in diff.layers]),
+        ("Layers", ["", "layer"], [_layer(change) for change in diff.layers]),
         ("Changed weights, the largest change first", CHANGE, [_weight(change) for change in diff.weights if change.differs]),
         ("Weights in one of the two", ["", "weight", "shape"], _alone(diff)),
         ("Weights of another dtype", ["what"], [[_cell(text)] for text in recast_texts(diff.weights)]),
@@ -90,6 +90,11 @@ def _weight(change: WeightChange) -> list[str]:
     notes += [f"the one rounds to the other in {values.rounded_to}"] if values.rounded_to else []
     numbers = [number(value) for value in (values.max_abs, values.max_rel, values.rms, values.cosine)]
     return [*start, f"{values.changed:,} of {values.size:,}", *numbers, _cell(worst), _cell("; ".join(notes))]
+
+
+def _layer(change: LayerChange) -> list[str]:
+    mark, text = layer_text(change)
+    return [_cell(mark), _cell(text) + (f"<br>? {_cell(printable(change.doubt))}" if change.doubt else "")]
 
 
 def _alone(diff: Diff) -> list[list[str]]:

@@ -110,7 +110,7 @@ def _unknown_meaning(other: Model, model: Model | None = None) -> tuple[str, ...
         return ()
     era = generation(model) if model is not None else Era.TF_KERAS
     if era is None:
-        return (f"the source does not say which Keras it is of, and hard_sigmoid is another function in Keras 3 than in earlier ones: {layers}",)
+        return (f"the source does not say which Keras it is of, and hard_sigmoid is another function in Keras 3 than before: {layers}",)
     if era is Era.KERAS_3:
         return (f"hard_sigmoid is another function in Keras 3, which these weights are of, than in the model: {layers}",)
     return (f"hard_sigmoid is another function in Keras 3 than in the earlier one that these weights are of: {layers}",)

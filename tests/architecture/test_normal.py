@@ -106,12 +106,17 @@ def _tensor(*history: Any) -> dict[str, Any]:
 
 
 def test_connections_of_both_generations() -> None:
-    old = _calls([[["x", 0, 0, {}], ["x", 1, 0, {"training": False}]]], [["x", 0, 0]])
-    new = _calls([{"args": [[_tensor("x", 0, 0), _tensor("x", 0, 0)]], "kwargs": {"training": False, "mask": None}}], ["x", 0, 0])
-    assert old == new == [["renamed", "renamed", {"training": False}]]
+    old = _calls([[["x", 0, 0, {}], ["x", 1, 0, {"axis": 1}]]], [["x", 0, 0]])
+    new = _calls([{"args": [[_tensor("x", 0, 0), _tensor("x", 0, 0)]], "kwargs": {"axis": 1, "mask": None}}], ["x", 0, 0])
+    assert old == new == [["renamed", "renamed", {"axis": 1}]]
     assert _calls([[["x", 1, 2, {}]]], [], with_calls=True) == [["renamed (call 1) (output 2)"]]
     mask = {"args": [_tensor("x", 0, 0)], "kwargs": {"mask": _tensor("x", 0, 1)}}
     assert _calls([mask], []) == [["renamed", "renamed (output 1)"]]
+
+
+def test_what_keras_3_writes_of_training_with_every_call_has_no_meaning() -> None:
+    assert _calls([{"args": [_tensor("x", 0, 0)], "kwargs": {"training": False}}], ["x", 0, 0]) == [["renamed"]]
+    assert _calls([[["x", 0, 0, {"training": False}]]], [["x", 0, 0]]) == [["renamed", {"training": False}]]
 
 
 def test_every_configuration_is_walked_once() -> None:

@@ -107,7 +107,7 @@ def edited(random: np.random.Generator, layers: list[Layer], wanted: Sequence[st
     for place in moved:
         order.insert(int(random.integers(0, len(order) + 1)), place)
     kept = [place for place in order if result[place] is not None]
-    layers_b = [item for place in kept if (item := result[place]) is not None]
+    layers_b = [made for place in kept if (made := result[place]) is not None]
     for number in range(wanted.count("insert")):
         new = layer(random, f"inserted_{number}", KINDS[int(random.integers(len(KINDS)))])
         layers_b.insert(int(random.integers(0, len(layers_b) + 1)), new)
@@ -217,7 +217,7 @@ def _arranged(values: Array, layout: str) -> Array:
         return np.ascontiguousarray(values.T)
     if words[0] == "flipped":
         axes = layout.removeprefix("flipped along axis ").removeprefix("flipped along axes ").strip("()")
-        return np.ascontiguousarray(np.flip(values, [int(axis) for axis in axes.split(",")]))
+        return np.ascontiguousarray(np.flip(values, tuple(int(axis) for axis in axes.split(","))))
     assert words[0] == "rolled", layout
     numbers = layout.removeprefix("rolled by ").split(" along axis ")
     return np.roll(values, int(numbers[0]), int(numbers[1]))

@@ -23,6 +23,7 @@ from kmodel_tools.architecture.upgrade.draft import Json, Notes, UpgradeError
 from kmodel_tools.architecture.upgrade.graph import MERGES, STATES, Ref, calls_in_order, free_name, refs, tensor_at, with_refs
 from kmodel_tools.architecture.upgrade.mask_flow import ATTENTION, PASSING, STOPPING, USING, makes_mask
 from kmodel_tools.architecture.upgrade.objects import spelled
+from kmodel_tools.architecture.upgrade.semantics import HARD_SIGMOID
 
 OPERATIONS = "keras.src.ops."
 VALUED = frozenset({"Maximum", "Minimum", "Multiply"})
@@ -109,7 +110,7 @@ class _Masks:
         kind = layer["class_name"]
         if kind in PASSING | STOPPING and new and new[0] is not None:
             self.new[out] = new[0]
-        if kind in PASSING and old and old[0] is not None:
+        if kind in PASSING and not stops(layer) and old and old[0] is not None:
             self.old[out] = old[0]
 
     def _merge(self, layer: Json, out: Ref, new: Sequence[Mask], old: Sequence[Mask]) -> None:
@@ -181,7 +182,7 @@ class _Masks:
                 new, old = (new, old) if inner["config"].get("return_sequences") else (None, None)
             elif kind != "InputLayer":
                 new = new if kind in PASSING | STOPPING else None
-                old = old if kind in PASSING else None
+                old = old if kind in PASSING and not stops(item) else None
         self._keep(out, new, old)
 
     def _attend(self, layer: Json, out: Ref, node: Json) -> None:
@@ -197,6 +198,9 @@ class _Masks:
             if wanted != have:
                 raise UpgradeError(f"the layer {out[0]} (MultiHeadAttention) minds a {name} that Keras 2 does not pass on to it")
             kwargs.pop(name, None)
+        if kwargs.get("return_attention_scores") and any(self.old.get(ref) is not None for ref in tensors if ref is not None):
+            # Keras 3.15.1 `layers/activations/softmax.py` gives a step of which all is masked out zeros, tf_keras 2.21 the average.
+            self.notes.say("steps that are masked out get other values of attention in Keras 2", out[0])
         query = tensors[0]
         if query is not None:
             self._keep(out, self.new.get(query), self.old.get(query))
@@ -225,6 +229,14 @@ class _Masks:
             return (name, 0, 0)
 
         return with_refs(value, bare)
+
+
+def stops(layer: Mapping[str, Any]) -> bool:
+    """Whether a layer passes masks on in Keras 3 and what is written for it does not: before `hard_sigmoid` stands a Rescaling."""
+    if layer["class_name"] == "Activation":
+        activation = layer["config"].get("activation")
+        return HARD_SIGMOID in (activation, activation.get("config") if isinstance(activation, Mapping) else None)
+    return layer["class_name"] in STOPPING
 
 
 def _made_here(layer: Mapping[str, Any], given: Sequence[Ref]) -> Mask:
@@ -293,7 +305,7 @@ def passed_on_in_row(layers: Sequence[Mapping[str, Any]], notes: Notes) -> list[
     for index, layer in enumerate(layers):
         kind = layer["class_name"]
         behind = [item["class_name"] for item in layers[index + 1 :]]
-        if masked and kind in STOPPING and any(name in USING for name in behind):
+        if masked and stops(layer) and any(name in USING for name in behind):
             if kind != "Identity":
                 name = layer["config"].get("name")
                 raise UpgradeError(f"the layer {name} ({kind}) passes a mask on to a layer that minds it, which it does not in Keras 2")

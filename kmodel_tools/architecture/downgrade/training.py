@@ -4,8 +4,8 @@
 
     Keras 3    {"optimizer": {"module": "keras.optimizers", "class_name": "Adam", "config": {"learning_rate": 0.001, …}, …},
                 "loss": "mean_squared_error", "metrics": ["accuracy"]}
-    Keras 2    {"optimizer_config": {"class_name": "Adam", "config": {"learning_rate": 0.001}}, "loss": "mean_squared_error",
-                "metrics": ["accuracy"], "weighted_metrics": null, "loss_weights": null, "sample_weight_mode": null}
+    Keras 2    {"optimizer_config": {"class_name": "Adam", "config": {"learning_rate": 0.001, "is_legacy_optimizer": false}},
+                "loss": "mean_squared_error", "metrics": ["accuracy"], "weighted_metrics": null, "loss_weights": null}
 
 Settings of an optimizer that earlier releases do not know, and that are as they are without them, are left out. What is not
 Keras's own is passed on as somebody's own object.
@@ -19,6 +19,7 @@ from typing import Any
 
 from kmodel_tools.architecture.envelope import Config, settings_of
 from kmodel_tools.architecture.optimizers import kind_of
+from kmodel_tools.architecture.spelling import UNLISTED
 from kmodel_tools.architecture.upgrade.draft import Json
 from kmodel_tools.architecture.upgrade.objects import FUNCTION, LISTS, POLICIES
 from kmodel_tools.architecture.upgrade.training import LOSSES, METRICS, OPTIMIZERS, SCHEDULES
@@ -85,7 +86,7 @@ def _optimizer(given: Any, training: Training) -> Json | None:
     """An optimizer, or None for one that Keras 2 does not have."""
     if isinstance(given, str):
         known = OPTIMIZERS.get(kind_of(given))
-        return {"class_name": known[0], "config": {}} if known else None
+        return {"class_name": UNLISTED.get(known[0], known[0]), "config": {"is_legacy_optimizer": False}} if known else None
     if not isinstance(given, Mapping):
         return None
     kind = kind_of(str(given.get("class_name")))
@@ -108,7 +109,9 @@ def _optimizer(given: Any, training: Training) -> Json | None:
             "class_name": plain if plain in SCHEDULES else rate.get("registered_name") or plain,
             "config": rate.get("config"),
         }
-    return {"class_name": OPTIMIZERS[kind][0], "config": kept}
+    # Without this, tf_keras makes an optimizer of Keras up to 2.10, which counts its state otherwise.
+    name = OPTIMIZERS[kind][0]
+    return {"class_name": UNLISTED.get(name, name), "config": kept | {"is_legacy_optimizer": False}}
 
 
 def _new_in(value: Any) -> set[str]:
