@@ -147,7 +147,6 @@ DIFFERENCES = (
     Differs((EXPORT,), "names of variables repeat; only a checkpoint has them in the same order", ("model-subclassed",), (CHECKPOINT_3,)),
     Differs((CHECKPOINT_3,), "the weights of the list of layers are stored without their layers", ("Pipeline",), (EXPORT,)),
     Differs((H5_WHOLE, H5_WEIGHTS), "the layer is stored once for each of the two models", ("model-shared_with_nested",)),
-    Differs((WEIGHTS,), "layers are called by class and number, and one of those is the name of another layer", ("2.12.0/sub",)),
 )
 
 

@@ -238,6 +238,9 @@ def test_a_layer_of_other_sizes_is_found_between_its_neighbours() -> None:
 
 
 def test_names_that_count_from_elsewhere_are_not_believed() -> None:
+    a = layers(dense("dense", 8, 8), dense("dense_1", 8, 8), dense("head", 8, 2))
+    b = layers(dense("dense_1", 8, 8), dense("dense_2", 8, 8), dense("other", 8, 2), dense("last", 2, 2))
+    assert layer_pairs(match(a, b)) == {"dense": "dense_1", "dense_1": "dense_2", "head": "other"}
     a = layers(dense("dense", 4, 8), dense("dense_1", 8, 8), dense("dense_2", 8, 2), dense("head", 2, 2))
     b = layers(dense("dense_1", 4, 8), dense("dense_2", 8, 8), dense("dense_3", 8, 2), dense("dense_4", 2, 7))
     assert layer_pairs(match(a, b)) == {"dense": "dense_1", "dense_1": "dense_2", "dense_2": "dense_3", "head": "dense_4"}
@@ -306,6 +309,9 @@ def test_roles_that_a_file_does_not_say_are_told_by_shape() -> None:
     assert {pair.reason for pair in found.pairs} == {"by its path; only its place tells which array of its layer it is"}
     found = match(layers(("x", "Dense", {"0": (3, 2), "1": (2,)})), layers(dense("y", 3, 2)))
     assert paired(found) == [("x/0", "y/kernel"), ("x/1", "y/bias")]
+    one, other = (layers(("n", "BatchNormalization", {role: (3,), "moving_mean": (3,)})) for role in ("0", "beta"))
+    told = ["by its path; only its shape tells which array of its layer it is", "by its path"]
+    assert [pair.reason for pair in match(one, other, "name").pairs] == told
     several = match(layers(("x", "Dense", {"0": (3, 2), "1": (2,)})), layers(dense("y", 3, 2), dense("z", 3, 2)))
     assert [item.candidates for item in several.only_a] == [(("y", role), ("z", role)) for role in ("kernel", "bias")]
     few = layers(("n", "BatchNormalization", {"0": (3,)}))

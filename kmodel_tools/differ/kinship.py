@@ -25,8 +25,8 @@ STRANGERS_RESHAPED = "has its class and its place, but other shapes, while other
 def without_strangers(match: Match) -> Match:
     """A match without the layers of other names that share nothing but class and place, where other layers kept their values.
 
-    Then the one was removed and the other added; each is named as what the other may be. Names that differ in their numbers alone
-    are believed. Values are read where there are such pairs.
+    Then the one was removed and the other added; each is named as what the other may be. What is left under one name in both is
+    paired then. Names that differ in their numbers alone are believed. Values are read where there are such pairs.
 
     Raises:
         FormatError: A value cannot be read.
@@ -40,11 +40,14 @@ def without_strangers(match: Match) -> Match:
         return match
     gone = {id(pair.a): pair for pairs in strangers for pair in pairs}
     back = {id(pair.b): pair for pair in gone.values()}
+    only_a, only_b = list(_in_order(match, gone, of_a=True)), list(_in_order(match, back, of_a=False))
+    places = {item.path: item for item in only_b}
+    named = {item.path: Pair(item.path, item.weight, item.path, places[item.path].weight) for item in only_a if item.path in places}
     return replace(
         match,
-        pairs=tuple(pair for pair in match.pairs if id(pair.a) not in gone),
-        only_a=tuple(_in_order(match, gone, of_a=True)),
-        only_b=tuple(_in_order(match, back, of_a=False)),
+        pairs=(*(pair for pair in match.pairs if id(pair.a) not in gone), *named.values()),
+        only_a=tuple(item for item in only_a if item.path not in named),
+        only_b=tuple(item for item in only_b if item.path not in named),
     )
 
 

@@ -118,8 +118,7 @@ def _auto(pairing: Pairing, content: Content | None) -> _Told:
         by_sure_names(pairing, symbols)
     if content is not None:
         by_content(pairing, content)
-    pairing = by_sequence(pairing, symbols, cautious=True)
-    by_counted_names(pairing)
+    pairing = by_sequence(pairing, symbols, cautious=True, names=by_counted_names)
     counts = Counter(how for _, how, _ in pairing.partners.values())
     others = sum(count for how, count in counts.items() if how not in NAMED)
     if counts[CONTENT]:

@@ -25,7 +25,7 @@ Units = list[list[int]]
 Content = Callable[[Weight], bytes]
 
 
-def by_sequence(pairing: Pairing, symbols: Symbols, cautious: bool = False) -> Pairing:
+def by_sequence(pairing: Pairing, symbols: Symbols, cautious: bool = False, names: Callable[[Pairing], None] | None = None) -> Pairing:
     """Pair the layers that are left where the two sequences leave one answer, and say of the others what they may be.
 
     Where the order of one of the two says nothing, only layers are paired of which no other has the class and shapes.
@@ -34,6 +34,7 @@ def by_sequence(pairing: Pairing, symbols: Symbols, cautious: bool = False) -> P
         pairing: What is paired so far.
         symbols: What layers are compared by.
         cautious: Pair nothing if less than half of the smaller model's layers would have a partner: some are alike by chance.
+        names: Pairs by names what has no partner of its shapes.
 
     Returns:
         What is paired then.
@@ -49,11 +50,13 @@ def by_sequence(pairing: Pairing, symbols: Symbols, cautious: bool = False) -> P
         _moved(trial, keys)
         alike = len(trial.layers)
     if cautious and 2 * alike < min(len(pairing.a.items), len(pairing.b.items)):
-        _say_what_is_alike(pairing, keys)
-        return pairing
+        trial, ordered = pairing, False
+    else:
+        _moved(trial, keys)
+    if names is not None:
+        names(trial)
     if ordered:
         _pass(trial, keys, _one_by_one, keys.loose_a, keys.loose_b, RESHAPED)
-    _moved(trial, keys)
     _say_what_is_alike(trial, keys)
     return trial
 

@@ -71,9 +71,11 @@ def nameless(model: Model) -> bool:
 
 
 def is_counted(item: Item) -> bool:
-    """Whether a layer's name is one that Keras gives: that of its class, and a number for each further one."""
-    name = re.sub(r"_\d+$", "", item.name[-1]) if item.name else ""
-    return name != (item.name[-1] if item.name else "") or (item.class_name is not None and _plain(name) == item.class_name.lower())
+    """Whether a layer's name, or one above it, may be one that Keras gives: that of the class, and a number for each further one."""
+    if any(without_numbers((part,)) != (part,) for part in item.name[:-1]):
+        return True
+    (name,) = without_numbers(item.name[-1:]) or ("",)
+    return (name,) != item.name[-1:] if item.class_name is None else _in_one_era(name) == item.class_name.lower()
 
 
 def without_numbers(path: Path) -> Path:

@@ -74,7 +74,15 @@ class Pairing:
         for role, place in left.items():
             if role in right:
                 self.pair_weights(place, right[role], how, doubt)
-        rest = [place for role, place in left.items() if role not in right], [place for role, place in right.items() if role not in left]
+        self._complete(one, other, how, doubt)
+
+    def _complete(self, one: int, other: int, how: str, doubt: str = "") -> None:
+        """Pair what is left of two layers, where a file has numbers in the place of roles."""
+        items = self.a.items[one], self.b.items[other]
+        rest = (
+            [place for place in items[0].weights if place not in self.partners],
+            [place for place in items[1].weights if place not in self.taken],
+        )
         shapes = [[side.weights[place][1].tensor.shape for place in places] for side, places in zip((self.a, self.b), rest, strict=True)]
         numbered = [all(side.role(place).isdigit() for place in places) for side, places in zip((self.a, self.b), rest, strict=True)]
         if rest[0] and shapes[0] == shapes[1] and any(numbered):
@@ -98,6 +106,8 @@ class Pairing:
                     self.pair_weights(place, partner, MAP if item.mapped else NAME)
                     if number not in self.layers and items_b[partner] not in self.back:
                         self.layers[number], self.back[items_b[partner]] = items_b[partner], number
+            if number in self.layers and not item.mapped and item.name == self.b.items[self.layers[number]].path:
+                self._complete(number, self.layers[number], NAME)
 
     def match(self, by: str, why: str, wanted: Selector) -> Match:
         """What was found, without what is not wanted."""

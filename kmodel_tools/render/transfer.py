@@ -50,6 +50,7 @@ def transfer_text(match: Match, source: str, into: str, report: Conversion | Non
         if count:
             lines += _paragraph(label, [f"{counted(count, 'weight')} to the precision of the target"], top)
     lines += _paragraph("fitted", [f"{join_path(pair.path_b)}: {pair.remark}" for pair in pairs if pair.remark], top)
+    lines += _paragraph("doubtful", [f"{join_path(pair.path_b)}: {pair.doubt}" for pair in pairs if pair.doubt], top)
     skipped = [f"{join_path(pair.path_a)}: {pair.remark}" for pair in match.mismatched]
     skipped += [f"{join_path(item.path)}: {item.reason.replace(OTHER, 'not in the target')}" for item in match.only_a]
     lines += _paragraph("skipped", skipped, top)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 
 from kmodel_tools.architecture.downgrade import Downgraded, downgrade
@@ -142,7 +141,7 @@ def test_hard_sigmoid_alone() -> None:
 
 @pytest.mark.parametrize(("width", "is_said"), [(5, True), (6, False), (None, True)])
 def test_a_bias_that_keras_3_adds_along_the_wrong_axis_is_said(width: int | None, is_said: bool) -> None:
-    more = {"filters": 4, "kernel_size": [2, 2], "data_format": "channels_first"}
+    more: Json = {"filters": 4, "kernel_size": [2, 2], "data_format": "channels_first"}
     assert bool(downgraded(layer("Conv2D", built=[None, 3, 7, width], **more))[1].changes) is is_said
     assert not downgraded(layer("Conv2D", built=[None, 3, 7, width], use_bias=False, **more))[1].changes
     depthwise = layer("DepthwiseConv2D", built=[None, 4, 7, width], kernel_size=[2, 2], data_format="channels_first")
@@ -158,6 +157,11 @@ def test_a_bias_that_keras_3_adds_along_the_wrong_axis_is_said(width: int | None
         (layer("LSTM", units=2, use_cudnn="auto", seed=None, zero_output_for_mask=False), {"units": 2}),
         (layer("Conv2D", filters=2, groups=1, lora_rank=None, lora_alpha=None), {"filters": 2}),
         (layer("Conv2D", filters=2, groups=2), {"filters": 2, "groups": 2}),
+        (layer("GroupNormalization", groups=1), {"groups": 1}),
+        (layer("Attention", score_mode="dot", seed=None), {}),
+        (layer("Normalization", axis=-1, invert=False), {"axis": -1}),
+        (layer("BatchNormalization", renorm=False, renorm_momentum=0.9, renorm_clipping=None), {}),
+        (layer("BatchNormalization", renorm=True, renorm_momentum=0.9), {"renorm": True, "renorm_momentum": 0.9}),
         (layer("Dense", units=2, quantization_config=None, autocast=True), {"units": 2}),
         (layer("GlobalMaxPooling1D", keepdims=False), {}),
         (layer("GlobalMaxPooling1D", keepdims=True), {"keepdims": True}),
@@ -185,7 +189,7 @@ def test_factors_of_lora_are_merged_in_archives_and_refused_beside_a_kernel() ->
     made, found = downgraded(item)
     assert made["config"] == {"name": "x", "units": 2}
     assert "LoRA is not in Keras 2" in found.changes[0]
-    factor = Weight("lora_kernel_a", Tensor(DType.FLOAT32, (5, 2), InMemory(np.zeros((5, 2), "float32"))), "", True)
+    factor = Weight("lora_kernel_a", Tensor(DType.FLOAT32, (5, 2), InMemory(bytes(40))), "", True)
     held = Model(layers=(Layer("x", None, "Dense", (factor,), ()),))
     with pytest.raises(UpgradeError, match="keeps factors of LoRA beside its kernel"):
         downgraded(item, held)

@@ -45,6 +45,10 @@ def test_losses_and_metrics() -> None:
     assert found["loss"] == [{"class_name": "Huber", "config": {"name": "h", "reduction": "sum_over_batch_size", "delta": 0.5}}, "mse"]
     assert found["metrics"] == [["mae"], [{"class_name": "AUC", "config": {"name": "a", "dtype": "float32"}}]]
     assert (found["weighted_metrics"], found["loss_weights"]) == (None, None)
+    around = spelled("keras.metrics", "MeanMetricWrapper", {"name": "w", "fn": spelled("builtins", "function", "mse", "function")})
+    assert (training(metrics=[around]).config or {})["metrics"] == [
+        {"class_name": "MeanMetricWrapper", "config": {"name": "w", "fn": "mse"}}
+    ]
     function = spelled("builtins", "function", "mean_squared_error", "function")
     assert (training(loss=function).config or {})["loss"] == "mean_squared_error"
 

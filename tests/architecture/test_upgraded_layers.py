@@ -30,6 +30,7 @@ from tests.architecture.configs import TF_KERAS, Json, calls, entry, graph, laye
         (layer("BatchNormalization", axis=[3], fused=True), {"axis": 3}),
         (layer("LeakyReLU", alpha={"type": "ndarray", "value": 0.25}), {"negative_slope": 0.25}),
         (layer("LeakyReLU", alpha=0.25), {"negative_slope": 0.25}),
+        (layer("Rescaling", scale=2.0), {"scale": 2.0, "offset": 0.0}),
         (layer("CategoryEncoding", max_tokens=3, output_mode="binary"), {"num_tokens": 3, "output_mode": "multi_hot"}),
         (layer("Dense", units=2, trainable=None), {"units": 2}),
         (layer("Normalization", mean=[1.0, 2.0], variance=3.0, axis=[-1]), {"mean": [1.0, 2.0], "variance": [3.0, 3.0], "axis": [-1]}),

@@ -372,10 +372,21 @@ def test_a_layer_of_another_name_and_other_values_is_no_renamed_one_if_the_other
     assert [change.kind for change in everything.layers] == ["renamed", "renamed"]
 
 
+def test_a_name_that_was_not_believed_is_when_nothing_else_is_left() -> None:
+    kept = random_dense("last", 1)
+    after = sequential(random_dense("new", 3), random_dense("dense_1", 4, (8, 5)), kept)
+    result = kmt.diff(sequential(random_dense("dense_1", 2), kept), after)
+    assert [(change.kind, change.path_b) for change in result.layers] == [("added", "new")]
+    assert next((change.path_a, change.shape_a, change.shape_b) for change in result.weights) == ("dense_1/kernel", (8, 6), (8, 5))
+
+
 def test_a_layer_without_weights_is_found_under_another_name() -> None:
     first, last = random_dense("a", 1), random_dense("b", 2)
     before, after = (sequential(first, Layer(name, class_name="Dropout"), last) for name in ("dropout_1", "dropout_7"))
     assert [(change.kind, change.path_b) for change in kmt.diff(before, after).layers] == [("renamed", "dropout_7")]
+    more = sequential(first, Layer("dropout_7", class_name="Dropout"), last, random_dense("new", 3))
+    changes = [(change.kind, change.path_a, change.path_b) for change in kmt.diff(before, more).layers]
+    assert changes == [("renamed", "dropout_1", "dropout_7"), ("added", "", "new")]
     two = sequential(first, Layer("x", class_name="Dropout"), Layer("y", class_name="Dropout"), last)
     assert sorted(change.kind for change in kmt.diff(before, two).layers) == ["added", "added", "removed"]
 

@@ -181,7 +181,8 @@ def compiled(K: Framework, model: Any, draw: random.Random) -> Any:
 
 def ends_of(model: Any) -> Any:
     """The outputs of a model, in the structure that it gives them in."""
-    return model._outputs_struct if hasattr(model, "_outputs_struct") else model.output
+    graph = getattr(model, "_functional", None) or model  # a Sequential of Keras 3 has one inside
+    return graph._outputs_struct if hasattr(graph, "_outputs_struct") else model.output
 
 
 def batch_for(model: Any) -> tuple[Any, Any]:
@@ -193,7 +194,7 @@ def batch_for(model: Any) -> tuple[Any, Any]:
     targets: Any = {key: np.eye(4, int(item.shape[-1])) for key, item in form.items()} if isinstance(form, dict) else None
     if targets is None:
         targets = [np.eye(4, int(item.shape[-1])) for item in model.outputs]
-        targets = targets if isinstance(form, list) or not hasattr(model, "_outputs_struct") else targets[0]
+        targets = targets if isinstance(form, list) or len(targets) > 1 else targets[0]
     return given if len(given) > 1 else given[0], targets
 
 

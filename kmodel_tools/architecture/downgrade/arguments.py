@@ -6,7 +6,7 @@ Every release of Keras 2 rejects what a class does not know, whatever its value:
 
 from __future__ import annotations
 
-from kmodel_tools.architecture.downgrade.accepted import ANY, DEFAULTS, only_in_keras_3, taken
+from kmodel_tools.architecture.downgrade.accepted import ANY, DEFAULTS, NEEDED, only_in_keras_3, taken
 from kmodel_tools.architecture.upgrade.arguments import UNUSED
 from kmodel_tools.architecture.upgrade.draft import Draft
 from kmodel_tools.architecture.upgrade.inputs import as_shape
@@ -26,7 +26,7 @@ def drop_what_is_new(draft: Draft) -> None:
     new = only_in_keras_3(draft.class_name)
     for key in list(draft.config):
         value = draft.config[key]
-        is_default = key in DEFAULTS and value == DEFAULTS[key]
+        is_default = key in DEFAULTS and value == DEFAULTS[key] and (draft.class_name, key) not in NEEDED
         is_empty = key in new and (new[key] is ANY or value in new[key])
         if is_default or is_empty or (key in UNUSED and key not in known):
             del draft.config[key]
@@ -46,6 +46,12 @@ def lora_is_merged(draft: Draft) -> None:
         raise draft.refuse("keeps factors of LoRA beside its kernel; convert it to .keras first, which merges them")
     draft.drop("lora_rank", "lora_alpha")
     draft.say("LoRA is not in Keras 2: the layer has the kernel that its factors are merged into")
+
+
+def renorm(draft: Draft) -> None:
+    """BatchNormalization that does not renormalize: what it would do so with, which Keras 2 does not list among its arguments."""
+    if draft.is_a("BatchNormalization") and not draft.config.get("renorm"):
+        draft.drop("renorm", "renorm_clipping", "renorm_momentum")
 
 
 def shapes_of_attention(draft: Draft) -> None:
@@ -116,6 +122,7 @@ def lambda_function(draft: Draft) -> None:
 RULES = (
     lora_is_merged,
     drop_what_is_new,
+    renorm,
     shapes_of_attention,
     dtype_of_its_own,
     encoded_rank,

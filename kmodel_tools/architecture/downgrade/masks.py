@@ -18,6 +18,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from kmodel_tools.architecture.envelope import Era
 from kmodel_tools.architecture.topology import references
 from kmodel_tools.architecture.upgrade.draft import Json, Notes, UpgradeError
 from kmodel_tools.architecture.upgrade.graph import MERGES, STATES, Ref, calls_in_order, free_name, refs, tensor_at, with_refs
@@ -58,6 +59,26 @@ def without_told_masks(layers: Sequence[Json], ends: Sequence[Any], notes: Notes
     return _without_unused(listed, {str(item[0]) for end in ends for item in references(end)})
 
 
+def needless_masks(layers: Sequence[Json]) -> set[tuple[str, int, str]]:
+    """The masks that calls of a graph of Keras 3 are told, and would come to by themselves.
+
+    Args:
+        layers: The layers of a Functional model; their calls are changed.
+
+    Returns:
+        For each the layer, the number of its call, and the argument. None where the masks cannot be followed.
+    """
+    if not any(makes_mask(layer) for layer in layers if not is_operation(layer)):
+        return set()
+    masks = _Masks(list(layers), Notes(Era.KERAS_3), {str(layer["name"]) for layer in layers})
+    try:
+        for layer, index, node in calls_in_order(layers):
+            masks.call(layer, index, node)
+    except UpgradeError:
+        return set()
+    return masks.needless
+
+
 def is_operation(layer: Mapping[str, Any]) -> bool:
     """Whether a node of a graph is an operation of Keras 3."""
     return str(layer.get("module") or "").startswith(OPERATIONS)
@@ -74,6 +95,7 @@ class _Masks:
         told: The mask that a tensor is.
         new: The mask of each tensor that has one in Keras 3.
         old: The same in Keras 2.
+        needless: Masks that a call is told and Keras 3 comes to by itself: the layer, the number of the call, the argument.
     """
 
     layers: list[Json]
@@ -82,6 +104,7 @@ class _Masks:
     told: dict[Ref, Mask] = field(default_factory=dict)
     new: dict[Ref, Mask] = field(default_factory=dict)
     old: dict[Ref, Mask] = field(default_factory=dict)
+    needless: set[tuple[str, int, str]] = field(default_factory=set)
 
     def call(self, layer: Json, index: int, node: Json) -> None:
         """Follow the masks through one call, and change what it is told."""
@@ -99,7 +122,7 @@ class _Masks:
         elif kind == "MultiHeadAttention":
             self._attend(layer, out, node)
         elif kind in ("Attention", "AdditiveAttention"):
-            self._attend_to_list(layer, out, node, old)
+            self._attend_to_list(layer, out, node, new, old)
         elif kind in USING or "mask" in node["kwargs"]:
             self._mind(layer, out, node, new, old)
         else:
@@ -140,6 +163,8 @@ class _Masks:
         implied = None if stateful or not new else new[0]
         wanted = self.told.get(told, ("tensor", told)) if told is not None else implied
         have = old[0] if old else None
+        if told is not None and wanted == implied:
+            self.needless.add((*out[:2], "mask"))
         if wanted == have:
             kwargs.pop("mask", None)
         elif wanted is None:
@@ -195,6 +220,8 @@ class _Masks:
             of = tensors[place]
             have = self.old.get(of) if of is not None else None
             wanted = self.told.get(told, ("tensor", told)) if told is not None else self.new.get(of) if of is not None else None
+            if told is not None and of is not None and wanted == self.new.get(of):
+                self.needless.add((*out[:2], name))
             if wanted != have:
                 raise UpgradeError(f"the layer {out[0]} (MultiHeadAttention) minds a {name} that Keras 2 does not pass on to it")
             kwargs.pop(name, None)
@@ -205,13 +232,15 @@ class _Masks:
         if query is not None:
             self._keep(out, self.new.get(query), self.old.get(query))
 
-    def _attend_to_list(self, layer: Json, out: Ref, node: Json, old: Sequence[Mask]) -> None:
+    def _attend_to_list(self, layer: Json, out: Ref, node: Json, new: Sequence[Mask], old: Sequence[Mask]) -> None:
         """Attention, whose masks are a list."""
         given = node["kwargs"].get("mask")
         if not isinstance(given, list):
             self._keep(out, old[0] if old else None, old[0] if old else None)
             return
         wanted = [self.told.get(ref, ("tensor", ref)) if (ref := next(refs(item), None)) is not None else None for item in given]
+        if wanted == list(new[: len(wanted)]) and not any(new[len(wanted) :]):
+            self.needless.add((*out[:2], "mask"))
         if wanted == list(old[: len(wanted)]) and not any(old[len(wanted) :]):
             del node["kwargs"]["mask"]
         self._keep(out, wanted[0] if wanted else None, wanted[0] if wanted else None)

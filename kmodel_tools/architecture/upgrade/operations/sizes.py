@@ -34,6 +34,7 @@ NUMBERS: dict[str, Callable[..., Any]] = {
     "multiply": np.multiply,
     "truediv": np.true_divide,
     "divide": np.true_divide,
+    "RealDiv": np.true_divide,
     "floordiv": np.floor_divide,
     "floor_div": np.floor_divide,
     "floormod": np.mod,
