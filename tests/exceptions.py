@@ -30,7 +30,6 @@ CHECKPOINT_2 = "tf-checkpoint of Keras 2"
 CHECKPOINT_3 = "tf-checkpoint of Keras 3"
 SAVED_MODEL = "saved-model of Keras 2"
 EXPORT = "saved-model, exported by Keras 3"
-LIVE = "a live model"
 
 NESTED = (
     "model-nested",
@@ -174,5 +173,8 @@ A legacy file has a layer that a nested model shares twice; an archive does not 
 subclassed model were set, nor their names; Keras 3 tracks no lists of layers.
 """
 
-LIVE_REFUSALS = frozenset({("Pipeline", CHECKPOINT_3)})
-"""Model and container of which no weight goes into the live model: names repeat, and the layers are not tracked."""
+LIVE_REFUSALS = frozenset({("keras", "Pipeline", CHECKPOINT_3), ("tf_keras", "model-subclassed", WEIGHTS)})
+"""Framework, model and container of which not every weight goes into the live model.
+
+Names repeat and the layers are not tracked; layers of one shape are called by class and number.
+"""
