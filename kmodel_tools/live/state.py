@@ -76,16 +76,27 @@ def state_for(live: Live, source: Model, match: Match) -> tuple[list[Given], str
     slots = [(slot, held.get((partners.get(id(slot.weight), 0), slot.name))) for slot in target.slots]
     without = {id(slot.weight) for slot, found in slots if found is None}
     given = [_given(live, slot, found.tensor, f"{slot.name} of {paths[id(slot.weight)]}") for slot, found in slots if found is not None]
-    stored_counters = {counter.role: counter for counter in stored.counters}
+    stored_counters = _counters(stored, target)
     counters = [counter for counter in target.counters if counter.role in stored_counters]
     if not given and (stored.slots or not counters):
         raise KmtError("none of the optimizer's state belongs to a weight that is loaded", cure="leave out optimizer=True")
     remark = f"of the optimizer, {len(given)} slots and {len(counters)} counters are loaded"
+    if others := [counter.role for counter in target.counters if counter.role not in stored_counters]:
+        remark += f"; {', '.join(others)} is as it was"
     if without:
         remark += f"; the state of {len(without)} weights is as it was"
     if any(counter.role == LEARNING_RATE for counter in counters):
         remark += "; the learning rate is that of the source"
     return [*given, *(_given(live, counter, stored_counters[counter.role].tensor, counter.role) for counter in counters)], remark
+
+
+def _counters(stored: Optimizer, target: Optimizer) -> dict[str, Weight]:
+    """The scalars of a stored state by the live optimizer's names; one that is left on both sides is the same: Nadam's product has no name."""
+    found = {counter.role: counter for counter in stored.counters}
+    roles = {counter.role for counter in target.counters}
+    left = [item for item in (*stored.counters, *stored.extras) if item.role not in roles and not item.tensor.shape]
+    open_roles = [role for role in roles if role not in found]
+    return found | ({open_roles[0]: left[0]} if len(open_roles) == len(left) == 1 else {})
 
 
 def _given(live: Live, item: Slot | Weight, tensor: Tensor, name: str) -> Given:
