@@ -91,7 +91,7 @@ def state_for(live: Live, source: Model, match: Match) -> tuple[list[Given], str
 
 
 def _counters(stored: Optimizer, target: Optimizer) -> dict[str, Weight]:
-    """The scalars of a stored state by the live optimizer's names; one that is left on both sides is the same: Nadam's product has no name."""
+    """The scalars of a stored state by the live optimizer's names; one left on both sides is the same: Nadam's product has no name."""
     found = {counter.role: counter for counter in stored.counters}
     roles = {counter.role for counter in target.counters}
     left = [item for item in (*stored.counters, *stored.extras) if item.role not in roles and not item.tensor.shape]
