@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from kmodel_tools.api import diff as diff
     from kmodel_tools.api import digest as digest
     from kmodel_tools.api import formats as formats
+    from kmodel_tools.api import from_keras as from_keras
     from kmodel_tools.api import inspect as inspect
+    from kmodel_tools.api import load_into as load_into
     from kmodel_tools.api import match as match
     from kmodel_tools.api import merge as merge
     from kmodel_tools.api import propose_map as propose_map
@@ -64,7 +66,9 @@ _HOMES = {
         "diff",
         "digest",
         "formats",
+        "from_keras",
         "inspect",
+        "load_into",
         "match",
         "merge",
         "propose_map",

@@ -1,10 +1,10 @@
-"""The public verbs: each takes a path or a Model and calls one function below."""
+"""The public verbs: each takes a path, a Model or a live model of Keras, and calls one function below."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kmodel_tools.differ.result import ASPECTS, Diff
 from kmodel_tools.digester import Digest
@@ -18,11 +18,12 @@ from kmodel_tools.tree import Model
 if TYPE_CHECKING:
     from kmodel_tools.converter import Conversion, Progress
     from kmodel_tools.editor.joining import Joined
+    from kmodel_tools.live.frameworks import LiveModel
     from kmodel_tools.matcher import Match
     from kmodel_tools.proposer import Proposal
     from kmodel_tools.verifier import Verification
 
-Readable = str | os.PathLike[str] | Model
+Readable: TypeAlias = "str | os.PathLike[str] | Model | LiveModel"
 Names = str | os.PathLike[str] | Mapping[str, str | None]
 
 
@@ -131,7 +132,8 @@ def diff(
     from kmodel_tools.differ import diff as _diff
 
     chosen = ASPECTS if aspects is None else aspects
-    return _diff(_model(a), _model(b), by, rtol, atol, equal_nan, rename, include, exclude, chosen, _mapping(mapping))
+    first, second = _both(a, b)
+    return _diff(first, second, by, rtol, atol, equal_nan, rename, include, exclude, chosen, _mapping(mapping))
 
 
 def match(
@@ -164,7 +166,8 @@ def match(
     """
     from kmodel_tools.matcher import match as _match
 
-    return _match(_model(source), _model(target), by, rename, include, exclude, _mapping(mapping))
+    first, second = _both(source, target)
+    return _match(first, second, by, rename, include, exclude, _mapping(mapping))
 
 
 def digest(model: Readable, everything: bool = False) -> Digest:
@@ -181,7 +184,7 @@ def digest(model: Readable, everything: bool = False) -> Digest:
 
     given = _model(model)
     if not everything and given.format and Part.WEIGHTS not in load_format(given.format).holds:
-        path = None if isinstance(model, Model) else model
+        path = model if isinstance(model, (str, os.PathLike)) else None
         raise KmtError("holds no weights, of which a digest could be made", path=path, cure="digest the architecture: kmt hash --all")
     return _digest(given, everything)
 
@@ -363,10 +366,81 @@ def average(models: Sequence[Readable], names: Sequence[str] = ()) -> Joined:
 
 
 def _by_name(models: Sequence[Readable], names: Sequence[str]) -> dict[str, Model]:
-    labels = list(names) or [f"model {number}" if isinstance(model, Model) else os.fspath(model) for number, model in enumerate(models, 1)]
+    labels = list(names) or [
+        os.fspath(model) if isinstance(model, (str, os.PathLike)) else f"model {number}" for number, model in enumerate(models, 1)
+    ]
     if len(set(labels)) < len(models):
         raise KmtError("one file is named twice")
     return {label: _model(model) for label, model in zip(labels, models, strict=True)}
+
+
+def from_keras(model: LiveModel) -> Model:
+    """Describe a live model of Keras 3 (with any backend), tf_keras or Keras 2: whatever takes a `Model` takes it then.
+
+    Every other verb takes the live model itself, too. Nothing is copied: a weight is read from its variable when it is asked for, and has
+    the values that the variable has then. States of random generators and running values of metrics are left out, as they are in
+    Keras's own files.
+
+    Args:
+        model: The model, also one of somebody's own class; its layers are found by the attributes that hold them.
+
+    Raises:
+        KmtError: It is no live model, or it is not built.
+    """
+    from kmodel_tools.live import from_keras as _from_keras
+
+    return _from_keras(model)
+
+
+def load_into(
+    model: LiveModel,
+    source: Readable,
+    by: str = "name",
+    mapping: Names | None = None,
+    rename: Sequence[str] = (),
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    on_mismatch: str = "error",
+    strict: bool = False,
+    optimizer: bool = False,
+    averages: bool = False,
+) -> Match:
+    """Give the variables of a live model of Keras 3 or tf_keras the values of their partners in any file, in place.
+
+    Everything is looked at before the first value is assigned; with an error, the model is as it was. A source of another generation is
+    carried to that of the model first, where it has an architecture.
+
+    Args:
+        model: The live model; it has to be built.
+        source: The path of a model in any readable format, a `Model`, or another live model.
+        by: How to pair weights: `name`, `position`, `shape` or `auto`; see `match`.
+        mapping: Paths in the live model by paths or keys of layers and weights of `source`, None for what is left out; or the path of
+            a file that holds such a map.
+        rename: `OLD=NEW` rules for the paths of `source`; `*` and `?`, or a regular expression after `re:`.
+        include: Patterns (globs, or `re:` and a regular expression) of layers and weights to load.
+        exclude: Patterns of layers and weights not to load.
+        on_mismatch: Where shapes differ: `error`, `skip`, `slice` (the first part of what is larger) or `pad` (what is smaller takes the
+            place of the first part).
+        strict: Whether every weight of both must have a partner.
+        optimizer: Whether to load the optimizer's state too, that of the weights that are loaded, its step counter and learning rate.
+        averages: Whether the moving averages of weights take their place.
+
+    Returns:
+        The match of `source` (a) and the model (b): `pairs` were loaded, `mismatched` and `only_a` were not, and what is `only_b` is as
+        it was.
+
+    Raises:
+        MatchError: No weight fits; with `error`, one does not; with `strict`, something is left over. It holds the match.
+        KmtError: As `read`; the model is not built; a value cannot be read, or is beyond the precision of its variable; there is no
+            optimizer's state that could be loaded; the map does not fit the source, or a pattern is none.
+    """
+    from kmodel_tools.editor import take_averages
+    from kmodel_tools.live.loading import Loading
+    from kmodel_tools.live.loading import load_into as _load_into
+
+    origin = take_averages(_model(source))[0] if averages else _model(source)
+    how = Loading(by, _mapping(mapping), tuple(rename), tuple(include), tuple(exclude), on_mismatch, strict, optimizer)
+    return _load_into(model, origin, how)
 
 
 def propose_map(source: Readable, like: Readable) -> Proposal:
@@ -432,5 +506,20 @@ def _dtype(name: str) -> DType:
     return floats[name]
 
 
-def _model(model: Readable, salvage: bool = False) -> Model:
-    return model if isinstance(model, Model) else read(model, salvage=salvage)
+def _both(a: Readable, b: Readable) -> tuple[Model, Model]:
+    """Two models as trees; a live one spells what somebody's own classes leave open as the other does."""
+    if isinstance(a, (str, os.PathLike, Model)):
+        first = _model(a)
+        return first, _model(b, like=first)
+    second = _model(b)
+    return _model(a, like=second), second
+
+
+def _model(model: Readable, salvage: bool = False, like: Model | None = None) -> Model:
+    if isinstance(model, Model):
+        return model
+    if isinstance(model, (str, os.PathLike)):
+        return read(model, salvage=salvage)
+    from kmodel_tools.live import described
+
+    return described(model, like=like).model

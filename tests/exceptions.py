@@ -172,3 +172,9 @@ CHECKPOINT_REFUSALS: dict[tuple[str, str, str], str] = {
 A legacy file has a layer that a nested model shares twice; an archive does not tell in which order the attributes of a
 subclassed model were set, nor their names; Keras 3 tracks no lists of layers.
 """
+
+LIVE_REFUSALS = frozenset({("keras", "Pipeline", CHECKPOINT_3), ("tf_keras", "model-subclassed", WEIGHTS)})
+"""Framework, model and container of which not every weight goes into the live model.
+
+Names repeat and the layers are not tracked; layers of one shape are called by class and number.
+"""
