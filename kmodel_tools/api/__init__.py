@@ -1,0 +1,22 @@
+"""The public verbs: each takes a path, a Model or a live model, and calls one function below."""
+
+from __future__ import annotations
+
+from kmodel_tools.api.comparing import diff as diff
+from kmodel_tools.api.comparing import match as match
+from kmodel_tools.api.comparing import propose_map as propose_map
+from kmodel_tools.api.live import from_keras as from_keras
+from kmodel_tools.api.live import load_into as load_into
+from kmodel_tools.api.reading import detect as detect
+from kmodel_tools.api.reading import digest as digest
+from kmodel_tools.api.reading import format_named as format_named
+from kmodel_tools.api.reading import formats as formats
+from kmodel_tools.api.reading import inspect as inspect
+from kmodel_tools.api.reading import read as read
+from kmodel_tools.api.reading import verify as verify
+from kmodel_tools.api.writing import average as average
+from kmodel_tools.api.writing import convert as convert
+from kmodel_tools.api.writing import format_for as format_for
+from kmodel_tools.api.writing import merge as merge
+from kmodel_tools.api.writing import transfer as transfer
+from kmodel_tools.api.writing import write as write
