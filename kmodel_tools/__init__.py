@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kmodel_tools.api import convert as convert
     from kmodel_tools.api import detect as detect
+    from kmodel_tools.api import diagnose as diagnose
     from kmodel_tools.api import diff as diff
     from kmodel_tools.api import digest as digest
     from kmodel_tools.api import formats as formats
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from kmodel_tools.converter import Conversion as Conversion
     from kmodel_tools.differ.result import Diff as Diff
     from kmodel_tools.digester import Digest as Digest
+    from kmodel_tools.doctor.finding import Evidence as Evidence
+    from kmodel_tools.doctor.finding import Finding as Finding
     from kmodel_tools.errors import AmbiguousFormatError as AmbiguousFormatError
     from kmodel_tools.errors import ConversionError as ConversionError
     from kmodel_tools.errors import CorruptFileError as CorruptFileError
@@ -53,10 +56,24 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "kmodel_tools.api": ("convert", "detect", "diff", "digest", "formats", "inspect", "propose_map", "read", "transfer", "verify", "write"),
+    "kmodel_tools.api": (
+        "convert",
+        "detect",
+        "diagnose",
+        "diff",
+        "digest",
+        "formats",
+        "inspect",
+        "propose_map",
+        "read",
+        "transfer",
+        "verify",
+        "write",
+    ),
     "kmodel_tools.converter": ("Conversion",),
     "kmodel_tools.differ.result": ("Diff",),
     "kmodel_tools.digester": ("Digest",),
+    "kmodel_tools.doctor.finding": ("Evidence", "Finding"),
     "kmodel_tools.errors": (
         "AmbiguousFormatError",
         "ConversionError",

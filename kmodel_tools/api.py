@@ -17,6 +17,7 @@ from kmodel_tools.tree import Model
 
 if TYPE_CHECKING:
     from kmodel_tools.converter import Conversion, Progress
+    from kmodel_tools.doctor.finding import Finding
     from kmodel_tools.matcher import Match
     from kmodel_tools.proposer import Proposal
     from kmodel_tools.verifier import Verification
@@ -128,6 +129,31 @@ def diff(
     from kmodel_tools.differ import diff as _diff
 
     return _diff(_model(a), _model(b), by, rtol, atol, equal_nan, rename, include, exclude, ASPECTS if aspects is None else aspects)
+
+
+def diagnose(
+    path: str | os.PathLike[str],
+    other: str | os.PathLike[str] | None = None,
+    error: str | None = None,
+    themes: Collection[str] | None = None,
+) -> tuple[Finding, ...]:
+    """Say why a file does not open, gives other results than it did, or is unsafe to load. Nothing in it is run.
+
+    Args:
+        path: A file, a directory, or a checkpoint's prefix.
+        other: A second one, to be compared with it.
+        error: The message that Keras or TensorFlow gave.
+        themes: What to look for, of `doctor.finding.THEMES`; everything if it is None.
+
+    Returns:
+        The findings, the gravest and surest first.
+
+    Raises:
+        KmtError: There is nothing at a path, or no theme of a name.
+    """
+    from kmodel_tools.doctor import diagnose as _diagnose
+
+    return _diagnose(path, other, error, themes)
 
 
 def digest(model: Readable, everything: bool = False) -> Digest:

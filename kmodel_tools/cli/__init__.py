@@ -19,6 +19,7 @@ COMMANDS = {
     "diff": "Show what differs between two models, layer by layer.",
     "convert": "Write a model in another format.",
     "transfer": "Load what fits of one model into another, by name.",
+    "doctor": "Say why a model does not open, gives other results, or is unsafe.",
     "hash": "Print digests of models that do not depend on the container.",
     "formats": "List the formats that are read and written.",
 }
@@ -67,6 +68,7 @@ def kmt() -> None:
     kmt diff before.h5 after.keras        what changed?
     kmt convert model.h5 model.keras      the same model in another format
     kmt transfer old.h5 new.h5 -o out.h5  load what fits, by name
+    kmt doctor model.h5                   why does it not work?
     kmt hash model.h5 model.keras         are the weights the same?
     """
 

@@ -1,0 +1,82 @@
+"""Why a saved model does not open, gives other results than it did, or is unsafe: findings, the gravest and likeliest first.
+
+Nothing of a file is imported, decoded or run. A check is a function of a `Case` that yields findings; each module holds those of a theme,
+in a tuple `CHECKS`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator
+
+from kmodel_tools.doctor import architecture, containers, opening, precision, safety, training, weights
+from kmodel_tools.doctor.case import Case
+from kmodel_tools.doctor.finding import SEVERITIES, SURENESS, THEMES, Finding
+from kmodel_tools.doctor.kinds import kinds
+from kmodel_tools.errors import KmtError
+
+Check = Callable[[Case], Iterator[Finding]]
+CHECKS: tuple[Check, ...] = (
+    *containers.CHECKS,
+    *safety.CHECKS,
+    *opening.CHECKS,
+    *weights.CHECKS,
+    *architecture.CHECKS,
+    *training.CHECKS,
+    *precision.CHECKS,
+)
+GENERAL = frozenset({"damaged", "not-a-model"})
+"""What is left to say of a file that does not open where nothing more exact was found."""
+
+NOT_IN_A_FILE = (
+    ("the order of classes", "print the class names in training and here: flow_from_directory sorts folders, a LabelEncoder labels"),
+    (
+        "preprocessing outside of the model",
+        "feed one input of training to both programs; compare scale, mean, RGB or BGR, resizing, tokens",
+    ),
+    ("the split of the data", "a test set that was in training looks too good; one from elsewhere too bad: fix the seed of the split"),
+    ("labels and metrics", "compare predictions first, numbers of one batch: if they are equal, labels or the metric differ"),
+    ("seeds and shuffling of a run", "keras.utils.set_random_seed(1) before anything else, in both programs"),
+)
+"""What no file shows, and what to look at instead."""
+
+
+def diagnose(
+    path: str | os.PathLike[str],
+    other: str | os.PathLike[str] | None = None,
+    error: str | None = None,
+    themes: Collection[str] | None = None,
+) -> tuple[Finding, ...]:
+    """Examine one file, or two, or a message that was given for one.
+
+    Args:
+        path: A file, a directory, or a checkpoint's prefix.
+        other: A second one, to be compared with it.
+        error: The message that Keras or TensorFlow gave.
+        themes: What to look for, of `finding.THEMES`; everything if it is None.
+
+    Returns:
+        The findings, ranked: by severity, then by how sure they are, then by how often their kind is the cause.
+
+    Raises:
+        KmtError: There is nothing at a path, or no theme of a name.
+    """
+    unknown = sorted(set(themes or ()) - set(THEMES))
+    if unknown:
+        raise KmtError(f"there is no theme {unknown[0]!r}", cure=f"the themes are: {', '.join(THEMES)}")
+    case = Case(path)
+    found = [item for check in CHECKS for item in check(case)]
+    if {item.identifier for item in found} & opening.EXPLAINED:
+        found = [item for item in found if item.identifier not in GENERAL]
+    return ranked(item for item in found if themes is None or item.theme in themes)
+
+
+def ranked(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Findings, the gravest first; within a severity the surest, then in the order of the documentation."""
+    order = {identifier: number for number, identifier in enumerate(kinds())}
+    return tuple(
+        sorted(
+            dict.fromkeys(findings),
+            key=lambda item: (SEVERITIES.index(item.severity), SURENESS.index(item.sure), order[item.identifier]),
+        )
+    )

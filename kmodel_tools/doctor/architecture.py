@@ -1,0 +1,297 @@
+"""What a configuration says, or leaves open, that changes what a model predicts or who can open it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kmodel_tools.architecture.custom_objects import custom_objects, occurrences
+from kmodel_tools.architecture.envelope import Era, is_model
+from kmodel_tools.architecture.layer_classes import canonical_class
+from kmodel_tools.architecture.upgrade.accepted import accepted
+from kmodel_tools.doctor.case import Case
+from kmodel_tools.doctor.finding import Evidence, Finding, evidence
+from kmodel_tools.doctor.kinds import finding
+from kmodel_tools.doctor.safety import LOOKUPS, places
+from kmodel_tools.doctor.weights import holds_weights, states, tree_of
+from kmodel_tools.tree import Layer, join_path
+
+RANDOM = frozenset(
+    [
+        "Dropout",
+        "AlphaDropout",
+        "GaussianDropout",
+        "GaussianNoise",
+        "SpatialDropout1D",
+        "SpatialDropout2D",
+        "SpatialDropout3D",
+        "RandomBrightness",
+        "RandomColorDegeneration",
+        "RandomColorJitter",
+        "RandomContrast",
+        "RandomCrop",
+        "RandomElasticTransform",
+        "RandomErasing",
+        "RandomFlip",
+        "RandomGaussianBlur",
+        "RandomGrayscale",
+        "RandomHeight",
+        "RandomHue",
+        "RandomInvert",
+        "RandomPerspective",
+        "RandomPosterization",
+        "RandomRotation",
+        "RandomSaturation",
+        "RandomSharpness",
+        "RandomShear",
+        "RandomTranslation",
+        "RandomWidth",
+        "RandomZoom",
+        "MixUp",
+        "CutMix",
+        "AugMix",
+        "RandAugment",
+    ]
+)
+BATCH = frozenset({"BatchNormalization"})
+BASE_KEYS = frozenset({"name", "trainable", "dtype", "batch_input_shape", "batch_shape", "input_shape", "dynamic"})
+ADDED = frozenset({"AddLoss", "AddMetric"})
+TAKEN_ANYWAY = frozenset({"batch_input_shape", "batch_shape", "input_shape", "input_dim"})
+"""What the loader of Keras 3 takes for the input's shape, or `Layer` takes itself (`layers/layer.py`, `legacy/saving/saving_utils.py`)."""
+
+
+def custom(case: Case) -> Iterator[Finding]:
+    """Classes and functions of somebody's own."""
+    if case.model is None:
+        return
+    model = case.model
+    used = [item for item in custom_objects(model.architecture) if item.kind != "lambda"]
+    named = [Evidence(", ".join(item.used_by[:3]), item.kind, item.name) for item in used]
+    named += [
+        Evidence(layer, "function", name) for layer, name in _named_lambdas(model.architecture) if name not in {item.name for item in used}
+    ]
+    if named:
+        yield finding(
+            "custom-objects", named, f"kmt convert {case.quoted} {case.output('_converted.keras')}  # prints the stub of your code"
+        )
+    known = {item.name for item in used}
+    training = [Evidence("", item.kind, item.name) for item in custom_objects(None, model.training_config) if item.name not in known]
+    if training:
+        cure = f'keras.models.load_model("{case.path}", compile=False)'
+        yield finding("custom-training-objects", training, cure)
+    bare = [(item.layer, "config", dict(item.config)) for item in occurrences(model.architecture) if item.kind == "layer"]
+    lost = [place for place in bare if place[2].keys() <= BASE_KEYS and not isinstance(place[2].get("layers"), list)]
+    if lost and not is_model(str((model.architecture or {}).get("class_name")), None):
+        cure = "def get_config(self): return {**super().get_config(), 'ARGUMENT': self.ARGUMENT}  # and save again"
+        yield finding("custom-layer-without-arguments", evidence(lost), cure, sure="possible")
+
+
+def _named_lambdas(architecture: Any) -> Iterator[tuple[str, str]]:
+    """Layers Lambda that call a function by its name, as Keras 2 saves them."""
+    for layer, _, item in places(architecture):
+        inner = item.get("config")
+        if item.get("class_name") == "Lambda" and isinstance(inner, Mapping) and inner.get("function_type") == "function":
+            yield layer, str(inner.get("function"))
+
+
+def rejected(case: Case) -> Iterator[Finding]:
+    """What of an earlier configuration Keras 3 does not take."""
+    model = case.model
+    if model is None or model.architecture is None or case.era is None or case.era is Era.KERAS_3:
+        return
+    cure = f"kmt convert {case.quoted} {case.output('_keras3.keras')}"
+    if model.graph is not None or model.format == "saved-model":
+        items = [Evidence("", "format", "SavedModel, which Keras 3 loads as a TFSMLayer only")]
+        yield finding("rejected-by-keras-3", items, cure, severity="warning")
+        return
+    if case.era in (Era.KERAS_0, Era.KERAS_1):
+        written = model.metadata.get("keras_version", case.era.value)
+        yield finding("rejected-by-keras-3", [Evidence("", "written by", written), *_arguments(case)], cure)
+        return
+    items = _arguments(case)
+    if items:
+        yield finding("rejected-by-keras-3", items, cure)
+
+
+def _arguments(case: Case) -> list[Evidence]:
+    """The arguments of built-in layers that their classes of Keras 3 do not know, and classes that it does not have."""
+    known = accepted()
+    found: list[Evidence] = []
+    model_class = case.spec.root.class_name if case.spec is not None else ""
+    for path, spec in case.layers:
+        if spec.is_model or not path or not spec.config or canonical_class(spec.class_name) is None:
+            continue
+        plain = spec.class_name.rpartition(">")[2]
+        if plain in ("InputLayer", model_class) or spec.config.get("layer") is spec.config:
+            continue
+        if plain not in known:
+            if plain in NOT_IN_KERAS_3:
+                found.append(Evidence(join_path(path), "class_name", plain))
+            continue
+        if spec.attr is not None and "name" not in spec.config:
+            continue  # a part that the class makes itself, with the arguments of its owner
+        unknown = [key for key in spec.config if key not in known[plain] and key not in TAKEN_ANYWAY and not _pops(plain, key)]
+        found += list(evidence((join_path(path), key, spec.config[key]) for key in unknown))
+    return found
+
+
+NOT_IN_KERAS_3 = frozenset(
+    [
+        "CuDNNLSTM",
+        "CuDNNGRU",
+        "LocallyConnected1D",
+        "LocallyConnected2D",
+        "ThresholdedReLU",
+        "TFOpLambda",
+        "SlicingOpLambda",
+        "TensorFlowOpLayer",
+        "DenseFeatures",
+        "RandomFourierFeatures",
+        "ClassMethod",
+        "BatchNormalizationV1",
+        "BatchNormalizationV2",
+        "LSTMV2",
+        "GRUV2",
+        "SyncBatchNormalization",
+        "Merge",
+        "MaxoutDense",
+        "Highway",
+        "RandomHeight",
+        "RandomWidth",
+    ]
+)
+
+
+def _pops(class_name: str, key: str) -> bool:
+    """Whether a class takes a key that its signature does not name: `implementation` (`rnn/lstm.py`, `rnn/gru.py`)."""
+    return key == "implementation" and class_name in ("LSTM", "GRU")
+
+
+def twins(case: Case) -> Iterator[Finding]:
+    """Layers of one name in one model."""
+    found: list[Evidence] = []
+    for path, spec in case.layers:
+        if spec.is_model:
+            names = Counter(child.name for child in spec.children if child.name)
+            found += [Evidence(join_path((*path, name)), "name", f"of {count} layers") for name, count in names.items() if count > 1]
+    if found:
+        yield finding("duplicate-layer-names", found, 'layer._name = "another_name"  # before the model is built, and save again')
+
+
+def vocabularies(case: Case) -> Iterator[Finding]:
+    """Lookup layers whose words are nowhere in the file."""
+    model = case.model
+    if model is None or model.format not in ("keras-h5", "keras-archive", "keras-json"):
+        return
+    lacking = [
+        (path, spec)
+        for path, spec in case.layers
+        if spec.class_name.rpartition(">")[2] in LOOKUPS and spec.attr is None and not spec.config.get("vocabulary")
+    ]
+    files = sum(asset.name.endswith(("vocabulary.txt", "vocabulary")) and "_lookup_layer" not in asset.name for asset in model.assets)
+    if not lacking or files >= len(lacking):
+        return
+    items = [Evidence(join_path(path), "vocabulary", "neither in the configuration nor an asset") for path, _ in lacking]
+    cure = f'model.get_layer("{lacking[0][1].name}").set_vocabulary(WORDS_OF_TRAINING_IN_THEIR_ORDER)  # and save as .keras'
+    yield finding("vocabulary-missing", items, cure, "certain" if not files else "possible")
+
+
+def preprocessing(case: Case) -> Iterator[Finding]:
+    """Preprocessing that was never adapted, and hashing without salt."""
+    tree = tree_of(case)
+    bare: list[Evidence] = []
+    unsalted: list[Evidence] = []
+    for path, spec in case.layers:
+        kind, config = spec.class_name.rpartition(">")[2], spec.config
+        name = join_path(path)
+        if kind == "Normalization" and config.get("mean") is None and holds_weights(case) and (text := _not_adapted(case, tree.get(path))):
+            bare.append(Evidence(name, "mean, variance", text))
+        elif kind == "Discretization" and not config.get("bin_boundaries"):
+            bare.append(Evidence(name, "bin_boundaries", json.dumps(config.get("bin_boundaries"))))
+        elif kind == "Hashing" and config.get("salt") is None:
+            unsalted.append(Evidence(name, "salt", "null"))
+    if bare:
+        cure = f'model.get_layer("{bare[0].layer}").adapt(INPUTS_OF_TRAINING)  # before the layers behind it are trained'
+        yield finding("not-adapted", bare, cure)
+    if unsalted:
+        yield finding(
+            "hashing-without-salt", unsalted, "keras.layers.Hashing(num_bins, salt=NUMBER)  # of a model that is yet to be trained"
+        )
+
+
+def _not_adapted(case: Case, layer: Layer | None) -> str:
+    stored = {} if layer is None else {weight.role: case.facts.get(id(weight)) for weight in layer.weights}
+    mean, variance, count = stored.get("mean"), stored.get("variance"), stored.get("count")
+    if count is not None and count.is_all(0.0):
+        return "count 0"
+    return "all 0, all 1" if mean and variance and mean.is_all(0.0) and variance.is_all(1.0) else ""
+
+
+def stateful(case: Case) -> Iterator[Finding]:
+    """Recurrent layers that keep their state from batch to batch."""
+    found = [Evidence(join_path(path), "stateful", "true") for path, spec in case.layers if spec.config.get("stateful") is True]
+    if found:
+        yield finding(
+            "stateful-layer", found, f'model.get_layer("{found[0].layer.partition("/")[0]}").reset_state()  # before each sequence'
+        )
+
+
+def called_in_training(case: Case) -> Iterator[Finding]:
+    """Calls with `training=True` in the graph of layers."""
+    if case.model is None:
+        return
+    found: list[Evidence] = []
+    for layer, _, item in places(case.model.architecture):
+        kind = str(item.get("class_name")).rpartition(">")[2]
+        if kind in RANDOM | BATCH and "inbound_nodes" in item and _trains(item["inbound_nodes"]):
+            found.append(Evidence(layer, "inbound_nodes", f"{kind}(…, training=True)"))
+    if found:
+        cure = "build the model without training=True, then new_model.set_weights(model.get_weights())"
+        yield finding("random-at-inference", found, cure)
+
+
+def _trains(nodes: Any) -> bool:
+    stack = [nodes]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Mapping):
+            if item.get("training") is True or item.get("training") == 1:
+                return True
+            stack.extend(item.values())
+        elif isinstance(item, list):
+            stack.extend(item)
+    return False
+
+
+def added_losses(case: Case) -> Iterator[Finding]:
+    """Losses and metrics in the graph of layers."""
+    if case.model is None:
+        return
+    found = [
+        (layer, "class_name", item["class_name"]) for layer, _, item in places(case.model.architecture) if item.get("class_name") in ADDED
+    ]
+    if found:
+        yield finding("added-loss", evidence(found), "def train_step / compute_loss in a class of your own: add the loss there")
+
+
+def unseeded(case: Case) -> Iterator[Finding]:
+    """Random parts without a seed, of a model whose weights are still to be made or trained."""
+    model = case.model
+    if model is None or model.architecture is None or model.graph is not None:
+        return
+    if holds_weights(case):
+        initial, moved = states(case)
+        if moved or (case.weights and not initial):
+            return
+    found: list[tuple[str, str, Any]] = []
+    for layer, key, item in places(model.architecture):
+        inner, kind = item.get("config"), str(item.get("class_name")).rpartition(">")[2]
+        if isinstance(inner, Mapping) and "seed" in inner and inner["seed"] is None and (kind in RANDOM or key.endswith("initializer")):
+            found.append((layer, f"{key}.seed" if key.endswith("initializer") else "seed", f"null ({kind})"))
+    if found:
+        yield finding("unseeded", evidence(found), "keras.utils.set_random_seed(1)  # before the model is built")
+
+
+CHECKS = (rejected, twins, custom, vocabularies, preprocessing, stateful, called_in_training, added_losses, unseeded)
