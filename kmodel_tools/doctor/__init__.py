@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 
-from kmodel_tools.doctor import architecture, containers, opening, precision, safety, training, weights
+from kmodel_tools.doctor import architecture, containers, messages, opening, precision, refused, safety, training, weights
 from kmodel_tools.doctor.case import Case
 from kmodel_tools.doctor.finding import SEVERITIES, SURENESS, THEMES, Finding
 from kmodel_tools.doctor.kinds import kinds
@@ -21,6 +21,7 @@ CHECKS: tuple[Check, ...] = (
     *safety.CHECKS,
     *opening.CHECKS,
     *weights.CHECKS,
+    *refused.CHECKS,
     *architecture.CHECKS,
     *training.CHECKS,
     *precision.CHECKS,
@@ -56,7 +57,8 @@ def diagnose(
         themes: What to look for, of `finding.THEMES`; everything if it is None.
 
     Returns:
-        The findings, ranked: by severity, then by how sure they are, then by how often their kind is the cause.
+        The findings, ranked: those about the message, then by severity, by how sure they are, and by how often their kind is
+        the cause.
 
     Raises:
         KmtError: There is nothing at a path, or no theme of a name.
@@ -68,7 +70,8 @@ def diagnose(
     found = [item for check in CHECKS for item in check(case)]
     if {item.identifier for item in found} & opening.EXPLAINED:
         found = [item for item in found if item.identifier not in GENERAL]
-    return ranked(item for item in found if themes is None or item.theme in themes)
+    answers = () if error is None else ranked(messages.explain(case, error, found))
+    return tuple(item for item in (*answers, *ranked(found)) if themes is None or item.theme in themes)
 
 
 def ranked(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -8,14 +8,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kmodel_tools.architecture.custom_objects import custom_objects, occurrences
-from kmodel_tools.architecture.envelope import Era, is_model
-from kmodel_tools.architecture.layer_classes import canonical_class
-from kmodel_tools.architecture.upgrade.accepted import accepted
+from kmodel_tools.architecture.envelope import is_model
 from kmodel_tools.doctor.case import Case
 from kmodel_tools.doctor.finding import Evidence, Finding, evidence
 from kmodel_tools.doctor.kinds import finding
 from kmodel_tools.doctor.safety import LOOKUPS, places
-from kmodel_tools.doctor.weights import holds_weights, states, tree_of
+from kmodel_tools.doctor.weights import holds_weights, tree_of
 from kmodel_tools.tree import Layer, join_path
 
 RANDOM = frozenset(
@@ -58,8 +56,6 @@ RANDOM = frozenset(
 BATCH = frozenset({"BatchNormalization"})
 BASE_KEYS = frozenset({"name", "trainable", "dtype", "batch_input_shape", "batch_shape", "input_shape", "dynamic"})
 ADDED = frozenset({"AddLoss", "AddMetric"})
-TAKEN_ANYWAY = frozenset({"batch_input_shape", "batch_shape", "input_shape", "input_dim"})
-"""What the loader of Keras 3 takes for the input's shape, or `Layer` takes itself (`layers/layer.py`, `legacy/saving/saving_utils.py`)."""
 
 
 def custom(case: Case) -> Iterator[Finding]:
@@ -94,79 +90,6 @@ def _named_lambdas(architecture: Any) -> Iterator[tuple[str, str]]:
         inner = item.get("config")
         if item.get("class_name") == "Lambda" and isinstance(inner, Mapping) and inner.get("function_type") == "function":
             yield layer, str(inner.get("function"))
-
-
-def rejected(case: Case) -> Iterator[Finding]:
-    """What of an earlier configuration Keras 3 does not take."""
-    model = case.model
-    if model is None or model.architecture is None or case.era is None or case.era is Era.KERAS_3:
-        return
-    cure = f"kmt convert {case.quoted} {case.output('_keras3.keras')}"
-    if model.graph is not None or model.format == "saved-model":
-        items = [Evidence("", "format", "SavedModel, which Keras 3 loads as a TFSMLayer only")]
-        yield finding("rejected-by-keras-3", items, cure, severity="warning")
-        return
-    if case.era in (Era.KERAS_0, Era.KERAS_1):
-        written = model.metadata.get("keras_version", case.era.value)
-        yield finding("rejected-by-keras-3", [Evidence("", "written by", written), *_arguments(case)], cure)
-        return
-    items = _arguments(case)
-    if items:
-        yield finding("rejected-by-keras-3", items, cure)
-
-
-def _arguments(case: Case) -> list[Evidence]:
-    """The arguments of built-in layers that their classes of Keras 3 do not know, and classes that it does not have."""
-    known = accepted()
-    found: list[Evidence] = []
-    model_class = case.spec.root.class_name if case.spec is not None else ""
-    for path, spec in case.layers:
-        if spec.is_model or not path or not spec.config or canonical_class(spec.class_name) is None:
-            continue
-        plain = spec.class_name.rpartition(">")[2]
-        if plain in ("InputLayer", model_class) or spec.config.get("layer") is spec.config:
-            continue
-        if plain not in known:
-            if plain in NOT_IN_KERAS_3:
-                found.append(Evidence(join_path(path), "class_name", plain))
-            continue
-        if spec.attr is not None and "name" not in spec.config:
-            continue  # a part that the class makes itself, with the arguments of its owner
-        unknown = [key for key in spec.config if key not in known[plain] and key not in TAKEN_ANYWAY and not _pops(plain, key)]
-        found += list(evidence((join_path(path), key, spec.config[key]) for key in unknown))
-    return found
-
-
-NOT_IN_KERAS_3 = frozenset(
-    [
-        "CuDNNLSTM",
-        "CuDNNGRU",
-        "LocallyConnected1D",
-        "LocallyConnected2D",
-        "ThresholdedReLU",
-        "TFOpLambda",
-        "SlicingOpLambda",
-        "TensorFlowOpLayer",
-        "DenseFeatures",
-        "RandomFourierFeatures",
-        "ClassMethod",
-        "BatchNormalizationV1",
-        "BatchNormalizationV2",
-        "LSTMV2",
-        "GRUV2",
-        "SyncBatchNormalization",
-        "Merge",
-        "MaxoutDense",
-        "Highway",
-        "RandomHeight",
-        "RandomWidth",
-    ]
-)
-
-
-def _pops(class_name: str, key: str) -> bool:
-    """Whether a class takes a key that its signature does not name: `implementation` (`rnn/lstm.py`, `rnn/gru.py`)."""
-    return key == "implementation" and class_name in ("LSTM", "GRU")
 
 
 def twins(case: Case) -> Iterator[Finding]:
@@ -231,7 +154,11 @@ def _not_adapted(case: Case, layer: Layer | None) -> str:
 
 def stateful(case: Case) -> Iterator[Finding]:
     """Recurrent layers that keep their state from batch to batch."""
-    found = [Evidence(join_path(path), "stateful", "true") for path, spec in case.layers if spec.config.get("stateful") is True]
+    found = [
+        Evidence(join_path(path), "stateful", "true")
+        for path, spec in case.layers
+        if spec.config.get("stateful") is True and spec.attr != "cell"
+    ]
     if found:
         yield finding(
             "stateful-layer", found, f'model.get_layer("{found[0].layer.partition("/")[0]}").reset_state()  # before each sequence'
@@ -277,14 +204,10 @@ def added_losses(case: Case) -> Iterator[Finding]:
 
 
 def unseeded(case: Case) -> Iterator[Finding]:
-    """Random parts without a seed, of a model whose weights are still to be made or trained."""
+    """Random parts without a seed, of a model whose weights are still to be made."""
     model = case.model
-    if model is None or model.architecture is None or model.graph is not None:
+    if model is None or model.architecture is None or model.graph is not None or case.weights:
         return
-    if holds_weights(case):
-        initial, moved = states(case)
-        if moved or (case.weights and not initial):
-            return
     found: list[tuple[str, str, Any]] = []
     for layer, key, item in places(model.architecture):
         inner, kind = item.get("config"), str(item.get("class_name")).rpartition(">")[2]
@@ -294,4 +217,4 @@ def unseeded(case: Case) -> Iterator[Finding]:
         yield finding("unseeded", evidence(found), "keras.utils.set_random_seed(1)  # before the model is built")
 
 
-CHECKS = (rejected, twins, custom, vocabularies, preprocessing, stateful, called_in_training, added_losses, unseeded)
+CHECKS = (twins, custom, vocabularies, preprocessing, stateful, called_in_training, added_losses, unseeded)

@@ -19,8 +19,11 @@ from kmodel_tools.tensor import ByteRange
 
 DISTRUST = "do not load it; have a look where the file comes from"
 PICKLE_HEADS = tuple(b"\x80" + bytes([protocol]) for protocol in (2, 3, 4, 5))
-OLD_PICKLE = re.compile(rb"\(?[cidl(]{0,3}c?[A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n")
-"""The start of a pickle of protocol 0: a function by its module and name, a line each."""
+OLD_PICKLE = re.compile(
+    rb"\(?c(?:os|posix|nt|sys|builtins|__builtin__|subprocess|copyreg|copy_reg|numpy|sklearn|torch|keras|joblib|pandas|collections|__main__)"
+    rb"[\w.]*\n\w+\n|\([dl]p\d+\n"
+)
+"""The start of a pickle of protocol 0: a function by its module and name, a line each, or a dictionary or list."""
 PICKLED_NAMES = (".pkl", ".pickle", ".joblib", ".dill")
 CONFIG, WEIGHTS, PICKLED = "config.json", "model.weights.h5", "model.weights.npz"
 ZIP_ERRORS = (zipfile.BadZipFile, NotImplementedError, struct.error, ValueError, EOFError, RuntimeError, OSError)

@@ -157,7 +157,7 @@ def damage(case: Case) -> Iterator[Finding]:
         broken = [text for text in unread if text.startswith("saving broke off") or "are listed and" in text]
         if broken:
             yield finding("saving-broke-off", [Evidence("", "listed", text) for text in broken], "save the model again")
-        others = [text for text in unread if text not in broken and "is missing, with the tensors" not in text]
+        others = [text for text in unread if text not in broken and "is damaged" in text]
         if others:
             yield finding("damaged", [Evidence("", "", text) for text in others], f"kmt inspect --verify {case.quoted}")
         return

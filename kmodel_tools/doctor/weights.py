@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kmodel_tools.architecture.envelope import Config
 from kmodel_tools.architecture.layer_classes import canonical_class
-from kmodel_tools.architecture.spec import LayerSpec
 from kmodel_tools.doctor.case import Case
 from kmodel_tools.doctor.finding import Evidence, Finding, number, shape_text
 from kmodel_tools.doctor.initial import EXACT, MOVED, state_of
@@ -30,6 +30,15 @@ SIZES = {
     "SimpleRNNCell": ("recurrent_kernel", 0, "units", 1),
 }
 """For some classes: a weight, one of its axes, and the setting that says how long it is."""
+USUAL: Config = {
+    "kernel_initializer": "glorot_uniform",
+    "bias_initializer": "zeros",
+    "recurrent_initializer": "orthogonal",
+    "embeddings_initializer": "uniform",
+    "depthwise_initializer": "glorot_uniform",
+    "pointwise_initializer": "glorot_uniform",
+}
+"""What Keras takes where nothing is said: for files of weights alone."""
 NORMS = frozenset({"BatchNormalization", "LayerNormalization", "GroupNormalization"})
 
 
@@ -62,7 +71,7 @@ def missing(case: Case) -> Iterator[Finding]:
         stored = [weight.role for weight in layer.weights] if layer is not None else []
         if len(stored) < len(spec.variables):
             lacking = [item.role for item in spec.variables if item.role not in stored]
-            found.append(Evidence(join_path(path), ", ".join(lacking), "not in the file"))
+            found.append(Evidence(join_path(path).strip("/") or spec.class_name, ", ".join(lacking), "not in the file"))
     if found:
         cure = f"kmt transfer OTHER_FILE {case.quoted} -o {case.output('_filled.keras')}"
         yield finding("weights-missing", found, cure, detail="OTHER_FILE is one that has them.")
@@ -94,8 +103,9 @@ def untrained(case: Case) -> Iterator[Finding]:
     initial, moved = states(case)
     if initial and not moved:
         items = [item for items in initial.values() for item in items]
-        yield finding("weights-initial", items, _fill(case, case.output("_filled.keras")), sure="likely")
-    elif initial:
+        sure, ending = ("likely", "_filled.keras") if case.spec is not None else ("possible", "_filled.weights.h5")
+        yield finding("weights-initial", items, _fill(case, case.output(ending)), sure)
+    elif initial and case.spec is not None:
         items = [item for items in initial.values() for item in items]
         yield finding("layers-initial", items, _fill(case, case.output("_filled.keras")), sure="likely")
 
@@ -115,12 +125,15 @@ def states(case: Case) -> tuple[dict[Path, list[Evidence]], list[Path]]:
         return initial, moved
     tree = tree_of(case)
     seen: set[int] = set()
-    for path, spec in case.layers:
-        layer = tree.get(path)
-        if layer is None or spec.is_model or not layer.weights or id(layer) in seen or not spec.trainable:
+    described = [(path, spec) for path, spec in case.layers if not spec.is_model and spec.trainable]
+    known: list[tuple[Path, Layer | None, str, Config]] = [(path, tree.get(path), spec.class_name, spec.config) for path, spec in described]
+    if case.spec is None:
+        known = [(path, layer, layer.class_name or "", USUAL) for path, layer in tree.items()]
+    for path, layer, class_name, config in known:
+        if layer is None or not layer.weights or id(layer) in seen:
             continue
         seen.add(id(layer))
-        verdict = _state(case, path, spec, layer)
+        verdict = _state(case, path, class_name, config, layer)
         if verdict is None:
             moved.append(path)
         elif verdict:
@@ -128,13 +141,13 @@ def states(case: Case) -> tuple[dict[Path, list[Evidence]], list[Path]]:
     return initial, moved
 
 
-def _state(case: Case, path: Path, spec: LayerSpec, layer: Layer) -> list[Evidence] | None:
+def _state(case: Case, path: Path, class_name: str, config: Config, layer: Layer) -> list[Evidence] | None:
     """What shows that a layer is as it was made; nothing where that cannot be told, None if it has moved."""
     items: list[Evidence] = []
     exact, random = 0, 0
     for weight in layer.weights:
         facts = case.facts.get(id(weight))
-        state = None if facts is None or weight.trainable is False else state_of(weight.role, spec.config, weight.tensor.shape, facts)
+        state = None if facts is None or weight.trainable is False else state_of(weight.role, config, weight.tensor.shape, facts)
         if facts is None or state is None:
             continue
         if state[0] == MOVED:
@@ -147,9 +160,14 @@ def _state(case: Case, path: Path, spec: LayerSpec, layer: Layer) -> list[Eviden
             else f"{number(facts.low)} … {number(facts.high)}, std {number(facts.std)}"
         )
         items.append(Evidence(join_path((*path, weight.role)), state[1], text))
-    if canonical_class(spec.class_name) in NORMS:
+    if canonical_class(class_name) in NORMS or weights_of_norm(layer):
         return []  # ones and zeros may be what training leaves: of normalisation, the statistics tell
     return items if random and (exact or random > 1) else []
+
+
+def weights_of_norm(layer: Layer) -> bool:
+    """Whether a layer of which nothing says the class normalises."""
+    return bool({"gamma", "beta"} & {weight.role for weight in layer.weights})
 
 
 def batch_normalization(case: Case) -> Iterator[Finding]:
@@ -163,9 +181,8 @@ def batch_normalization(case: Case) -> Iterator[Finding]:
         mean, variance = (case.facts.get(id(stored[role])) for role in ("moving_mean", "moving_variance"))
         if mean is not None and variance is not None and mean.is_all(0.0) and variance.is_all(1.0):
             found.append(Evidence(join_path(path), "moving_mean, moving_variance", "all 0, all 1"))
-    if found and (moved or case.spec is None):
-        detail = "" if moved else "It may never have been trained: without an architecture nothing tells."
-        yield finding("batchnorm-statistics-initial", found, CURE_OF_STATISTICS, "certain" if moved else "possible", detail=detail)
+    if found and moved:
+        yield finding("batchnorm-statistics-initial", found, CURE_OF_STATISTICS)
 
 
 CURE_OF_STATISTICS = "for x in inputs_of_training: model(x, training=True)  # updates the statistics alone, as nothing is trained"

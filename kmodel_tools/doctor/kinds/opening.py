@@ -86,8 +86,8 @@ KINDS = (
         "not-a-model",
         "opening",
         "error",
-        "it is no model that is known here",
-        "It has neither the layout of a model of Keras nor of TensorFlow. `kmt formats` lists what is read.",
+        "it is of no format that is read here",
+        "It has not the layout of any model that is known here. `kmt formats` lists what is read.",
     ),
     Kind(
         "zip-named-h5",

@@ -182,7 +182,7 @@ KINDS = (
         "training",
         "note",
         "nothing fixes what its random parts do",
-        "The weights are still to be made or to be trained, and initializers, dropout or random layers have no seed: every run "
-        "gives another model. `keras.utils.set_random_seed(1)` before building fixes all of them.",
+        "The file holds no weights: they are still to be made, and initializers, dropout or random layers have no seed, so that "
+        "every run gives another model. `keras.utils.set_random_seed(1)` before building fixes all of them.",
     ),
 )
