@@ -26,8 +26,13 @@ CHECKS: tuple[Check, ...] = (
     *training.CHECKS,
     *precision.CHECKS,
 )
-GENERAL = frozenset({"damaged", "not-a-model"})
-"""What is left to say of a file that does not open where nothing more exact was found."""
+CONSEQUENCES = {
+    **dict.fromkeys(opening.EXPLAINED, frozenset({"damaged", "not-a-model"})),
+    "truncated": frozenset({"damaged", "not-a-model", "saving-broke-off", "weights-missing"}),
+    "missing-part": frozenset({"damaged", "not-a-model", "weights-missing"}),
+    "saving-broke-off": frozenset({"weights-missing"}),
+}
+"""Findings that follow from another one, which says what is the matter."""
 
 NOT_IN_A_FILE = (
     ("the order of classes", "print the class names in training and here: flow_from_directory sorts folders, a LabelEncoder labels"),
@@ -68,8 +73,8 @@ def diagnose(
         raise KmtError(f"there is no theme {unknown[0]!r}", cure=f"the themes are: {', '.join(THEMES)}")
     case = Case(path)
     found = [item for check in CHECKS for item in check(case)]
-    if {item.identifier for item in found} & opening.EXPLAINED:
-        found = [item for item in found if item.identifier not in GENERAL]
+    said = {follows for item in found for follows in CONSEQUENCES.get(item.identifier, ())}
+    found = [item for item in found if item.identifier not in said]
     answers = () if error is None else ranked(messages.explain(case, error, found))
     return tuple(item for item in (*answers, *ranked(found)) if themes is None or item.theme in themes)
 

@@ -8,11 +8,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kmodel_tools.architecture.custom_objects import custom_objects, occurrences
-from kmodel_tools.architecture.envelope import is_model
 from kmodel_tools.doctor.case import Case
 from kmodel_tools.doctor.finding import Evidence, Finding, evidence
 from kmodel_tools.doctor.kinds import finding
-from kmodel_tools.doctor.safety import LOOKUPS, places
+from kmodel_tools.doctor.safety import GADGETS, LOOKUPS, places
 from kmodel_tools.doctor.weights import holds_weights, tree_of
 from kmodel_tools.tree import Layer, join_path
 
@@ -63,11 +62,10 @@ def custom(case: Case) -> Iterator[Finding]:
     if case.model is None:
         return
     model = case.model
-    used = [item for item in custom_objects(model.architecture) if item.kind != "lambda"]
+    architecture = {key: value for key, value in (model.architecture or {}).items() if key != "compile_config"}
+    used = [item for item in custom_objects(architecture) if item.kind != "lambda" and item.name not in GADGETS]
     named = [Evidence(", ".join(item.used_by[:3]), item.kind, item.name) for item in used]
-    named += [
-        Evidence(layer, "function", name) for layer, name in _named_lambdas(model.architecture) if name not in {item.name for item in used}
-    ]
+    named += [Evidence(layer, "function", name) for layer, name in _named_lambdas(architecture) if name not in {item.name for item in used}]
     if named:
         yield finding(
             "custom-objects", named, f"kmt convert {case.quoted} {case.output('_converted.keras')}  # prints the stub of your code"
@@ -77,9 +75,9 @@ def custom(case: Case) -> Iterator[Finding]:
     if training:
         cure = f'keras.models.load_model("{case.path}", compile=False)'
         yield finding("custom-training-objects", training, cure)
-    bare = [(item.layer, "config", dict(item.config)) for item in occurrences(model.architecture) if item.kind == "layer"]
+    bare = [(item.layer, "config", dict(item.config)) for item in occurrences(architecture) if item.kind == "layer" and item.layer]
     lost = [place for place in bare if place[2].keys() <= BASE_KEYS and not isinstance(place[2].get("layers"), list)]
-    if lost and not is_model(str((model.architecture or {}).get("class_name")), None):
+    if lost:
         cure = "def get_config(self): return {**super().get_config(), 'ARGUMENT': self.ARGUMENT}  # and save again"
         yield finding("custom-layer-without-arguments", evidence(lost), cure, sure="possible")
 
@@ -146,9 +144,7 @@ def preprocessing(case: Case) -> Iterator[Finding]:
 
 def _not_adapted(case: Case, layer: Layer | None) -> str:
     stored = {} if layer is None else {weight.role: case.facts.get(id(weight)) for weight in layer.weights}
-    mean, variance, count = stored.get("mean"), stored.get("variance"), stored.get("count")
-    if count is not None and count.is_all(0.0):
-        return "count 0"
+    mean, variance = stored.get("mean"), stored.get("variance")
     return "all 0, all 1" if mean and variance and mean.is_all(0.0) and variance.is_all(1.0) else ""
 
 

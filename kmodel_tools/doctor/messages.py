@@ -312,7 +312,8 @@ MESSAGES: tuple[Message, ...] = (
     _known(
         "name-not-known",
         r"Unknown (?:layer|object|initializer|regularizer|constraint|optimizer|metric function|loss function"
-        r"|activation function|metric|loss|activation)[^:\n]{0,30}: '?\"?([\w>.<]+)|Could not (?:locate|interpret|deserialize) (?:class|function|object) '([^']+)'",
+        r"|activation function|metric|loss|activation)[^:\n]{0,30}: '?\"?([\w>.<]+)"
+        r"|Could not (?:locate|interpret|deserialize) (?:class|function|object) '([^']+)'",
         _name,
     ),
     _known(
@@ -337,6 +338,9 @@ MESSAGES: tuple[Message, ...] = (
         r"bad marshal data|Requested the deserialization of a `?Lambda`?|marshal data too short|unknown opcode",
         _lambdas,
         "lambda-bytecode",
+    ),
+    _known(
+        "vocabulary-not-loaded", r"Table not initialized|[Tt]he layer has no vocabulary", _nothing, "vocabulary-missing", "vocabulary-path"
     ),
     _known("h5py-3-decode", r"'str' object has no attribute 'decode'", _h5py),
     _known("names-too-long", r"object header message is too large", _too_long),

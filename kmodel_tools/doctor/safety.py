@@ -10,6 +10,7 @@ from kmodel_tools.doctor.case import Case
 from kmodel_tools.doctor.finding import Evidence, Finding, evidence
 from kmodel_tools.doctor.kinds import finding
 from kmodel_tools.errors import CorruptFileError
+from kmodel_tools.tree import join_path
 
 Place = tuple[str, str, Any]
 """Layer, key and value of a place in a configuration."""
@@ -64,6 +65,8 @@ def places(node: Any, key: str = "") -> Iterator[tuple[str, str, Mapping[str, An
 def _layer_name(item: Mapping[str, Any]) -> str | None:
     inner = item.get("config")
     kind = item.get("class_name")
+    if isinstance(kind, str) and "inbound_nodes" in item and isinstance(item.get("name"), str) and not isinstance(inner, Mapping):
+        return str(item["name"])
     if not isinstance(kind, str) or not isinstance(inner, Mapping) or isinstance(inner.get("layers"), list):
         return None
     name = inner.get("name") or item.get("name")
@@ -78,8 +81,8 @@ def lambdas(case: Case) -> Iterator[Finding]:
             found += [(layer, name, text) for name, text in _bytecode(layer, key, item)]
     if not found:
         return
-    layers = list(dict.fromkeys(layer for layer, _, _ in found if layer))
-    name = layers[0] if layers else "NAME"
+    names = [layer for layer, _, _ in found if layer]
+    name = next((join_path(path) for path, spec in case.layers if spec.name in names and spec.class_name == "Lambda"), "NAME")
     yield finding(
         "lambda-bytecode",
         evidence(found),

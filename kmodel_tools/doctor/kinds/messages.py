@@ -70,6 +70,14 @@ KINDS = (
         "deserialization of a Lambda layer`). `safe_mode=False` runs code of whoever made the file.",
     ),
     Kind(
+        "vocabulary-not-loaded",
+        "message",
+        "error",
+        "a lookup layer was called without its vocabulary",
+        "The words were not in what was loaded: they are in assets of a `.keras` or SavedModel, or in the configuration, and not "
+        "among weights.",
+    ),
+    Kind(
         "h5py-3-decode",
         "message",
         "error",
