@@ -88,8 +88,7 @@ def _rendered(found: tuple[Finding, ...], file: str, other: str | None, style: s
     if style == "text":
         from kmodel_tools.render.findings_text import findings_text
 
-        name = file if other is None else f"{file} and {other}"
-        return findings_text(found, name, NOT_IN_A_FILE, _width(), everything)
+        return findings_text(found, file, NOT_IN_A_FILE, other, _width(), everything)
     from kmodel_tools.render import findings_formats
 
     if style == "json":

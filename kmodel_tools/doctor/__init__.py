@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 
-from kmodel_tools.doctor import architecture, containers, messages, opening, precision, refused, safety, training, weights
+from kmodel_tools.doctor import architecture, comparison, containers, messages, opening, precision, refused, safety, training, weights
 from kmodel_tools.doctor.case import Case
 from kmodel_tools.doctor.finding import SEVERITIES, SURENESS, THEMES, Finding
 from kmodel_tools.doctor.kinds import kinds
@@ -72,11 +72,20 @@ def diagnose(
     if unknown:
         raise KmtError(f"there is no theme {unknown[0]!r}", cure=f"the themes are: {', '.join(THEMES)}")
     case = Case(path)
+    if other is not None:
+        return _of_two(case, Case(other), themes)
     found = [item for check in CHECKS for item in check(case)]
     said = {follows for item in found for follows in CONSEQUENCES.get(item.identifier, ())}
     found = [item for item in found if item.identifier not in said]
     answers = () if error is None else ranked(messages.explain(case, error, found))
     return tuple(item for item in (*answers, *ranked(found)) if themes is None or item.theme in themes)
+
+
+def _of_two(case: Case, other: Case, themes: Collection[str] | None) -> tuple[Finding, ...]:
+    """What in two files can change a prediction; where one of them does not open, what is the matter with it."""
+    closed = [item for item in (case, other) if item.model is None]
+    found = [finding for item in closed for finding in diagnose(item.path)] if closed else comparison.compare(case, other)
+    return ranked(item for item in found if themes is None or item.theme in themes)
 
 
 def ranked(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -15,7 +15,12 @@ MOST = 8
 
 
 def findings_text(
-    findings: Sequence[Finding], path: str, elsewhere: Sequence[tuple[str, str]], width: int = WIDTH, everything: bool = False
+    findings: Sequence[Finding],
+    path: str,
+    elsewhere: Sequence[tuple[str, str]],
+    other: str | None = None,
+    width: int = WIDTH,
+    everything: bool = False,
 ) -> str:
     """Lay out findings.
 
@@ -23,20 +28,24 @@ def findings_text(
         findings: What was found, the gravest first.
         path: The path as the user gave it.
         elsewhere: What no file shows, and what to look at; said where nothing keeps the file from opening.
+        other: The path of a second file, where two are compared.
         width: Columns to fill.
         everything: Show all evidence, however much there is.
     """
-    blocks = [_headline(findings, path), *("\n".join(_block(item, width, everything)) for item in findings)]
-    if not any(item.severity == "error" and item.theme == "opening" for item in findings):
-        blocks.append("\n".join(_elsewhere(findings, elsewhere, width)))
+    blocks = [_headline(findings, path, other), *("\n".join(_block(item, width, everything)) for item in findings)]
+    if not any(item.severity == "error" and item.theme in ("opening", "safety") for item in findings):
+        blocks.append("\n".join(_elsewhere(elsewhere, width)))
     return "\n\n".join(blocks) + "\n"
 
 
-def _headline(findings: Sequence[Finding], path: str) -> str:
+def _headline(findings: Sequence[Finding], path: str, other: str | None) -> str:
+    name = printable(path if other is None else f"{path} and {other}")
     if not findings:
-        return f"{printable(path)}: nothing found"
+        return (
+            f"{name}: nothing found" if other is None else f"{name}: nothing differs that changes a prediction; the files are not the cause"
+        )
     counts = [(sum(item.severity == severity for item in findings), severity) for severity in SEVERITIES]
-    return f"{printable(path)}: {', '.join(counted(count, severity) for count, severity in counts if count)}"
+    return f"{name}: {', '.join(counted(count, severity) for count, severity in counts if count)}"
 
 
 def _block(item: Finding, width: int, everything: bool) -> Iterator[str]:
@@ -59,7 +68,7 @@ def evidence_text(piece: Evidence) -> str:
     return ": ".join(part for part in (piece.layer, stands) if part)
 
 
-def _elsewhere(findings: Sequence[Finding], elsewhere: Iterable[tuple[str, str]], width: int) -> Iterator[str]:
+def _elsewhere(elsewhere: Iterable[tuple[str, str]], width: int) -> Iterator[str]:
     yield "Not in any file, and often the cause of other results:"
     for what, check in elsewhere:
         yield from _wrapped(f"{what}: {check}", width, INDENT, INDENT * 2)

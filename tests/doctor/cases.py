@@ -20,12 +20,24 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+import kmodel_tools as kmt
 from tests.conftest import ROOT, SAMPLES
 from tests.doctor.messages import MESSAGES
 
 MODELS = Path(__file__).resolve().parent / "models"
 UPGRADES = ROOT / "tests" / "upgrades"
 Maker = Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Two files, what differs in them, and text of its evidence."""
+
+    identifier: str
+    make: Maker
+    other: Maker
+    evidence: str
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +253,24 @@ def _pickled_weights(members: dict[str, bytes], new: zipfile.ZipFile) -> None:
     new.writestr("model.weights.npz", buffer.getvalue())
 
 
+def _wide_head(file: h5py.File) -> None:
+    for name, shape in (("0", (16, 5)), ("1", (5,))):
+        del file[f"layers/dense_1/vars/{name}"]
+        file.create_dataset(f"layers/dense_1/vars/{name}", data=np.ones(shape, "f4"))
+
+
+def _reordered() -> str:
+    shutil.copy(MODELS / "words_kept.h5", "reordered.h5")
+    with h5py.File("reordered.h5", "r+") as file:
+        file.attrs["model_config"] = file.attrs["model_config"].replace('["a", "b", "c"]', '["c", "a", "b"]')
+    return "reordered.h5"
+
+
+def _rounded() -> str:
+    kmt.convert(MODELS / "clean.keras", "rounded.keras", dtype="float16", optimizer=False, overwrite=True)
+    return "rounded.keras"
+
+
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 102400\n"
 PAGE = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head></html>\n"
 CLEAN_WEIGHTS = model("clean.weights.h5")
@@ -344,6 +374,37 @@ SAFETY = (
     Shown("path-traversal", archive("model.keras", _outside), "member = ../../.bashrc"),
     Shown("symbolic-link", archive("model.keras", _link), "member = assets/words.txt"),
     Shown("bomb", hdf5("model.h5", _shape_bomb), "4,398,046,511,104 bytes claimed, 0 stored", (), CLEAN_H5),
+)
+FIRST = model("clean.keras")
+TWO_LAYERS = model("two_layers.keras")
+COMPARED = (
+    Compared("layers-differ", FIRST, model("new_head.keras"), "head: removed", ("weights-unmatched", "inference-settings-differ")),
+    Compared(
+        "weights-unmatched", FIRST, model("new_head.keras"), "new_head/kernel: (16, 16)", ("layers-differ", "inference-settings-differ")
+    ),
+    Compared("one-is-untrained", FIRST, model("untrained.keras"), "head/kernel: as it was made", ("training-settings-differ",)),
+    Compared("weights-of-another-layer", TWO_LAYERS, model("swapped.keras"), "first/kernel: has the values of = second/kernel"),
+    Compared("weights-laid-out-otherwise", TWO_LAYERS, model("transposed.keras"), "first/kernel: transposed = of first/kernel"),
+    Compared(
+        "shapes-differ",
+        FIRST,
+        with_weights("wide.keras", _wide_head),
+        "head/kernel: shape = (16, 3) → (16, 5)",
+        (),
+    ),
+    Compared("inference-settings-differ", FIRST, model("random.keras"), 'drop: inbound_nodes = [["norm", {"training": false}]]'),
+    Compared(
+        "inference-settings-differ",
+        FIRST,
+        with_config("epsilon.keras", lambda config: _settings(config, "norm", epsilon=0.1)),
+        "norm: epsilon = 0.001 → 0.1",
+    ),
+    Compared("vocabulary-differs", model("words_kept.h5"), _reordered, "lookup: vocabulary = the same words in another order"),
+    Compared("only-statistics-differ", FIRST, model("statistics.keras"), "norm/moving_mean"),
+    Compared("only-rounding-differs", FIRST, _rounded, "head/kernel: dtype = float32 → float16"),
+    Compared("weights-differ", FIRST, model("trained_on.keras"), "hidden/kernel: largest difference"),
+    Compared("training-settings-differ", FIRST, model("metric.keras"), 'metrics = ["sparse_categorical_accuracy"] → ["accuracy"]'),
+    Compared("not-compared", FIRST, model("clean.weights.h5"), "config = the second file holds none"),
 )
 SHOWN = (*OPENING, *RESULTS, *SAFETY)
 WITH_MESSAGE = tuple(

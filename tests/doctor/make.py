@@ -200,6 +200,26 @@ def words() -> None:
         saved(model, name)
 
 
+def pairs() -> None:
+    """Models that differ from `clean` or from each other in one thing."""
+    keras.utils.set_random_seed(1)
+    layers = [keras.layers.Dense(4, activation="relu", name=name) for name in ("first", "second")]
+    saved(trained(sequential(*layers)), "two_layers.keras")
+    keras.utils.set_random_seed(1)
+    model = trained(sequential(*(keras.layers.Dense(4, activation="relu", name=name) for name in ("first", "second"))))
+    first, second = model.layers[0].get_weights(), model.layers[1].get_weights()
+    model.layers[0].set_weights(second)
+    model.layers[1].set_weights(first)
+    saved(model, "swapped.keras")
+    model.layers[0].set_weights([first[0].T, first[1]])
+    model.layers[1].set_weights(second)
+    saved(model, "transposed.keras")
+    again = trained(network())
+    x, y = data()
+    again.fit(x, y, epochs=1, verbose=0)
+    saved(again, "trained_on.keras")
+
+
 def attacks() -> None:
     """Archives with configurations that Keras would not write; none of it is ever loaded."""
     hostile("gadget.keras", lambda config: replaced(config, "function", "get_file", "keras.utils", "function"))
@@ -218,6 +238,7 @@ def main() -> None:
     weights()
     settings()
     words()
+    pairs()
     attacks()
 
 

@@ -12,11 +12,11 @@ from click.testing import CliRunner
 
 import kmodel_tools as kmt
 from kmodel_tools.cli import kmt as command
-from kmodel_tools.doctor import CHECKS
+from kmodel_tools.doctor import CHECKS, NOT_IN_A_FILE
 from kmodel_tools.doctor.finding import SEVERITIES, SURENESS, THEMES
 from kmodel_tools.doctor.kinds import kinds
 from kmodel_tools.render.findings_text import evidence_text
-from tests.doctor.cases import MODELS, SHOWN, WITH_MESSAGE, Shown, model
+from tests.doctor.cases import COMPARED, MODELS, SHOWN, WITH_MESSAGE, Compared, Shown, model
 
 CLEAN = (
     "clean.keras",
@@ -74,7 +74,7 @@ def test_the_cure_works(case: Shown) -> None:
         line = line.replace(name, value)
     program, *arguments = shlex.split(line, comments=True)
     if program == "mv":
-        shutil.move(*arguments)
+        shutil.move(arguments[0], arguments[1])
     else:
         assert program == "kmt"
         result = CliRunner().invoke(command, arguments, catch_exceptions=False)
@@ -91,8 +91,30 @@ def test_a_message_is_explained_by_the_file(case: Shown) -> None:
     assert first.evidence[0].key == "message"
 
 
+@pytest.mark.parametrize("case", [pytest.param(case, id=f"{index}-{case.identifier}") for index, case in enumerate(COMPARED)])
+def test_two_files_are_compared(case: Compared) -> None:
+    findings = {item.identifier: item for item in kmt.diagnose(case.make(), case.other())}
+    assert set(findings) == {case.identifier, *case.also}
+    assert any(case.evidence in evidence_text(piece) for piece in findings[case.identifier].evidence), findings[case.identifier].evidence
+
+
+@pytest.mark.parametrize("other", ["clean.keras", "clean.h5"])
+def test_of_two_equal_files_neither_is_the_cause(other: str) -> None:
+    """Whatever they are written in; the text says what to look at instead."""
+    assert kmt.diagnose(MODELS / "clean.keras", MODELS / other) == ()
+    result = CliRunner().invoke(command, ["doctor", str(MODELS / "clean.keras"), str(MODELS / other)])
+    assert result.exit_code == 0
+    assert "the files are not the cause" in " ".join(result.output.split())
+    assert all(what in result.output for what, _ in NOT_IN_A_FILE)
+
+
+def test_two_runs_part_at_a_layer_that_is_named() -> None:
+    [item] = kmt.diagnose(MODELS / "clean.keras", MODELS / "trained_on.keras")
+    assert item.detail == "They part first in hidden/kernel; 0 of 8 weights are equal."
+
+
 def test_every_kind_has_a_file_that_shows_it() -> None:
-    shown = {case.identifier for case in (*SHOWN, *WITH_MESSAGE)}
+    shown = {case.identifier for case in (*SHOWN, *COMPARED, *WITH_MESSAGE)}
     assert set(kinds()) - shown == {"checkpoint-not-found"}
     assert all(kind.theme in THEMES and kind.severity in SEVERITIES for kind in kinds().values())
 

@@ -11,9 +11,9 @@ from kmodel_tools.doctor.finding import Evidence, Finding, Kind
 @functools.cache
 def kinds() -> dict[str, Kind]:
     """Every kind by its identifier, in the order of the documentation, which is that of likelihood within a severity."""
-    from kmodel_tools.doctor.kinds import messages, opening, results, safety
+    from kmodel_tools.doctor.kinds import comparison, messages, opening, results, safety
 
-    return {kind.identifier: kind for module in (messages, opening, results, safety) for kind in module.KINDS}
+    return {kind.identifier: kind for module in (messages, comparison, opening, results, safety) for kind in module.KINDS}
 
 
 def finding(
