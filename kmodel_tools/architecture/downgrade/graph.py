@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kmodel_tools.architecture.envelope import class_of, layer_configs, settings_of
-from kmodel_tools.architecture.topology import references
 from kmodel_tools.architecture.upgrade.draft import Draft, Json, UpgradeError
 from kmodel_tools.architecture.upgrade.graph import CONSTANT, STATES, is_reference, name_of
 
@@ -49,11 +48,13 @@ class Graph:
         names: New names of its layers by the old ones.
         functional: Nested models that are graphs: Keras 3 counts their calls from 0 in calls and from 1 among ends, Keras 2 from 1.
         listed: Nested Sequentials that say their input: Keras 3 counts their calls from 0, Keras 2 from 1.
+        replaced: What outputs of operations have become, as Keras 2 counts it.
     """
 
     names: dict[str, str]
     functional: set[str] = field(default_factory=set)
     listed: set[str] = field(default_factory=set)
+    replaced: dict[tuple[str, int, int], tuple[str, int, int]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, layers: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> Graph:
@@ -73,6 +74,8 @@ class Graph:
         name, call, output = reference[0], int(reference[1]), int(reference[2])
         if name not in self.names:
             raise UpgradeError(f"a tensor of a layer {name!r} that the model does not have")
+        if (name, call, output) in self.replaced:
+            return list(self.replaced[name, call, output])
         if name in self.listed or (name in self.functional and not is_end):
             call += 1
         return [self.names[name], call, output]
@@ -105,12 +108,14 @@ class Graph:
             if named is None:
                 raise layer.refuse("is called on nothing")
             args = [kwargs.pop(named)]
-        names = ARGUMENTS.get(layer.class_name, ("mask", "training"))
+        names = ARGUMENTS.get(layer.class_name, ())
         if len(args) - 1 > len(names):
-            raise layer.refuse(f"is called with {len(args)} arguments, of which Keras 2 takes fewer")
+            raise layer.refuse(f"is called with {len(args)} arguments, which Keras 2 keeps by names that only the layer's code tells")
         kwargs |= dict(zip(names, args[1:], strict=False))
         kwargs = {key: self._argument(value, layer) for key, value in kwargs.items() if value is not None}
-        _training(layer, kwargs)
+        # Keras 3 takes what the model is called with in its place, of whatever is written here (3.15.1 `models/functional.py`,
+        # `operation_fn`), and writes False with every call; Keras 2 would never train a Dropout that is called so.
+        kwargs.pop("training", None)
         for key in NOT_IN_KERAS_2 & kwargs.keys():
             raise layer.refuse(f"is called with {key}, which Keras 2 does not take")
         given = self._structure(args[0], layer)
@@ -159,18 +164,3 @@ class Graph:
         if is_reference(node):
             return [*self.tensor(node), *node[3:]]
         return [self._as_listed(item) for item in node] if isinstance(node, list) else node
-
-
-def _training(layer: Draft, kwargs: Json) -> None:
-    """A call with `training=True`, for which Keras 3 takes what the model is called with: of `predict`, that is False.
-
-    Source: Keras 3.15.1 `models/functional.py`, `operation_fn`.
-    """
-    if kwargs.get("training"):
-        del kwargs["training"]
-        layer.say("is called with training=True, which Keras 3 does not mind when it predicts, and Keras 2 would: left out")
-
-
-def used_layers(ends: Any) -> set[str]:
-    """The names of the layers that a model's ends are of."""
-    return {str(item[0]) for item in references(ends)}

@@ -52,7 +52,7 @@ def store_objects(model: Model) -> list[NewObject]:
         raise ConversionError(
             "Keras 3 finds layers inside of somebody's own class by the attributes that hold them, and the source does not have "
             f"those of: {names}",
-            cure="a .h5 goes by their order instead: write NAME.h5 with --option layout=keras3; or give a .keras of the same model",
+            cure="a .h5 goes by their order instead: write NAME.h5 with --target keras3; or give a .keras of the same model",
         )
     return [*objects, *_optimizer(model)]
 
