@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kmodel_tools.architecture.custom_objects import custom_objects, occurrences
+from kmodel_tools.architecture.envelope import Era
 from kmodel_tools.doctor.case import Case
-from kmodel_tools.doctor.finding import Evidence, Finding, evidence
+from kmodel_tools.doctor.finding import Evidence, Finding, evidence, literal
 from kmodel_tools.doctor.kinds import finding
 from kmodel_tools.doctor.safety import GADGETS, LOOKUPS, places
 from kmodel_tools.doctor.weights import holds_weights, tree_of
@@ -73,7 +74,7 @@ def custom(case: Case) -> Iterator[Finding]:
     known = {item.name for item in used}
     training = [Evidence("", item.kind, item.name) for item in custom_objects(None, model.training_config) if item.name not in known]
     if training:
-        cure = f'keras.models.load_model("{case.path}", compile=False)'
+        cure = f"keras.models.load_model({literal(case.path)}, compile=False)"
         yield finding("custom-training-objects", training, cure)
     bare = [(item.layer, "config", dict(item.config)) for item in occurrences(architecture) if item.kind == "layer" and item.layer]
     lost = [place for place in bare if place[2].keys() <= BASE_KEYS and not isinstance(place[2].get("layers"), list)]
@@ -91,7 +92,9 @@ def _named_lambdas(architecture: Any) -> Iterator[tuple[str, str]]:
 
 
 def twins(case: Case) -> Iterator[Finding]:
-    """Layers of one name in one model."""
+    """Layers of one name in one model; Keras 0.x calls layers by their class."""
+    if case.era is Era.KERAS_0:
+        return
     found: list[Evidence] = []
     for path, spec in case.layers:
         if spec.is_model:
@@ -115,7 +118,7 @@ def vocabularies(case: Case) -> Iterator[Finding]:
     if not lacking or files >= len(lacking):
         return
     items = [Evidence(join_path(path), "vocabulary", "neither in the configuration nor an asset") for path, _ in lacking]
-    cure = f'model.get_layer("{lacking[0][1].name}").set_vocabulary(WORDS_OF_TRAINING_IN_THEIR_ORDER)  # and save as .keras'
+    cure = f"model.get_layer({literal(lacking[0][1].name)}).set_vocabulary(WORDS_OF_TRAINING_IN_THEIR_ORDER)  # and save as .keras"
     yield finding("vocabulary-missing", items, cure, "certain" if not files else "possible")
 
 
@@ -134,7 +137,7 @@ def preprocessing(case: Case) -> Iterator[Finding]:
         elif kind == "Hashing" and config.get("salt") is None:
             unsalted.append(Evidence(name, "salt", "null"))
     if bare:
-        cure = f'model.get_layer("{bare[0].layer}").adapt(INPUTS_OF_TRAINING)  # before the layers behind it are trained'
+        cure = f"model.get_layer({literal(bare[0].layer)}).adapt(INPUTS_OF_TRAINING)  # before the layers behind it are trained"
         yield finding("not-adapted", bare, cure)
     if unsalted:
         yield finding(
@@ -157,7 +160,7 @@ def stateful(case: Case) -> Iterator[Finding]:
     ]
     if found:
         yield finding(
-            "stateful-layer", found, f'model.get_layer("{found[0].layer.partition("/")[0]}").reset_state()  # before each sequence'
+            "stateful-layer", found, f"model.get_layer({literal(found[0].layer.partition('/')[0])}).reset_state()  # before each sequence"
         )
 
 
@@ -172,7 +175,9 @@ def called_in_training(case: Case) -> Iterator[Finding]:
             found.append(Evidence(layer, "inbound_nodes", f"{kind}(…, training=True)"))
     if found:
         cure = "build the model without training=True, then new_model.set_weights(model.get_weights())"
-        yield finding("random-at-inference", found, cure)
+        newer = case.era is Era.KERAS_3
+        detail = "In Keras 3, model(x) is so, and predict is not: it passes training=False to every layer." if newer else ""
+        yield finding("random-at-inference", found, cure, severity="note" if newer else None, detail=detail)
 
 
 def _trains(nodes: Any) -> bool:

@@ -52,7 +52,7 @@ class Case:
     @property
     def stem(self) -> str:
         """The path without its suffix: where a converted file may go."""
-        for suffix in (".weights.h5", ".weights.json", ".keras", ".h5", ".hdf5", ".json", ".yaml", ".index"):
+        for suffix in (".weights.h5", ".weights.json", ".keras", ".h5", ".hdf5", ".json", ".yaml", ".index", ".ckpt", ".pb", ".pbtxt"):
             if self.path.endswith(suffix):
                 return self.path.removesuffix(suffix)
         return self.path.rstrip("/")
@@ -60,6 +60,11 @@ class Case:
     def output(self, ending: str) -> str:
         """A path for what a cure writes, as an argument of a shell."""
         return shlex.quote(self.stem + ending)
+
+    def converted(self, ending: str) -> str:
+        """A path for a converted model, as an argument of a shell: whole where there is an architecture, else its weights."""
+        whole = self.model is not None and self.model.architecture is not None
+        return self.output(f"{ending}{'.keras' if whole else '.weights.h5'}")
 
     @functools.cached_property
     def spec(self) -> ModelSpec | None:

@@ -103,3 +103,8 @@ def shape_text(shape: Iterable[int]) -> str:
 def number(value: float) -> str:
     """A value of a weight in at most ten characters."""
     return f"{value:.4g}"
+
+
+def literal(name: str) -> str:
+    """A name out of a file as a string of Python, which cannot end where it should not."""
+    return json.dumps(name)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kmodel_tools.doctor.case import Case
-from kmodel_tools.doctor.finding import Evidence, Finding, evidence, shape_text
+from kmodel_tools.doctor.finding import Evidence, Finding, evidence, literal, shape_text
 from kmodel_tools.doctor.kinds import finding
 from kmodel_tools.doctor.safety import places
 from kmodel_tools.format import Container
@@ -94,7 +94,7 @@ def _without_architecture(case: Case, match: re.Match[str]) -> Answer:
         Evidence("", "architecture", "none in the file"),
         Evidence("", "weights", f"{len(case.weights)}, {model.metadata.get('dialect', '')}"),
     ]
-    return items, f'model = …  # by its code\nmodel.load_weights("{case.path}")'
+    return items, f"model.load_weights({literal(case.path)})  # of a model that is made by its code"
 
 
 def _another_format(case: Case, match: re.Match[str]) -> Answer:
@@ -114,7 +114,7 @@ def _plain_object(case: Case, match: re.Match[str]) -> Answer:
         return [Evidence("", "architecture", "recovered")], f"kmt convert {case.quoted} {case.output('.keras')}"
     names = [signature.name for signature in model.graph.signatures] if model.graph else []
     items = [Evidence("", "architecture", "none in it"), Evidence("", "signatures", ", ".join(names) or "none")]
-    return items, f'tf.saved_model.load("{case.path}").signatures["{names[0] if names else "serving_default"}"](INPUT)'
+    return items, f"f = tf.saved_model.load({literal(case.path)}).signatures[{literal(names[0] if names else 'serving_default')}]; f(INPUT)"
 
 
 def _prefix(case: Case, match: re.Match[str]) -> Answer:
@@ -122,7 +122,7 @@ def _prefix(case: Case, match: re.Match[str]) -> Answer:
 
     prefix = checkpoint_prefix(case)
     items = [] if prefix is None or prefix == case.path else [Evidence("", "prefix", prefix)]
-    return items, f'model.load_weights("{prefix or "PREFIX"}")'
+    return items, f"model.load_weights({literal(prefix or 'PREFIX')})"
 
 
 # What configurations say.

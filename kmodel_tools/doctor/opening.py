@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterator
 
 from kmodel_tools.doctor.case import Case, beside
 from kmodel_tools.doctor.containers import CONFIG, PICKLED, WEIGHTS, infos, leads_outside, shard_names
-from kmodel_tools.doctor.finding import Evidence, Finding
+from kmodel_tools.doctor.finding import Evidence, Finding, literal
 from kmodel_tools.doctor.kinds import finding
 from kmodel_tools.errors import CorruptFileError, FormatError, UnsupportedFeatureError
 from kmodel_tools.format import Container, Probe
@@ -52,8 +53,9 @@ def _pointer(probe: Probe, size: Evidence) -> Iterator[Finding]:
     wanted = lines.get("size", "")
     expected = f"{int(wanted):,} bytes" if wanted.isdigit() and len(wanted) < 20 else "not said"
     items = [Evidence("", "expected size", expected), size, Evidence("", "oid", lines.get("oid", "not said"))]
-    folder, name = os.path.split(os.path.abspath(probe.path))
-    yield finding("lfs-pointer", items, f"git lfs install && git -C {folder} lfs pull --include={name}")
+    folder, name = os.path.split(probe.path)
+    cure = f"git -C {shlex.quote(folder or '.')} lfs pull --include {shlex.quote(name)}"
+    yield finding("lfs-pointer", items, cure, detail="git lfs install, once on a machine, makes clones fetch the files themselves.")
 
 
 def truncated(case: Case) -> Iterator[Finding]:
@@ -198,7 +200,7 @@ def checkpoints(case: Case) -> Iterator[Finding]:
         return
     single = probe.container is Container.CHECKPOINT_SHARD or (probe.container is Container.TABLE and case.path.endswith(".index"))
     if single and (prefix := checkpoint_prefix(case)) is not None and os.path.isfile(prefix + ".index"):
-        yield finding("checkpoint-file-named", [Evidence("", "prefix", prefix)], f'tf.train.load_checkpoint("{prefix}")')
+        yield finding("checkpoint-file-named", [Evidence("", "prefix", prefix)], f"tf.train.load_checkpoint({literal(prefix)})")
     state = os.path.join(case.path, "checkpoint") if probe.container is Container.DIRECTORY else case.path
     if probe.container is not Container.CHECKPOINT_STATE and not (probe.container is Container.DIRECTORY and "checkpoint" in probe.names):
         return
@@ -218,7 +220,7 @@ def _state(state: str) -> Iterator[Finding]:
     others = sorted(name.removesuffix(".index") for name in os.listdir(folder or ".") if name.endswith(".index"))
     items = [Evidence("", "model_checkpoint_path", named[1]), Evidence("", "beside it", ", ".join(others[:5]) or "no checkpoint")]
     there = os.path.join(folder, others[-1] if others else "PREFIX")
-    yield finding("checkpoint-moved", items, f'checkpoint.restore("{there}")  # by its own path')
+    yield finding("checkpoint-moved", items, f"checkpoint.restore({literal(there)})  # by its own path")
 
 
 CHECKS = (not_a_model, truncated, missing_parts, names, checkpoints, damage)

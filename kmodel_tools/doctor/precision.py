@@ -46,7 +46,7 @@ def halves(case: Case) -> Iterator[Finding]:
     stored = [(path, weight) for path, weight in case.weights if weight.tensor.dtype in HALVES]
     if stored:
         items = [Evidence(join_path(path), weight.key, weight.tensor.dtype.value) for path, weight in stored]
-        yield finding("half-precision", items, f"kmt convert {case.quoted} {case.output('_float32.keras')} --dtype float32")
+        yield finding("half-precision", items, f"kmt convert {case.quoted} {case.converted('_float32')} --dtype float32")
     mixed = [
         Evidence(join_path(path), "dtype", policy)
         for path, spec in case.layers
@@ -79,7 +79,7 @@ def settings(case: Case) -> Iterator[Finding]:
     backend = case.model.metadata.get("backend", "")
     convolves = any("Conv" in spec.class_name for _, spec in case.layers)
     if backend in OTHERS and convolves:
-        cure = f"kmt convert {case.quoted} {case.output('_keras3.keras')}"
+        cure = f"kmt convert {case.quoted} {case.converted('_keras3')}"
         yield finding("other-backend", [Evidence("", "backend", backend)], cure)
     types = {policy_of(spec.config.get("dtype")) for path, spec in case.layers if path and not spec.is_model and spec.attr is None} - {""}
     plain = {name for name in types if name in ("float16", "bfloat16", "float32", "float64")}

@@ -7,7 +7,7 @@ from typing import Any
 
 from kmodel_tools.architecture.operations import CODE, CUSTOM, FILES, PRINTS, noteworthy
 from kmodel_tools.doctor.case import Case
-from kmodel_tools.doctor.finding import Evidence, Finding, evidence
+from kmodel_tools.doctor.finding import Evidence, Finding, evidence, literal
 from kmodel_tools.doctor.kinds import finding
 from kmodel_tools.errors import CorruptFileError
 from kmodel_tools.tree import join_path
@@ -86,7 +86,7 @@ def lambdas(case: Case) -> Iterator[Finding]:
     yield finding(
         "lambda-bytecode",
         evidence(found),
-        f"kmt convert {case.quoted} {case.output('_without_lambda.keras')} --replace-layer '{name}=Rescaling(scale=1.0)'",
+        f"kmt convert {case.quoted} {case.output('_without_lambda.keras')} --replace-layer {_quoted(f'{name}=Rescaling(scale=1.0)')}",
         detail="The layer in the cure is an example: put what the lambda did in its place.",
     )
 
@@ -188,7 +188,7 @@ def layers_that_load(case: Case) -> Iterator[Finding]:
         yield finding("torch-module", evidence(torches), DISTRUST)
     if vocabularies:
         hostile = any(_leads_away(str(value)) for _, _, value in vocabularies)
-        cure = f'layer.set_vocabulary([…]) for "{vocabularies[0][0]}" before saving, so that the words are in the file'
+        cure = f"model.get_layer({literal(vocabularies[0][0])}).set_vocabulary(WORDS)  # before saving, so that the words are in the file"
         yield finding("vocabulary-path", evidence(vocabularies), cure, severity="error" if hostile else None)
 
 

@@ -39,6 +39,7 @@ USUAL: Config = {
     "pointwise_initializer": "glorot_uniform",
 }
 """What Keras takes where nothing is said: for files of weights alone."""
+OF_WEIGHTS = ("keras-h5", "keras-weights", "tf-checkpoint")
 NORMS = frozenset({"BatchNormalization", "LayerNormalization", "GroupNormalization"})
 
 
@@ -73,7 +74,7 @@ def missing(case: Case) -> Iterator[Finding]:
             lacking = [item.role for item in spec.variables if item.role not in stored]
             found.append(Evidence(join_path(path).strip("/") or spec.class_name, ", ".join(lacking), "not in the file"))
     if found:
-        cure = f"kmt transfer OTHER_FILE {case.quoted} -o {case.output('_filled.keras')}"
+        cure = f"kmt transfer OTHER_FILE {case.quoted} -o {case.converted('_filled')}"
         yield finding("weights-missing", found, cure, detail="OTHER_FILE is one that has them.")
 
 
@@ -94,7 +95,7 @@ def shapes(case: Case) -> Iterator[Finding]:
         if weight.tensor.shape[axis] != wanted * factor:
             found.append(Evidence(join_path(path), f"{key} = {wanted}", f"{role} {shape_text(weight.tensor.shape)}"))
     if found:
-        cure = f"kmt transfer {case.quoted} MODEL_WITH_THE_RIGHT_SIZE -o {case.output('_resized.keras')}"
+        cure = f"kmt transfer {case.quoted} MODEL_WITH_THE_RIGHT_SIZE -o {case.converted('_resized')}"
         yield finding("shape-contradicts-configuration", found, cure)
 
 
@@ -103,15 +104,14 @@ def untrained(case: Case) -> Iterator[Finding]:
     initial, moved = states(case)
     if initial and not moved:
         items = [item for items in initial.values() for item in items]
-        sure, ending = ("likely", "_filled.keras") if case.spec is not None else ("possible", "_filled.weights.h5")
-        yield finding("weights-initial", items, _fill(case, case.output(ending)), sure)
+        yield finding("weights-initial", items, _fill(case), "likely" if case.spec is not None else "possible")
     elif initial and case.spec is not None:
         items = [item for items in initial.values() for item in items]
-        yield finding("layers-initial", items, _fill(case, case.output("_filled.keras")), sure="likely")
+        yield finding("layers-initial", items, _fill(case), sure="likely")
 
 
-def _fill(case: Case, output: str) -> str:
-    return f"kmt transfer TRAINED_FILE {case.quoted} -o {output}"
+def _fill(case: Case) -> str:
+    return f"kmt transfer TRAINED_FILE {case.quoted} -o {case.converted('_filled')}"
 
 
 def states(case: Case) -> tuple[dict[Path, list[Evidence]], list[Path]]:
@@ -127,7 +127,7 @@ def states(case: Case) -> tuple[dict[Path, list[Evidence]], list[Path]]:
     seen: set[int] = set()
     described = [(path, spec) for path, spec in case.layers if not spec.is_model and spec.trainable]
     known: list[tuple[Path, Layer | None, str, Config]] = [(path, tree.get(path), spec.class_name, spec.config) for path, spec in described]
-    if case.spec is None:
+    if case.spec is None and case.model is not None and case.model.format in OF_WEIGHTS:
         known = [(path, layer, layer.class_name or "", USUAL) for path, layer in tree.items()]
     for path, layer, class_name, config in known:
         if layer is None or not layer.weights or id(layer) in seen:
@@ -197,7 +197,7 @@ def optimizer(case: Case) -> Iterator[Finding]:
             items = [Evidence("", counter.key, f"{value}")]
             initial, moved = states(case)
             detail = "Its weights are trained: they came from elsewhere." if moved else ""
-            cure = f"kmt convert {case.quoted} {case.output('_no_optimizer.keras')} --no-optimizer"
+            cure = f"kmt convert {case.quoted} {case.converted('_no_optimizer')} --no-optimizer"
             cure = cure if moved or not initial else "model.fit(…), and save it after that"
             yield finding("optimizer-step-0", items, cure, detail=detail)
 

@@ -32,8 +32,8 @@ def findings_text(
         width: Columns to fill.
         everything: Show all evidence, however much there is.
     """
-    blocks = [_headline(findings, path, other), *("\n".join(_block(item, width, everything)) for item in findings)]
-    if not any(item.severity == "error" and item.theme in ("opening", "safety") for item in findings):
+    blocks = [_headline(findings, path, other), *(finding_text(item, width, everything) for item in findings)]
+    if elsewhere and not any(item.severity == "error" and item.theme in ("opening", "safety") for item in findings):
         blocks.append("\n".join(_elsewhere(elsewhere, width)))
     return "\n\n".join(blocks) + "\n"
 
@@ -46,6 +46,11 @@ def _headline(findings: Sequence[Finding], path: str, other: str | None) -> str:
         )
     counts = [(sum(item.severity == severity for item in findings), severity) for severity in SEVERITIES]
     return f"{name}: {', '.join(counted(count, severity) for count, severity in counts if count)}"
+
+
+def finding_text(item: Finding, width: int = WIDTH, everything: bool = False) -> str:
+    """One finding with its evidence, its cure and where to read more of it."""
+    return "\n".join(_block(item, width, everything))
 
 
 def _block(item: Finding, width: int, everything: bool) -> Iterator[str]:

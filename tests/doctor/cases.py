@@ -377,7 +377,7 @@ SAFETY = (
 )
 FIRST = model("clean.keras")
 TWO_LAYERS = model("two_layers.keras")
-COMPARED = (
+COMPARED: tuple[Compared, ...] = (
     Compared("layers-differ", FIRST, model("new_head.keras"), "head: removed", ("weights-unmatched", "inference-settings-differ")),
     Compared(
         "weights-unmatched", FIRST, model("new_head.keras"), "new_head/kernel: (16, 16)", ("layers-differ", "inference-settings-differ")
@@ -392,7 +392,6 @@ COMPARED = (
         "head/kernel: shape = (16, 3) → (16, 5)",
         (),
     ),
-    Compared("inference-settings-differ", FIRST, model("random.keras"), 'drop: inbound_nodes = [["norm", {"training": false}]]'),
     Compared(
         "inference-settings-differ",
         FIRST,
@@ -406,7 +405,7 @@ COMPARED = (
     Compared("training-settings-differ", FIRST, model("metric.keras"), 'metrics = ["sparse_categorical_accuracy"] → ["accuracy"]'),
     Compared("not-compared", FIRST, model("clean.weights.h5"), "config = the second file holds none"),
 )
-SHOWN = (*OPENING, *RESULTS, *SAFETY)
+SHOWN: tuple[Shown, ...] = (*OPENING, *RESULTS, *SAFETY)
 WITH_MESSAGE = tuple(
     Shown(identifier, model(*name.split(" as ")) if not name.startswith("/") else sample(name[1:]), shown, error=said)
     for identifier, name, shown, said in MESSAGES
