@@ -198,7 +198,9 @@ def added_losses(case: Case) -> Iterator[Finding]:
     if case.model is None:
         return
     found = [
-        (layer, "class_name", item["class_name"]) for layer, _, item in places(case.model.architecture) if item.get("class_name") in ADDED
+        (layer, "class_name", item["class_name"])
+        for layer, _, item in places(case.model.architecture)
+        if str(item.get("class_name")) in ADDED
     ]
     if found:
         yield finding("added-loss", evidence(found), "def train_step / compute_loss in a class of your own: add the loss there")

@@ -72,7 +72,7 @@ def _of_models(case: Case) -> Iterator[Evidence]:
         module, inner = item.get("module"), item.get("config")
         if archived and isinstance(module, str) and module.startswith(("keras.engine.", "keras.src.engine.")):
             yield Evidence(layer, "module", module)
-        if item.get("class_name") in WRAPPERS and isinstance(inner, Mapping):
+        if str(item.get("class_name")) in WRAPPERS and isinstance(inner, Mapping):
             yield from _wrapped(layer, inner)
         if isinstance(inner, Mapping) and isinstance(inner.get("layers"), list):
             yield from _calls(inner["layers"])
