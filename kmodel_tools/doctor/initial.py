@@ -7,7 +7,7 @@ its like of Keras 1 and 2.0 as normals that are not truncated.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,8 @@ SIGMAS = 4.0
 TRUNCATION = 0.87962566103423978
 """Standard deviation of a normal that is truncated at two of its own."""
 SLACK = 1e-5
+EINSUM = frozenset({"equation", "num_heads", "num_query_heads"})
+"""Settings of layers whose kernels are those of an equation."""
 
 KEYS = {
     "kernel": "kernel_initializer",
@@ -83,8 +85,10 @@ def state_of(role: str, config: Config, shape: Shape, facts: Facts) -> tuple[str
     if name in ("orthogonal", "identity"):
         fits = facts.orthogonal if name == "orthogonal" else facts.identity
         return (EXACT if fits and facts.count >= 4 else MOVED), name
-    made = _distribution(name, settings, shape)
-    return None if made is None else _compared(made, facts)
+    found = [_compared(made, facts) for made in _distributions(name, settings, shape, EINSUM & config.keys())]
+    if not found or all(item is not None and item[0] == MOVED for item in found):
+        return found[0] if found else None
+    return next((item for item in found if item is not None and item[0] == CONSISTENT), None)
 
 
 def _compared(made: Made, facts: Facts) -> tuple[str, str] | None:
@@ -125,24 +129,29 @@ def _constant(name: str, settings: Mapping[str, Any]) -> float | None:
     return float(value) if isinstance(value, (int, float)) else None
 
 
-def _distribution(name: str, settings: Mapping[str, Any], shape: Shape) -> Made | None:
+def _distributions(name: str, settings: Mapping[str, Any], shape: Shape, einsum: Collection[str]) -> list[Made]:
+    """What an initializer may draw from for a shape; of a layer with an equation, it depends on the release what goes in and out."""
     numbers = {key: float(value) for key, value in settings.items() if isinstance(value, (int, float)) and not isinstance(value, bool)}
     if name == "random_uniform":
         low, high = numbers.get("minval", -0.05), numbers.get("maxval", 0.05)
-        return Made(name, (high - low) / math.sqrt(12), (high - low) / 2, (high + low) / 2, 0.45) if high > low else None
+        return [Made(name, (high - low) / math.sqrt(12), (high - low) / 2, (high + low) / 2, 0.45)] if high > low else []
     if name in ("random_normal", "truncated_normal"):
         std, mean = numbers.get("stddev", 0.05), numbers.get("mean", 0.0)
         cut = name == "truncated_normal"
-        return Made(name, std * (TRUNCATION if cut else 1), 2 * std if cut else None, mean) if std > 0 else None
+        return [Made(name, std * (TRUNCATION if cut else 1), 2 * std if cut else None, mean)] if std > 0 else []
     kind = settings.get("mode"), settings.get("distribution")
     scale, mode, distribution = SCALINGS.get(name, (numbers.get("scale", 1.0), str(kind[0]), str(kind[1])))
-    if (name not in SCALINGS and name != "variance_scaling") or len(shape) < 2 or 0 in shape:
-        return None
+    if (name not in SCALINGS and name != "variance_scaling") or len(shape) < 2 or 0 in shape or scale <= 0:
+        return []
     receptive = math.prod(shape[:-2])
-    fan_in, fan_out = shape[-2] * receptive, shape[-1] * receptive
-    fan = {"fan_in": fan_in, "fan_out": fan_out}.get(mode, (fan_in + fan_out) / 2)
-    std = math.sqrt(scale / fan)
+    fans = [(shape[-2] * receptive, shape[-1] * receptive)]
+    if einsum:
+        fans += [(math.prod(shape[:at]), math.prod(shape[at:])) for at in range(1, len(shape))]
+    return [_scaled(name, scale / {"fan_in": into, "fan_out": out}.get(mode, (into + out) / 2), distribution) for into, out in fans]
+
+
+def _scaled(name: str, variance: float, distribution: str) -> Made:
+    std = math.sqrt(variance)
     if distribution == "uniform":
         return Made(name, std, std * math.sqrt(3), spread=0.45)
-    plain = distribution == "untruncated_normal"
-    return Made(name, std, None if plain else 2 * std / TRUNCATION)
+    return Made(name, std, None if distribution == "untruncated_normal" else 2 * std / TRUNCATION)

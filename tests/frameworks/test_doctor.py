@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 
 import kmodel_tools as kmt
+from kmodel_tools.doctor.facts import facts_of
+from kmodel_tools.doctor.initial import CONSISTENT, EXACT, MOVED, state_of
+from kmodel_tools.tensor import DType, InMemory, Tensor
 from tests.conftest import ROOT, SAMPLES
 from tests.doctor.cases import MODELS, UPGRADES
 
@@ -153,3 +156,61 @@ def test_a_model_with_a_loss_of_ones_own_loads_by_the_cure() -> None:
     path = MODELS / "custom_loss.keras"
     assert isinstance(eval(cure(path, "custom-training-objects"), {"keras": keras}), keras.Model)
     assert ROOT in path.parents
+
+
+INITIALIZERS = (
+    "glorot_uniform",
+    "glorot_normal",
+    "he_uniform",
+    "he_normal",
+    "lecun_uniform",
+    "lecun_normal",
+    "random_uniform",
+    "random_normal",
+    "truncated_normal",
+    "orthogonal",
+    "zeros",
+    "ones",
+)
+
+
+@pytest.mark.parametrize("name", INITIALIZERS)
+def test_what_initializers_make_is_told(name: str) -> None:
+    """Of twenty draws each is told for what it is, whatever the shape; and none of them after a small step."""
+    for seed in range(20):
+        made = keras.initializers.get(name)
+        config = {"kernel_initializer": keras.initializers.serialize(made)}
+        if "seed" in made.get_config():
+            made = type(made)(seed=seed)
+        shape = ((40, 30), (3, 3, 8, 6), (30, 40))[seed % 3]
+        values = np.array(made(shape))
+        state = state_of("kernel", config, shape, facts(values))
+        assert state is not None
+        assert state[0] in (CONSISTENT, EXACT), (seed, state)
+        stepped = state_of("kernel", config, shape, facts(values * 1.4 + 0.01))
+        assert stepped is not None
+        assert stepped[0] == MOVED
+
+
+def facts(values: Any) -> Any:
+    tensor = Tensor(DType.FLOAT32, values.shape, InMemory(np.ascontiguousarray(values, "<f4").tobytes()))
+    return facts_of(tensor)
+
+
+def test_the_bias_of_an_lstm_is_told() -> None:
+    layer = keras.layers.LSTM(4)
+    layer.build((None, 3, 2))
+    bias = np.array(layer.cell.bias)
+    state = state_of("bias", layer.get_config(), bias.shape, facts(bias))
+    assert state == (EXACT, "zeros, ones of the forget gate")
+
+
+def test_attention_is_told_in_every_layer() -> None:
+    """Its kernels are those of equations, for which releases count inputs and outputs in two ways."""
+    layer = keras.layers.MultiHeadAttention(4, 8)
+    layer.build((None, 5, 16), (None, 5, 16))
+    for dense in (layer.query_dense, layer.output_dense):
+        kernel = np.array(dense.kernel)
+        state = state_of("kernel", layer.get_config(), kernel.shape, facts(kernel))
+        assert state is not None
+        assert state[0] == CONSISTENT
