@@ -16,16 +16,18 @@ from kmodel_tools.doctor.kinds import kinds
 from kmodel_tools.errors import KmtError
 
 Check = Callable[[Case], Iterator[Finding]]
-CHECKS: tuple[Check, ...] = (
-    *containers.CHECKS,
-    *safety.CHECKS,
-    *opening.CHECKS,
-    *weights.CHECKS,
-    *refused.CHECKS,
-    *architecture.CHECKS,
-    *training.CHECKS,
-    *precision.CHECKS,
+BY_THEMES: tuple[tuple[tuple[Check, ...], frozenset[str]], ...] = (
+    (containers.CHECKS, frozenset({"safety", "opening"})),
+    (safety.CHECKS, frozenset({"safety", "opening"})),
+    (opening.CHECKS, frozenset({"opening"})),
+    (weights.CHECKS, frozenset({"weights"})),
+    (refused.CHECKS, frozenset({"opening"})),
+    (architecture.CHECKS, frozenset({"opening", "architecture", "training"})),
+    (training.CHECKS, frozenset({"training"})),
+    (precision.CHECKS, frozenset({"precision", "architecture"})),
 )
+"""Checks, and the themes that their findings are of: what nobody asks for is not looked at."""
+CHECKS: tuple[Check, ...] = tuple(check for checks, _ in BY_THEMES for check in checks)
 CONSEQUENCES = {
     **dict.fromkeys(opening.EXPLAINED, frozenset({"damaged", "not-a-model"})),
     "truncated": frozenset({"damaged", "not-a-model", "saving-broke-off", "weights-missing"}),
@@ -74,7 +76,8 @@ def diagnose(
     case = Case(path)
     if other is not None:
         return _of_two(case, Case(other), themes)
-    found = [item for check in CHECKS for item in check(case)]
+    wanted = THEMES if themes is None or error is not None else themes
+    found = [item for checks, own in BY_THEMES if not own.isdisjoint(wanted) for check in checks for item in check(case)]
     said = {follows for item in found for follows in CONSEQUENCES.get(item.identifier, ())}
     found = [item for item in found if item.identifier not in said]
     answers = () if error is None else ranked(messages.explain(case, error, found))

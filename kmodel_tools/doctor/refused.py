@@ -28,6 +28,7 @@ TAKEN = {
     "GRU": frozenset({"implementation"}),
     "LeakyReLU": frozenset({"alpha"}),
     "Embedding": frozenset({"input_length"}),
+    "LayerNormalization": frozenset({"rms_scaling"}),
     "TextVectorization": frozenset({"vocabulary_size", "has_input_vocabulary"}),
     "StringLookup": frozenset({"vocabulary_size", "has_input_vocabulary", "trainable"}),
     "IntegerLookup": frozenset({"vocabulary_size", "has_input_vocabulary", "trainable"}),
@@ -43,18 +44,18 @@ WRAPPERS = frozenset({"Bidirectional", "TimeDistributed"})
 
 
 def refused(case: Case) -> Iterator[Finding]:
-    """What of an earlier configuration Keras 3 does not take."""
+    """What of an earlier configuration Keras 3 does not take; an earlier Keras 3 too wrote what the last one has not."""
     model = case.model
-    if model is None or model.architecture is None or case.era is None or case.era is Era.KERAS_3:
+    if model is None or model.architecture is None or case.era is None:
         return
     cure = f"kmt convert {case.quoted} {case.output('_keras3.keras')}"
-    if model.format == "saved-model":
+    if model.format == "saved-model" and case.era is not Era.KERAS_3:
         items = [Evidence("", "format", "SavedModel, which Keras 3 loads as a TFSMLayer only")]
         yield finding("rejected-by-keras-3", items, cure, severity="warning")
         return
     version = model.metadata.get("keras_version")
     written = Evidence("", "written by", f"Keras {version}" if version else case.era.value)
-    items = [*_of_models(case), *_arguments(case)]
+    items = list(_arguments(case)) if case.era is Era.KERAS_3 else [*_of_models(case), *_arguments(case)]
     if items or case.era in (Era.KERAS_0, Era.KERAS_1):
         yield finding("rejected-by-keras-3", [written, *items], cure)
 

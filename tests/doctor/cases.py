@@ -189,6 +189,11 @@ def _twice_named(config: dict[str, object]) -> None:
     _layer(config, "drop")["name"] = "norm"
 
 
+def _rotation(config: dict[str, object]) -> None:
+    """As Keras 3.0 to 3.5 writes it."""
+    _layer(config, "drop").update(class_name="RandomRotation", config={"name": "drop", "factor": 0.1, "value_range": [0, 255]})
+
+
 def _added_loss(config: dict[str, object]) -> None:
     _layer(config, "drop").update(class_name="AddLoss", config={"name": "drop", "unconditional": False})
 
@@ -273,6 +278,20 @@ def _rounded() -> str:
 
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 102400\n"
 PAGE = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head></html>\n"
+LAMBDA_JSON = json.dumps(
+    {
+        "class_name": "Sequential",
+        "config": {
+            "name": "network",
+            "layers": [
+                {
+                    "class_name": "Lambda",
+                    "config": {"name": "scale", "function": ["4wEAAAA=", None, [1]], "function_type": "lambda", "arguments": {}},
+                }
+            ],
+        },
+    }
+)
 CLEAN_WEIGHTS = model("clean.weights.h5")
 CLEAN_H5 = model("clean.h5")
 CONVERTED = "old_keras3.keras"
@@ -301,6 +320,7 @@ OPENING = (
     Shown("checkpoint-file-named", checkpoint(named="ckpt/keras-3.15.1.index"), "prefix = ckpt/keras-3.15.1", (), checkpoint()),
     Shown("checkpoint-moved", _moved, "/home/me/run/ckpt-7", (), checkpoint()),
     Shown("rejected-by-keras-3", sample("tf2.2/states.h5", "old.h5"), "time_major = false", cured=CONVERTED),
+    Shown("rejected-by-keras-3", with_config("model.keras", _rotation), "drop: value_range = [0, 255]", cured="model_keras3.keras"),
     Shown("duplicate-layer-names", with_config("model.keras", _twice_named), "norm: name = of 2 layers"),
     Shown("custom-objects", model("custom.keras"), "scaled: layer = Scaled", ("custom-layer-without-arguments",)),
     Shown("custom-training-objects", model("custom_loss.keras"), "function = own_loss"),
@@ -364,6 +384,7 @@ SAFETY = (
         fill={"Rescaling(scale=1.0)": "Rescaling(scale=2.0)"},
         cured="lambda_without_lambda.keras",
     ),
+    Shown("lambda-bytecode", text("architecture.json", LAMBDA_JSON), "scale: function = marshalled code, 8 characters, with a closure"),
     Shown("torch-module", model("torch.keras"), "drop: module = 8 characters"),
     Shown("saved-model-layer", model("tfsm.keras"), "drop: filepath = /srv/models/other"),
     Shown("vocabulary-path", model("vocabulary_path.keras"), "drop: vocabulary = /etc/passwd"),

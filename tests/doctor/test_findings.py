@@ -139,6 +139,17 @@ def test_settings_of_this_machine_are_compared(tmp_path: Path) -> None:
     assert "floatx-differs" not in found(model("float64.json")())
 
 
+@pytest.mark.parametrize("case", [pytest.param(case, id=name_of(case)) for case in SHOWN])
+def test_it_is_found_when_its_theme_alone_is_asked_for(case: Shown) -> None:
+    theme = kinds()[case.identifier].theme
+    assert case.identifier in {item.identifier for item in kmt.diagnose(case.make(), themes=(theme,))}
+
+
+def test_values_are_not_read_for_what_does_not_need_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kmodel_tools.doctor.case.facts_of", lambda tensor: pytest.fail("a value was read"))
+    kmt.diagnose(MODELS / "untrained.keras", themes=("safety", "opening"))
+
+
 def test_every_check_says_what_it_looks_for() -> None:
     assert all(check.__doc__ for check in CHECKS)
     assert os.path.exists(MODELS)
