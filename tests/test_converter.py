@@ -19,7 +19,7 @@ from kmodel_tools.converter.planting import planted
 from kmodel_tools.editor import replace_weights
 from kmodel_tools.formats import load_format
 from kmodel_tools.tensor import Tensor
-from kmodel_tools.tree import Layer, Model, Weight, join_path
+from kmodel_tools.tree import Layer, Model, Optimizer, Weight, join_path
 from tests.conftest import ERAS, SAMPLES, sample_files
 
 ARCHIVE = SAMPLES / "keras_archive" / "keras-3.15.1_trained.keras"
@@ -234,6 +234,20 @@ def test_an_architecture_of_keras_3_is_carried_back(tmp_path: Path) -> None:
     assert "architecture, carried from Keras 3 to Keras 2" in report.carried
     assert kmt.read(tmp_path / "m.h5").metadata["keras_version"] == "2.15.0"
     assert kmt.digest(tmp_path / "m.h5") == kmt.digest(ARCHIVE)
+
+
+def test_the_state_of_an_optimizer_is_laid_out_as_keras_2_takes_it(tmp_path: Path) -> None:
+    """With the learning rate of Keras 3 among it, tf_keras warns and takes none (2.21 `saving/legacy/hdf5_format.py`)."""
+    kmt.convert(ARCHIVE, tmp_path / "m.h5", target="keras2")
+    with h5py.File(tmp_path / "m.h5") as file:
+        names = [str(name, "utf-8") for name in file["optimizer_weights"].attrs["weight_names"]]
+    assert names[0] == "iteration:0"
+    assert len(names) > 2
+    assert not any("learning_rate" in name for name in names)
+    fresh = replace(kmt.read(ARCHIVE), optimizer=Optimizer("Adam", (), (Weight("iterations", Tensor.of(np.int64(0)), ""),)))
+    kmt.write(fresh, tmp_path / "fresh.keras")
+    report = kmt.convert(tmp_path / "fresh.keras", tmp_path / "fresh.h5", target="keras2")
+    assert any("it has not trained the model yet" in line for line in report.left_out)
 
 
 def test_an_archive_of_keras_2_becomes_a_legacy_file_without_modules(tmp_path: Path) -> None:

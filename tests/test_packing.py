@@ -311,3 +311,52 @@ def test_what_is_there_stays_unless_it_is_to_be_replaced(tmp_path: Path) -> None
     assert (tmp_path / "m.json").read_text() == "mine"
     kmt.convert(NESTED, tmp_path / "m.json", overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["m.json"]
+
+
+def frozen_normalization(path: Path) -> None:
+    """A sub-model of two frozen normalizations, as tf_keras writes it: its Sequential does not say that it is frozen, its layers do."""
+    normal: dict[str, Any] = {"trainable": False, "dtype": "float32", "axis": [1]}
+    given: dict[str, Any] = {"batch_input_shape": [None, 3], "dtype": "float32"}
+    inside = [{"class_name": "InputLayer", "config": given | {"name": "i"}}]
+    inside += [{"class_name": "BatchNormalization", "config": normal | {"name": name}} for name in ("one", "two")]
+    layers: list[dict[str, Any]] = [
+        {"class_name": "InputLayer", "config": given | {"name": "x"}, "name": "x", "inbound_nodes": []},
+        {
+            "class_name": "Sequential",
+            "config": {"name": "base", "layers": inside},
+            "name": "base",
+            "inbound_nodes": [[["x", 0, 0, {}]]],
+        },
+    ]
+    graph = {"name": "m", "trainable": True, "layers": layers, "input_layers": [["x", 0, 0]], "output_layers": [["base", 1, 0]]}
+    path.write_text(json.dumps({"class_name": "Functional", "config": graph, "keras_version": "2.15.0", "backend": "tensorflow"}))
+
+
+def test_weights_that_are_packed_stand_in_the_order_that_the_architecture_freezes_them_in(tmp_path: Path) -> None:
+    """Else tf_keras takes the second gamma for the mean of the first: their shapes are alike. Its order is that of its own files."""
+    frozen_normalization(tmp_path / "m.json")
+    roles = ("gamma", "beta", "moving_mean", "moving_variance")
+    with h5py.File(tmp_path / "m.weights.h5", "w") as file:
+        for group in ("vars", "layers/input_layer/vars", "layers/sequential/vars"):
+            file.create_group(group)
+        for name in ("batch_normalization", "batch_normalization_1"):
+            for index in range(len(roles)):
+                file[f"layers/sequential/layers/{name}/vars/{index}"] = [float(index)] * 3
+    report = kmt.convert(tmp_path / "m.weights.h5", tmp_path / "m.h5", like=tmp_path / "m.json")
+    assert not any("which weights are trained" in remark for remark in report.inferred)
+    names = [f"{layer}/{role}:0" for layer in ("one", "two") for role in roles]
+    assert dict(listed_names(tmp_path / "m.h5"))["base"] == names
+
+
+@pytest.mark.parametrize(("activation", "said"), [("hard_sigmoid", True), ("relu", False)])
+def test_weights_that_do_not_say_their_generation_are_said_to_be_taken_for_one(activation: str, said: bool, tmp_path: Path) -> None:
+    """tf_keras and early Keras 3 lay them out alike, and hard_sigmoid is another function in each."""
+    dense = {"module": "keras.layers", "class_name": "Dense", "config": {"name": "d", "units": 2, "activation": activation}}
+    entry = {"module": "keras.layers", "class_name": "InputLayer", "config": {"name": "i", "batch_shape": [None, 3], "dtype": "float32"}}
+    model = {"module": "keras", "class_name": "Sequential", "config": {"name": "s", "layers": [entry, dense]}, "registered_name": None}
+    (tmp_path / "m.json").write_text(json.dumps(model))
+    with h5py.File(tmp_path / "m.weights.h5", "w") as file:
+        file.create_group("vars")
+        file["layers/dense/vars/0"], file["layers/dense/vars/1"] = [[0.0] * 2] * 3, [0.0] * 2
+    report = kmt.convert(tmp_path / "m.weights.h5", tmp_path / "m.keras", like=tmp_path / "m.json")
+    assert any("taken for those of Keras 3: hard_sigmoid" in remark for remark in report.inferred) is said

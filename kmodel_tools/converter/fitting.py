@@ -7,11 +7,13 @@ model. Frameworks refuse such a file only when they load it, or fill what is mis
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from kmodel_tools.architecture.envelope import Era
 from kmodel_tools.architecture.layer_classes import misshapen
 from kmodel_tools.architecture.names import is_index
 from kmodel_tools.architecture.spec import LayerSpec, followed
+from kmodel_tools.editor import replace_weights
 from kmodel_tools.errors import ConversionError
 from kmodel_tools.tree import Layer, Model, Path, join_path, split_path
 from kmodel_tools.upgrader.generation import FIRST
@@ -36,6 +38,19 @@ def misfits(root: LayerSpec, model: Model, era: Era) -> list[str]:
         for role, settings in misshapen(spec.variables or (), spec.class_name, spec.config, held).items():
             found.append(f"{join_path((*path, role))} of shape {held[role]}, where the architecture has {settings}")
     return found
+
+
+def trained_as_said(root: LayerSpec, model: Model) -> Model:
+    """A model whose weights are trained or not as its architecture says, where its layers are built in.
+
+    Legacy files list what is trained first. Files of weights do not say what is, and of a frozen sub-model with normalization
+    Keras would take one array for another, in silence where their shapes are alike.
+    """
+    trained: dict[Path, bool] = {}
+    for path, spec, _ in _built_in(root, model):
+        trained |= {(*path, variable.role): variable.trained and spec.trainable for variable in spec.variables or ()}
+    told = replace_weights(model, lambda path, weight: replace(weight, trainable=trained.get(path, weight.trainable)))
+    return replace(told, inventory=model.inventory)
 
 
 def missing(root: LayerSpec, model: Model) -> list[str]:

@@ -24,7 +24,16 @@ from kmodel_tools.errors import ConversionError, KmtError
 from kmodel_tools.format import Format, Part
 from kmodel_tools.renaming import rename
 from kmodel_tools.tree import Model, Weight
-from kmodel_tools.upgrader.generation import FIRST, GENERATIONS, VERSIONS, brought_to, carried, generation, refuse_values_of_keras_3
+from kmodel_tools.upgrader.generation import (
+    FIRST,
+    GENERATIONS,
+    VERSIONS,
+    brought_to,
+    carried,
+    generation,
+    refuse_values_of_keras_3,
+    taken_for,
+)
 from kmodel_tools.verifier import unread_parts
 
 STORE = "keras-weights"
@@ -101,6 +110,7 @@ class Plan:
                 "layers of Keras 0.3 and 1 keep other arrays than those of later releases, and only their architecture tells which",
                 cure="give the one that it was saved with (to_json): --like OLD.json",
             )
+        self.inferred += taken_for(source, like)
         brought = brought_to(source, like)
         self.inferred += ["the source is carried to Keras 3 first"] if brought.upgraded else []
         # Without an architecture, nothing is carried, and a remark says what the values mean otherwise.

@@ -19,7 +19,7 @@ from kmodel_tools.architecture.legacy_wrappers import place_all_weights
 from kmodel_tools.architecture.names import is_index
 from kmodel_tools.architecture.spec import LayerSpec, followed, model_spec
 from kmodel_tools.architecture.store_layout import Place, children_of
-from kmodel_tools.converter.fitting import CURE, listed, misfits, missing
+from kmodel_tools.converter.fitting import CURE, listed, misfits, missing, trained_as_said
 from kmodel_tools.errors import ConversionError
 from kmodel_tools.format import Part
 from kmodel_tools.formats import load_format
@@ -89,14 +89,14 @@ def _planted_at(source: Model, bare: Model, root: LayerSpec, era: Era) -> tuple[
 
 
 def _fitting(model: Model, root: LayerSpec, era: Era) -> Model:
-    """The model, whose weights are those of the architecture.
+    """The model, whose weights are those of the architecture, and trained where that says so.
 
     Raises:
         ConversionError: Some are not.
     """
     if wrong := misfits(root, model, era):
         raise ConversionError(f"the weights are not those of the architecture: {listed(wrong)}", tuple(wrong), cure=CURE)
-    return model
+    return trained_as_said(root, model)
 
 
 def _parts(source: Model) -> Iterator[tuple[str, Model]]:

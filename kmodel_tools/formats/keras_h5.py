@@ -26,6 +26,7 @@ from typing import Any
 from kmodel_tools.architecture.envelope import ConfigError, Era, era_of_version, trains_in_order_of_names
 from kmodel_tools.architecture.legacy_wrappers import place_all_weights
 from kmodel_tools.architecture.names import is_index, plain_name, split_keras_1
+from kmodel_tools.architecture.operation_modules import tell_modules
 from kmodel_tools.architecture.scope_names import JOINED_CELLS, joined_cell
 from kmodel_tools.architecture.spec import LayerSpec, ModelSpec, model_spec
 from kmodel_tools.damaged import damaged_tensor, offering_salvage
@@ -93,6 +94,8 @@ class _Reader:
     def model(self) -> Model:
         root = self.file.attributes()
         config = self._json(root.get("model_config"), "model_config")
+        if config is not None:
+            tell_modules(config)
         training = self._json(root.get("training_config"), "training_config")
         group = MODEL_WEIGHTS if MODEL_WEIGHTS in self.listing.groups else ""
         if not group and config is not None and not self._lists_layers(root):

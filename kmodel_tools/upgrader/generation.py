@@ -84,6 +84,21 @@ def _unknown_meaning(other: Model) -> tuple[str, ...]:
     return (f"hard_sigmoid is another function in Keras 3 than in the earlier one that these weights are of: {layers}",) if layers else ()
 
 
+def taken_for(source: Model, like: Model) -> tuple[str, ...]:
+    """What weights are taken for whose file does not say their generation, where that makes a difference.
+
+    tf_keras and Keras 3 up to 3.5 lay out `.weights.h5` alike.
+    """
+    wanted = generation(like)
+    if generation(source) is not None or source.architecture is not None or like.architecture is None or wanted is None:
+        return ()
+    layers = _hard_sigmoids(like.architecture)
+    name = GENERATIONS[wanted]
+    return (
+        (f"the weights are taken for those of {name}: hard_sigmoid is another function in other generations: {layers}",) if layers else ()
+    )
+
+
 def refuse_values_of_keras_3(source: Model, placed: Model) -> None:
     """An upgrade changes values, and must not do so to those that are of Keras 3 already.
 

@@ -157,6 +157,11 @@ def test_a_bias_that_keras_3_adds_along_the_wrong_axis_is_said(width: int | None
         (layer("LSTM", units=2, use_cudnn="auto", seed=None, zero_output_for_mask=False), {"units": 2}),
         (layer("Conv2D", filters=2, groups=1, lora_rank=None, lora_alpha=None), {"filters": 2}),
         (layer("Conv2D", filters=2, groups=2), {"filters": 2, "groups": 2}),
+        (layer("GroupNormalization", groups=1), {"groups": 1}),
+        (layer("Attention", score_mode="dot", seed=None), {}),
+        (layer("Normalization", axis=-1, invert=False), {"axis": -1}),
+        (layer("BatchNormalization", renorm=False, renorm_momentum=0.9, renorm_clipping=None), {}),
+        (layer("BatchNormalization", renorm=True, renorm_momentum=0.9), {"renorm": True, "renorm_momentum": 0.9}),
         (layer("Dense", units=2, quantization_config=None, autocast=True), {"units": 2}),
         (layer("GlobalMaxPooling1D", keepdims=False), {}),
         (layer("GlobalMaxPooling1D", keepdims=True), {"keepdims": True}),
@@ -267,3 +272,10 @@ def test_names_that_no_scope_of_tensorflow_has() -> None:
     found = downgrade(row(entry(), layer("Dense", "my layer", units=2), layer("Dense", "my_layer", units=2), layer("Dense", "_d", units=2)))
     assert [item["config"]["name"] for item in found.config["config"]["layers"]] == ["in", "my_layer_1", "my_layer", "layer_d"]
     assert found.renamed == {("my layer",): "my_layer_1", ("_d",): "layer_d"}
+
+
+def test_names_of_layers_inside_of_others_too() -> None:
+    """Cures `'time_distributed/in ner/' is not a valid scope name`."""
+    made, found = downgraded(layer("TimeDistributed", layer=layer("Dense", "a b", units=2)))
+    assert made["config"]["layer"]["config"]["name"] == "a_b"
+    assert found.changes == ("TensorFlow takes other signs in a name; underscores stand for them in: a b",)

@@ -45,6 +45,10 @@ def test_losses_and_metrics() -> None:
     assert found["loss"] == [{"class_name": "Huber", "config": {"name": "h", "reduction": "sum_over_batch_size", "delta": 0.5}}, "mse"]
     assert found["metrics"] == [["mae"], [{"class_name": "AUC", "config": {"name": "a", "dtype": "float32"}}]]
     assert (found["weighted_metrics"], found["loss_weights"]) == (None, None)
+    around = spelled("keras.metrics", "MeanMetricWrapper", {"name": "w", "fn": spelled("builtins", "function", "mse", "function")})
+    assert (training(metrics=[around]).config or {})["metrics"] == [
+        {"class_name": "MeanMetricWrapper", "config": {"name": "w", "fn": "mse"}}
+    ]
     function = spelled("builtins", "function", "mean_squared_error", "function")
     assert (training(loss=function).config or {})["loss"] == "mean_squared_error"
 
@@ -71,3 +75,7 @@ def test_what_keras_2_does_not_have_is_a_loss(config: Json, why: str) -> None:
     found = training(**config)
     assert found.config is None
     assert [line.startswith("the training configuration (Keras 2") and why in line for line in found.lost] == [True]
+
+
+def test_what_names_no_optimizer_is_said_to_name_none() -> None:
+    assert training(optimizer=None).lost == ["the training configuration (it names no optimizer, which Keras 2 asks for)"]

@@ -30,6 +30,7 @@ from tests.architecture.configs import TF_KERAS, Json, calls, entry, graph, laye
         (layer("BatchNormalization", axis=[3], fused=True), {"axis": 3}),
         (layer("LeakyReLU", alpha={"type": "ndarray", "value": 0.25}), {"negative_slope": 0.25}),
         (layer("LeakyReLU", alpha=0.25), {"negative_slope": 0.25}),
+        (layer("Rescaling", scale=2.0), {"scale": 2.0, "offset": 0.0}),
         (layer("CategoryEncoding", max_tokens=3, output_mode="binary"), {"num_tokens": 3, "output_mode": "multi_hot"}),
         (layer("Dense", units=2, trainable=None), {"units": 2}),
         (layer("Normalization", mean=[1.0, 2.0], variance=3.0, axis=[-1]), {"mean": [1.0, 2.0], "variance": [3.0, 3.0], "axis": [-1]}),
@@ -419,3 +420,10 @@ def test_layer_normalization_over_axes_that_are_not_sorted() -> None:
     found = upgrade(node, TF_KERAS, held)
     assert found.config["config"]["layers"][1]["config"]["axis"] == [1, 3]
     assert [(rule.role, rule.pieces[0].steps) for rule in found.rules] == [("gamma", (Reshape((6, 5)),))]
+
+
+def test_a_normalized_embedding_is_refused() -> None:
+    words = {"class_name": "Embedding", "config": {"name": "words", "input_dim": 9, "output_dim": 3}}
+    with pytest.raises(UpgradeError, match="whose vectors Keras 3 rounds to whole numbers"):
+        settings(layer("SpectralNormalization", layer=words, power_iterations=1))
+    settings(layer("SpectralNormalization", layer={"class_name": "Dense", "config": {"name": "d", "units": 2}}, power_iterations=1))

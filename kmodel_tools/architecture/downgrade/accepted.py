@@ -76,6 +76,8 @@ DEFAULTS: Mapping[str, Any] = {
     "zero_output_for_mask": False,
 }
 """Arguments that Keras 2 came to know late, and what every release does without them."""
+NEEDED = frozenset({("GroupNormalization", "groups")})
+"""Arguments of classes in which they are as old as the class, and stand for something else when they are left out."""
 
 
 def only_in_keras_3(class_name: str) -> Mapping[str, tuple[Any, ...]]:

@@ -6,7 +6,7 @@ Every release of Keras 2 rejects what a class does not know, whatever its value:
 
 from __future__ import annotations
 
-from kmodel_tools.architecture.downgrade.accepted import ANY, DEFAULTS, only_in_keras_3, taken
+from kmodel_tools.architecture.downgrade.accepted import ANY, DEFAULTS, NEEDED, only_in_keras_3, taken
 from kmodel_tools.architecture.upgrade.arguments import UNUSED
 from kmodel_tools.architecture.upgrade.draft import Draft
 from kmodel_tools.architecture.upgrade.inputs import as_shape
@@ -26,7 +26,7 @@ def drop_what_is_new(draft: Draft) -> None:
     new = only_in_keras_3(draft.class_name)
     for key in list(draft.config):
         value = draft.config[key]
-        is_default = key in DEFAULTS and value == DEFAULTS[key]
+        is_default = key in DEFAULTS and value == DEFAULTS[key] and (draft.class_name, key) not in NEEDED
         is_empty = key in new and (new[key] is ANY or value in new[key])
         if is_default or is_empty or (key in UNUSED and key not in known):
             del draft.config[key]

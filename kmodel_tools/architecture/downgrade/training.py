@@ -68,7 +68,8 @@ def downgraded_training(config: Config) -> Training:
     optimizer = _optimizer(given, training)
     if optimizer is None:
         name = given.get("class_name") if isinstance(given, Mapping) else given
-        training.lost.append(f"the training configuration (Keras 2 has no optimizer {name})")
+        why = f"Keras 2 has no optimizer {name}" if name else "it names no optimizer, which Keras 2 asks for"
+        training.lost.append(f"the training configuration ({why})")
         return training
     new = sorted(_new_in(config.get("loss")) | _new_in(config.get("metrics")) | _new_in(config.get("weighted_metrics")))
     if new:

@@ -12,6 +12,7 @@ from kmodel_tools.architecture.downgrade.graph import Graph
 from kmodel_tools.architecture.downgrade.inputs import downgraded_input
 from kmodel_tools.architecture.downgrade.masks import passed_on_in_row, without_told_masks
 from kmodel_tools.architecture.downgrade.objects import downgraded_value
+from kmodel_tools.architecture.downgrade.operations.activations import as_operations
 from kmodel_tools.architecture.downgrade.operations.carrying import Carrying, is_operation
 from kmodel_tools.architecture.envelope import class_of, is_model, layer_configs, settings_of
 from kmodel_tools.architecture.layer_table import MODEL_CLASSES
@@ -29,6 +30,7 @@ GRAPH = "Model"
 """The class of a graph that every Keras 2 knows; TensorFlow 2.3 and later write `Functional`, which the earlier do not know."""
 NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.>-]*")
 """Names that TensorFlow takes for a scope, which layers of Keras 2 open (`framework/ops.py`, `_VALID_SCOPE_NAME_REGEX`)."""
+RENAMED = "TensorFlow takes other signs in a name; underscores stand for them in"
 
 
 def downgraded_layer(
@@ -97,7 +99,11 @@ def _arguments(draft: Draft, depth: int) -> Json:
 
     def inner(owner: str) -> Any:
         def layer(value: Mapping[str, Any], key: str) -> Json:
-            return downgraded_layer(value, inner_paths(draft, owner or key), draft.notes, depth + 1)[0]
+            name = settings_of(value).get("name") if isinstance(value.get("config"), Mapping) else None
+            scope = _scope_name(name, class_of(value)) if isinstance(name, str) else None
+            if scope != name:
+                draft.notes.say(RENAMED, str(name))
+            return downgraded_layer(value, inner_paths(draft, owner or key), draft.notes, depth + 1, scope)[0]
 
         return layer
 
@@ -139,6 +145,7 @@ def _functional(node: Mapping[str, Any], draft: Draft, depth: int) -> Json:
     """A graph of layers."""
     ends = {key: draft.config.get(key) for key in ("input_layers", "output_layers")}
     entries = without_told_masks(json.loads(json.dumps(layer_configs(node))), list(ends.values()), draft.notes)
+    entries = as_operations(entries, depth > 0)
     names = _names(draft, entries)
     graph = Graph.of(entries, dict(zip(map(name_of, entries), names, strict=True)))
     carrying = Carrying(graph.names, graph.tensor, set(names))
@@ -159,6 +166,12 @@ def _functional(node: Mapping[str, Any], draft: Draft, depth: int) -> Json:
     return kept | {"trainable": draft.config.get("trainable", True), "layers": found} | counted
 
 
+def _scope_name(name: str, kind: str) -> str:
+    """A name that TensorFlow takes for a scope."""
+    plain = re.sub(r"[^A-Za-z0-9_.>-]", "_", name) or kind.lower()
+    return plain if NAME.fullmatch(plain) else f"layer{plain}"
+
+
 def _names(draft: Draft, entries: Sequence[Mapping[str, Any]]) -> list[str]:
     """The names of a model's layers, each one that TensorFlow takes for a scope.
 
@@ -168,8 +181,7 @@ def _names(draft: Draft, entries: Sequence[Mapping[str, Any]]) -> list[str]:
     taken = set(old)
     found = []
     for name, entry in zip(old, entries, strict=True):
-        plain = re.sub(r"[^A-Za-z0-9_.>-]", "_", name) or class_of(entry).lower()
-        plain = plain if NAME.fullmatch(plain) else f"layer{plain}"
+        plain = _scope_name(name, class_of(entry))
         new, count = plain, 0
         while new != name and new in taken:
             count += 1
@@ -179,5 +191,5 @@ def _names(draft: Draft, entries: Sequence[Mapping[str, Any]]) -> list[str]:
         if new != name:
             for path in draft.paths:
                 draft.notes.rename(path, name, new)
-            draft.notes.say("TensorFlow takes other signs in a name; underscores stand for them in", name)
+            draft.notes.say(RENAMED, name)
     return found

@@ -106,6 +106,15 @@ def negative_slope(draft: Draft) -> None:
         draft.config.setdefault("negative_slope", alpha.get("value") if isinstance(alpha, Mapping) else alpha)
 
 
+def offset(draft: Draft) -> None:
+    """Rescaling without an offset, as TensorFlow 2.2 has it; Keras 3 wants it to be said.
+
+    Cures `KeyError: 'offset'` (Keras 3.15.1 `layers/preprocessing/rescaling.py`, `from_config`).
+    """
+    if draft.is_a("Rescaling"):
+        draft.config.setdefault("offset", 0.0)
+
+
 def lambda_function(draft: Draft) -> None:
     """Lambda: `[code, defaults, closure]` as the object that Keras 3 has; the code stays bytes of text that nobody looks into.
 
@@ -225,6 +234,7 @@ RULES = (
     mean_and_variance,
     one_axis,
     negative_slope,
+    offset,
     lambda_function,
     lambda_mask,
     lambda_arrays,

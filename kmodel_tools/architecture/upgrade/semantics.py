@@ -152,6 +152,16 @@ def refuse_older_interpolation(draft: Draft) -> None:
         raise draft.refuse("interpolates between corners of pixels, and layers of Keras 3 do between their middles")
 
 
+def refuse_normalized_embedding(draft: Draft) -> None:
+    """SpectralNormalization around an Embedding: Keras 3 gives its vectors in the dtype of the numbers of words, which are whole.
+
+    Source: Keras 3.15.1 `layers/normalization/spectral_normalization.py`, `call`: `ops.cast(output, inputs.dtype)`.
+    """
+    inner = draft.config.get("layer")
+    if draft.is_a("SpectralNormalization") and isinstance(inner, Mapping) and inner.get("class_name") == "Embedding":
+        raise draft.refuse("normalizes an Embedding, whose vectors Keras 3 rounds to whole numbers")
+
+
 def crop_when_predicting(draft: Draft) -> None:
     """RandomCrop: cropped to the shape of the target and resized when it predicts, which Keras 3 leaves out.
 
@@ -236,6 +246,7 @@ RULES = (
     refuse_weights_of_gates,
     activation_with_weights,
     refuse_older_interpolation,
+    refuse_normalized_embedding,
     crop_when_predicting,
     hard_sigmoid_of_weighted,
     hard_sigmoid_of_gates,

@@ -5,7 +5,7 @@ has layers for the operations of TensorFlow: TFOpLambda and SlicingOpLambda. Wha
 backend of Keras 3.15.1 does (`backend/tensorflow/*.py`), its conversions of dtypes included.
 
 * `calls`: what an operation was called on, and with what.   `dtypes`: what dtype operands become.
-* `elementwise`, `reductions`, `shaping`, `joining`, `indexing`, `products`, `neural`, `windows`, `images`, `scattering`: what each
-  becomes.
+* `elementwise`, `activations`, `reductions`, `shaping`, `joining`, `indexing`,
+  `products`, `neural`, `windows`, `images`, `scattering`: what each becomes.
 * `building`: layers of Keras 2.   `carrying`: the way through a model.
 """

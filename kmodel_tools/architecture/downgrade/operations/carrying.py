@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from kmodel_tools.architecture.downgrade.operations import (
+    activations,
     elementwise,
     images,
     indexing,
@@ -35,7 +36,7 @@ from kmodel_tools.architecture.upgrade.objects import LISTS
 from kmodel_tools.architecture.upgrade.operations.layer_shapes import Spec, results_of
 from kmodel_tools.architecture.upgrade.operations.values import Tensor as Known
 
-THEMES = (elementwise, images, indexing, joining, neural, products, reductions, scattering, shaping, windows)
+THEMES = (activations, elementwise, images, indexing, joining, neural, products, reductions, scattering, shaping, windows)
 """Where operations are said; to import them is to know them."""
 PREFIX = "keras.src.ops."
 TENSOR = "__keras_tensor__"
