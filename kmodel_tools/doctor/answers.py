@@ -117,6 +117,11 @@ def lambdas(case: Case, match: re.Match[str]) -> Answer:
     return [], f"kmt convert {case.quoted} {case.output('_without_lambda.keras')} --replace-layer 'NAME=…'"
 
 
+def refused(case: Case, match: re.Match[str]) -> Answer:
+    """What Keras 3 refuses is among the findings of the file."""
+    return [], f"kmt convert {case.quoted} {case.output('_converted.keras')}"
+
+
 def missing_argument(case: Case, match: re.Match[str]) -> Answer:
     """What the configuration of the class holds."""
     kind = match["kind"]

@@ -12,6 +12,8 @@ from kmodel_tools.doctor.finding import Evidence, Finding
 from kmodel_tools.doctor.kinds import finding
 
 LONGEST_LINE = 160
+GENERAL = "configuration-refused"
+"""What is told only if nothing more exact is: Keras says it around many other messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ def explain(case: Case, text: str, found: Iterable[Finding]) -> Iterator[Finding
     any_known = False
     for message in MESSAGES:
         match = message.pattern.search(text)
-        if match is None:
+        if match is None or (message.identifier == GENERAL and any_known):
             continue
         any_known = True
         items, cure = message.explain(case, match)
@@ -116,12 +118,13 @@ MESSAGES: tuple[Message, ...] = (
         "name-not-known",
         r"Unknown (?:layer|object|initializer|regularizer|constraint|optimizer|metric function|loss function"
         r"|activation function|metric|loss|activation)[^:\n]{0,30}: '?\"?([\w>.<]+)"
-        r"|Could not (?:locate|interpret|deserialize) (?:class|function|object) '([^']+)'",
+        r"|Could not (?:locate|interpret|deserialize) (?:class|function|object) '([^']+)'"
+        r"|Could not interpret \w+ identifier: .{0,120}'config': '(\w+)'",
         answers.name,
     ),
     _known(
         "variables-not-received",
-        r"Layer '(?P<layer>[^']+)' expected \d+ variables?, but received \d+ variables? during loading|objects could not be loaded"
+        r"Layer '(?P<layer>[^']+)' expected \d+ variables?, but received \d+ variables? during loading|objects could not be loaded|KeyError: .{0,40}'model_weights'"
         r"|was never built and thus it doesn't have any variables",
         answers.not_received,
         "legacy-named-weights-h5",
@@ -178,4 +181,13 @@ MESSAGES: tuple[Message, ...] = (
         "argument-missing", r"(?P<kind>\w+)\.__init__\(\) missing \d+ required", answers.missing_argument, "custom-layer-without-arguments"
     ),
     _known("recurrent-kinds", r"CuDNN(?:GRU|LSTM) is not compatible|is not compatible with (?:GRU|LSTM|CuDNN)", answers.recurrent),
+    _known(
+        GENERAL,
+        r"pop expected at most 1 argument, got 2|Expected 'config' to be a dict for Sequential|could not be deserialized properly"
+        r"|Error when deserializing class|must be fully-defined|Kernel shape must have the same length|unsupported operand type\(s\) for"
+        r"|Invalid Functional model configuration|Cannot convert '.*' to a shape",
+        answers.refused,
+        "rejected-by-keras-3",
+        "custom-objects",
+    ),
 )

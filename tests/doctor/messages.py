@@ -151,6 +151,12 @@ MESSAGES = (
         "RuntimeError: Unable to create attribute (object header message is too large)",
     ),
     (
+        "configuration-refused",
+        "/keras_h5/keras-2.0.9_hard_sigmoid.h5",
+        "rejected-by-keras-3: config = a list of layers",
+        "TypeError: pop expected at most 1 argument, got 2",
+    ),
+    (
         "message-not-known",
         "clean.keras",
         "message = RuntimeError: CUDA out of memory",

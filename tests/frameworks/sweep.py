@@ -33,7 +33,9 @@ HALVES = ("float16", "bfloat16")
 """Precisions in which two frameworks only agree roughly."""
 
 
-REFUSED = re.compile("normalizes an Embedding|whose weights no recurrent layer of Keras 3 loads|applies a PReLU, which is not carried|said to differ")
+REFUSED = re.compile(
+    "normalizes an Embedding|whose weights no recurrent layer of Keras 3 loads|applies a PReLU, which is not carried|said to differ"
+)
 """What Keras 3 cannot do, and errors or the report say."""
 DIFFERS = "get other values of attention in Keras 3"
 LOST_STATE = re.compile(r"is not exactly carried|the optimizer's state \(")

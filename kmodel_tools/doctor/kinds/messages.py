@@ -162,6 +162,14 @@ KINDS = (
         "configuration that belongs to the weights is the evidence.",
     ),
     Kind(
+        "configuration-refused",
+        "message",
+        "error",
+        "Keras could not make the model of its configuration",
+        "The file was written by another generation of Keras, which says the same in other words (`pop expected at most 1 "
+        "argument` is a Sequential of Keras 2.0 or 2.1). The evidence says what this Keras does not take, where that is known.",
+    ),
+    Kind(
         "message-not-known",
         "message",
         "note",
