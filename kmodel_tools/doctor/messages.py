@@ -124,7 +124,8 @@ MESSAGES: tuple[Message, ...] = (
     ),
     _known(
         "variables-not-received",
-        r"Layer '(?P<layer>[^']+)' expected \d+ variables?, but received \d+ variables? during loading|objects could not be loaded|KeyError: .{0,40}'model_weights'"
+        r"Layer '(?P<layer>[^']+)' expected \d+ variables?, but received \d+ variables? during loading|objects could not be loaded"
+        r"|KeyError: .{0,40}'model_weights'"
         r"|was never built and thus it doesn't have any variables",
         answers.not_received,
         "legacy-named-weights-h5",
