@@ -108,7 +108,7 @@ def name(case: Case, match: re.Match[str]) -> Answer:
                 (each, value) for each, value in item.items() if isinstance(value, str) and each not in ("class_name", "registered_name")
             ]
             items += [(layer, each, value) for each, value in named if value in (name, plain) and each != "name"]
-    cure = f"kmt convert {case.quoted} {case.output('_converted.keras')}  # carries it, or prints the stub of your code"
+    cure = f"{case.carried('_converted')}  # carries it, or prints the stub of your code"
     return list(evidence(items)), cure
 
 
@@ -119,7 +119,7 @@ def lambdas(case: Case, match: re.Match[str]) -> Answer:
 
 def refused(case: Case, match: re.Match[str]) -> Answer:
     """What Keras 3 refuses is among the findings of the file."""
-    return [], f"kmt convert {case.quoted} {case.output('_converted.keras')}"
+    return [], case.carried("_converted")
 
 
 def missing_argument(case: Case, match: re.Match[str]) -> Answer:
@@ -224,7 +224,7 @@ def recurrent(case: Case, match: re.Match[str]) -> Answer:
         for path, spec in case.layers
         if "GRU" in spec.class_name and spec.attr != "cell"
     ]
-    return items, f"kmt convert {case.quoted} {case.output('_keras3.keras')}"
+    return items, case.carried("_keras3")
 
 
 def nothing(case: Case, match: re.Match[str]) -> Answer:

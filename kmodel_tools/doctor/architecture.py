@@ -68,9 +68,7 @@ def custom(case: Case) -> Iterator[Finding]:
     named = [Evidence(", ".join(item.used_by[:3]), item.kind, item.name) for item in used]
     named += [Evidence(layer, "function", name) for layer, name in _named_lambdas(architecture) if name not in {item.name for item in used}]
     if named:
-        yield finding(
-            "custom-objects", named, f"kmt convert {case.quoted} {case.output('_converted.keras')}  # prints the stub of your code"
-        )
+        yield finding("custom-objects", named, f"{case.carried('_converted')}  # prints the stub of your code")
     known = {item.name for item in used}
     training = [Evidence("", item.kind, item.name) for item in custom_objects(None, model.training_config) if item.name not in known]
     if training:

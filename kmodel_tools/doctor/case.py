@@ -66,6 +66,12 @@ class Case:
         whole = self.model is not None and self.model.architecture is not None
         return self.output(f"{ending}{'.keras' if whole else '.weights.h5'}")
 
+    def carried(self, ending: str) -> str:
+        """The command that carries the model to Keras 3; an architecture alone stays one."""
+        if self.model is not None and self.model.format == "keras-json":
+            return f"kmt convert {self.quoted} {self.output(ending + '.json')} --target keras3"
+        return f"kmt convert {self.quoted} {self.output(ending + '.keras')}"
+
     @functools.cached_property
     def spec(self) -> ModelSpec | None:
         """What the configuration says, or None where there is none that can be followed."""

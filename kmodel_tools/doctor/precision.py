@@ -79,7 +79,7 @@ def settings(case: Case) -> Iterator[Finding]:
     backend = case.model.metadata.get("backend", "")
     convolves = any("Conv" in spec.class_name for _, spec in case.layers)
     if backend in OTHERS and convolves:
-        cure = f"kmt convert {case.quoted} {case.converted('_keras3')}"
+        cure = case.carried("_keras3")
         yield finding("other-backend", [Evidence("", "backend", backend)], cure)
     types = {policy_of(spec.config.get("dtype")) for path, spec in case.layers if path and not spec.is_model and spec.attr is None} - {""}
     plain = {name for name in types if name in ("float16", "bfloat16", "float32", "float64")}

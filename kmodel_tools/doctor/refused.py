@@ -48,7 +48,7 @@ def refused(case: Case) -> Iterator[Finding]:
     model = case.model
     if model is None or model.architecture is None or case.era is None:
         return
-    cure = f"kmt convert {case.quoted} {case.output('_keras3.keras')}"
+    cure = case.carried("_keras3")
     if model.format == "saved-model" and case.era is not Era.KERAS_3:
         items = [Evidence("", "format", "SavedModel, which Keras 3 loads as a TFSMLayer only")]
         yield finding("rejected-by-keras-3", items, cure, severity="warning")

@@ -86,7 +86,7 @@ def lambdas(case: Case) -> Iterator[Finding]:
     yield finding(
         "lambda-bytecode",
         evidence(found),
-        f"kmt convert {case.quoted} {case.output('_without_lambda.keras')} --replace-layer {_quoted(f'{name}=Rescaling(scale=1.0)')}",
+        f"{case.carried('_without_lambda')} --replace-layer {_quoted(f'{name}=Rescaling(scale=1.0)')}",
         detail="The layer in the cure is an example: put what the lambda did in its place.",
     )
 

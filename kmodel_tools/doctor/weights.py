@@ -74,8 +74,9 @@ def missing(case: Case) -> Iterator[Finding]:
             lacking = [item.role for item in spec.variables if item.role not in stored]
             found.append(Evidence(join_path(path).strip("/") or spec.class_name, ", ".join(lacking), "not in the file"))
     if found:
-        cure = f"kmt transfer OTHER_FILE {case.quoted} -o {case.converted('_filled')}"
-        yield finding("weights-missing", found, cure, detail="OTHER_FILE is one that has them.")
+        architecture = case.output("_architecture.json")
+        cure = f"kmt convert {case.quoted} {architecture} && kmt convert OTHER_FILE {case.output('_filled.keras')} --like {architecture}"
+        yield finding("weights-missing", found, cure, detail="OTHER_FILE is one that has all weights of this model.")
 
 
 def shapes(case: Case) -> Iterator[Finding]:

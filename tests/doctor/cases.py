@@ -38,6 +38,7 @@ class Compared:
     other: Maker
     evidence: str
     also: tuple[str, ...] = ()
+    cured: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,13 +322,17 @@ OPENING = (
     Shown("checkpoint-moved", _moved, "/home/me/run/ckpt-7", (), checkpoint()),
     Shown("rejected-by-keras-3", sample("tf2.2/states.h5", "old.h5"), "time_major = false", cured=CONVERTED),
     Shown("rejected-by-keras-3", with_config("model.keras", _rotation), "drop: value_range = [0, 255]", cured="model_keras3.keras"),
+    Shown(
+        "rejected-by-keras-3", sample("keras_json/tf.keras-2.15.0.json", "old.json"), "written by", ("unseeded",), cured="old_keras3.json"
+    ),
     Shown("duplicate-layer-names", with_config("model.keras", _twice_named), "norm: name = of 2 layers"),
     Shown("custom-objects", model("custom.keras"), "scaled: layer = Scaled", ("custom-layer-without-arguments",)),
     Shown("custom-training-objects", model("custom_loss.keras"), "function = own_loss"),
 )
-TRAINED = {"TRAINED_FILE": str(MODELS / "clean.keras"), "OTHER_FILE": str(MODELS / "clean.keras")}
+WEIGHTS = {"OTHER_FILE": str(MODELS / "clean.weights.h5")}
+TRAINED = {"TRAINED_FILE": str(MODELS / "clean.keras")}
 RESULTS = (
-    Shown("weights-missing", with_weights("model.keras", _without_head), "head: kernel, bias", fill=TRAINED),
+    Shown("weights-missing", with_weights("model.keras", _without_head), "head: kernel, bias", fill=WEIGHTS, cured="model_filled.keras"),
     Shown(
         "shape-contradicts-configuration",
         with_config("model.keras", lambda config: _settings(config, "head", units=5)),
@@ -384,7 +389,12 @@ SAFETY = (
         fill={"Rescaling(scale=1.0)": "Rescaling(scale=2.0)"},
         cured="lambda_without_lambda.keras",
     ),
-    Shown("lambda-bytecode", text("architecture.json", LAMBDA_JSON), "scale: function = marshalled code, 8 characters, with a closure"),
+    Shown(
+        "lambda-bytecode",
+        text("architecture.json", LAMBDA_JSON),
+        "scale: function = marshalled code, 8 characters, with a closure",
+        cured="architecture_without_lambda.json",
+    ),
     Shown("torch-module", model("torch.keras"), "drop: module = 8 characters"),
     Shown("saved-model-layer", model("tfsm.keras"), "drop: filepath = /srv/models/other"),
     Shown("vocabulary-path", model("vocabulary_path.keras"), "drop: vocabulary = /etc/passwd"),
@@ -403,9 +413,30 @@ COMPARED: tuple[Compared, ...] = (
     Compared(
         "weights-unmatched", FIRST, model("new_head.keras"), "new_head/kernel: (16, 16)", ("layers-differ", "inference-settings-differ")
     ),
-    Compared("one-is-untrained", FIRST, model("untrained.keras"), "head/kernel: as it was made", ("training-settings-differ",)),
-    Compared("weights-of-another-layer", TWO_LAYERS, model("swapped.keras"), "first/kernel: has the values of = second/kernel"),
-    Compared("weights-laid-out-otherwise", TWO_LAYERS, model("transposed.keras"), "first/kernel: transposed = of first/kernel"),
+    Compared(
+        "one-is-untrained",
+        FIRST,
+        model("untrained.keras"),
+        "head/kernel: as it was made",
+        ("training-settings-differ",),
+        "untrained_loaded.keras",
+    ),
+    Compared(
+        "weights-of-another-layer",
+        TWO_LAYERS,
+        model("swapped.keras"),
+        "first/kernel: has the values of = second/kernel",
+        (),
+        "swapped_loaded.keras",
+    ),
+    Compared(
+        "weights-laid-out-otherwise",
+        TWO_LAYERS,
+        model("transposed.keras"),
+        "first/kernel: transposed = of first/kernel",
+        (),
+        "transposed_loaded.keras",
+    ),
     Compared(
         "shapes-differ",
         FIRST,

@@ -72,14 +72,26 @@ def test_the_cure_works(case: Shown) -> None:
     line = before[case.identifier].cure
     for name, value in case.fill.items():
         line = line.replace(name, value)
-    program, *arguments = shlex.split(line, comments=True)
-    if program == "mv":
-        shutil.move(arguments[0], arguments[1])
-    else:
-        assert program == "kmt"
-        result = CliRunner().invoke(command, arguments, catch_exceptions=False)
-        assert result.exit_code in (0, None), result.output
+    run(line)
     assert case.identifier not in found(case.cured)
+
+
+def run(cure: str) -> None:
+    for line in cure.split(" && "):
+        program, *arguments = shlex.split(line, comments=True)
+        if program == "mv":
+            shutil.move(arguments[0], arguments[1])
+        else:
+            assert program == "kmt"
+            result = CliRunner().invoke(command, arguments, catch_exceptions=False)
+            assert result.exit_code in (0, None), result.output
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.identifier) for case in COMPARED if case.cured])
+def test_the_cure_of_two_files_works(case: Compared) -> None:
+    first = case.make()
+    run({item.identifier: item for item in kmt.diagnose(first, case.other())}[case.identifier].cure)
+    assert case.identifier not in {item.identifier for item in kmt.diagnose(first, case.cured)}
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=name_of(case)) for case in WITH_MESSAGE])

@@ -46,18 +46,18 @@ KINDS = (
         "safety",
         "error",
         "a TFSMLayer loads another SavedModel when the file is opened, and runs its graph",
-        "The layer is nothing but the path or address of a SavedModel, which may be anybody's. Keras before 3.12.1 loads it with "
-        "`safe_mode` too (CVE-2026-1462). Look at what the path leads to with `kmt doctor`; without that folder the model does not "
-        "open at all.",
+        "The layer is nothing but the path or address of a SavedModel, which may be anybody's. Earlier releases of Keras 3 load it "
+        "with `safe_mode` too (CVE-2026-1462). Look at what the path leads to with `kmt doctor`; without that folder the model "
+        "does not open at all.",
     ),
     Kind(
         "vocabulary-path",
         "safety",
         "warning",
         "a vocabulary is a path or address that loading reads",
-        "`StringLookup`, `IntegerLookup` and `TextVectorization` take the path of a file for a vocabulary, and Keras before 3.12 "
-        "reads it when the configuration says so: any file of the machine, or an address (CVE-2025-12058). It also means that the "
-        "words are not in the model's file, and another machine has others or none.",
+        "`StringLookup`, `IntegerLookup` and `TextVectorization` take the path of a file for a vocabulary, and earlier releases of "
+        "Keras 3 read it when the configuration says so: any file of the machine, or an address (CVE-2025-12058). It also means "
+        "that the words are not in the model's file, and another machine has others or none.",
     ),
     Kind(
         "module-outside-keras",
@@ -90,7 +90,7 @@ KINDS = (
         "error",
         "its HDF5 part links to, or takes values from, other files",
         "External links, external storage and virtual datasets let a file show what is in other files of the machine as weights; "
-        "Keras before 3.12.1 and 3.13.2 follows them (CVE-2026-1669). Keras writes none of them, nor soft links.",
+        "earlier releases of Keras follow them (CVE-2026-1669). Keras writes none of them, nor soft links.",
     ),
     Kind(
         "path-traversal",
