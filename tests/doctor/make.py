@@ -1,7 +1,7 @@
 """Writes the models in `tests/doctor/models`, with Keras 3.15.1 on TensorFlow: `python -m tests.doctor.make`.
 
-Each shows one finding; `clean` is what they all are when nothing is wrong. Those that Keras itself would not write are edited afterwards,
-their weights or their `config.json`, and say so.
+The bytes are the same on each run of one machine. Each model shows one finding; `clean` is what they all are when nothing is wrong. Those
+that Keras itself would not write are edited afterwards, their weights or their `config.json`, and say so.
 """
 
 from __future__ import annotations
@@ -101,11 +101,24 @@ def edited(path: Path, change: Callable[[Any], None]) -> None:
         members = {name: old.read(name) for name in old.namelist()}
     config = json.loads(members["config.json"])
     change(config)
+    numbered(config, {})
     members["config.json"] = json.dumps(config).encode()
     members["metadata.json"] = json.dumps({"keras_version": keras.__version__, "date_saved": "1980-01-01@00:00:00"}).encode()
     with zipfile.ZipFile(path, "w") as new:
         for name, content in members.items():
             new.writestr(zipfile.ZipInfo(name, CONSTANT), content)
+
+
+def numbered(node: Any, numbers: dict[int, int]) -> None:
+    """Number shared objects, which Keras calls by their addresses."""
+    if isinstance(node, dict):
+        if "shared_object_id" in node:
+            node["shared_object_id"] = numbers.setdefault(node["shared_object_id"], len(numbers) + 1)
+        for value in node.values():
+            numbered(value, numbers)
+    elif isinstance(node, list):
+        for value in node:
+            numbered(value, numbers)
 
 
 def layer_of(config: Any, name: str) -> Any:
@@ -234,6 +247,9 @@ def attacks() -> None:
 
 def main() -> None:
     """Write all of them."""
+    import tensorflow as tf
+
+    tf.config.experimental.enable_op_determinism()
     FOLDER.mkdir(exist_ok=True)
     weights()
     settings()
