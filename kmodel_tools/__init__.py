@@ -11,13 +11,18 @@ import types
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kmodel_tools.api import average as average
     from kmodel_tools.api import convert as convert
     from kmodel_tools.api import detect as detect
     from kmodel_tools.api import diagnose as diagnose
     from kmodel_tools.api import diff as diff
     from kmodel_tools.api import digest as digest
     from kmodel_tools.api import formats as formats
+    from kmodel_tools.api import from_keras as from_keras
     from kmodel_tools.api import inspect as inspect
+    from kmodel_tools.api import load_into as load_into
+    from kmodel_tools.api import match as match
+    from kmodel_tools.api import merge as merge
     from kmodel_tools.api import propose_map as propose_map
     from kmodel_tools.api import read as read
     from kmodel_tools.api import transfer as transfer
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
     from kmodel_tools.digester import Digest as Digest
     from kmodel_tools.doctor.finding import Evidence as Evidence
     from kmodel_tools.doctor.finding import Finding as Finding
+    from kmodel_tools.editor.joining import Joined as Joined
     from kmodel_tools.errors import AmbiguousFormatError as AmbiguousFormatError
     from kmodel_tools.errors import ConversionError as ConversionError
     from kmodel_tools.errors import CorruptFileError as CorruptFileError
@@ -57,13 +63,18 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "kmodel_tools.api": (
+        "average",
         "convert",
         "detect",
         "diagnose",
         "diff",
         "digest",
         "formats",
+        "from_keras",
         "inspect",
+        "load_into",
+        "match",
+        "merge",
         "propose_map",
         "read",
         "transfer",
@@ -74,6 +85,7 @@ _HOMES = {
     "kmodel_tools.differ.result": ("Diff",),
     "kmodel_tools.digester": ("Digest",),
     "kmodel_tools.doctor.finding": ("Evidence", "Finding"),
+    "kmodel_tools.editor.joining": ("Joined",),
     "kmodel_tools.errors": (
         "AmbiguousFormatError",
         "ConversionError",

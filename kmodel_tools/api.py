@@ -1,10 +1,10 @@
-"""The public verbs: each takes a path or a Model and calls one function below."""
+"""The public verbs: each takes a path, a Model or a live model of Keras, and calls one function below."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kmodel_tools.differ.result import ASPECTS, Diff
 from kmodel_tools.digester import Digest
@@ -18,11 +18,13 @@ from kmodel_tools.tree import Model
 if TYPE_CHECKING:
     from kmodel_tools.converter import Conversion, Progress
     from kmodel_tools.doctor.finding import Finding
+    from kmodel_tools.editor.joining import Joined
+    from kmodel_tools.live.frameworks import LiveModel
     from kmodel_tools.matcher import Match
     from kmodel_tools.proposer import Proposal
     from kmodel_tools.verifier import Verification
 
-Readable = str | os.PathLike[str] | Model
+Readable: TypeAlias = "str | os.PathLike[str] | Model | LiveModel"
 Names = str | os.PathLike[str] | Mapping[str, str | None]
 
 
@@ -107,13 +109,14 @@ def diff(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     aspects: Collection[str] | None = None,
+    mapping: Names | None = None,
 ) -> Diff:
     """Compare two models, whatever containers they are in.
 
     Args:
         a: A model, or the path of one; "the old one".
         b: Another.
-        by: How to pair weights: `name`, `position`, or `auto`: by name unless only the order can tell, which the result says.
+        by: How to pair weights: `name`, `position`, `shape`, or `auto`; see `match`.
         rtol: Two floats are the same if ``|a - b| <= atol + rtol * |b|``.
         atol: See `rtol`.
         equal_nan: Whether NaN equals NaN.
@@ -122,13 +125,50 @@ def diff(
         exclude: Patterns of layers and weights to be left out.
         aspects: What to compare, of `layers`, `weights`, `trainable`, `config`, `training_config`, `optimizer`, `assets`,
             `extras`; all of them if it is None.
+        mapping: Paths in `b` by paths or keys of layers and weights of `a`, None for what has no partner; or the path of such a map.
 
     Raises:
         KmtError: As `read`, for arguments that are not understood, and for values that cannot be read.
     """
     from kmodel_tools.differ import diff as _diff
 
-    return _diff(_model(a), _model(b), by, rtol, atol, equal_nan, rename, include, exclude, ASPECTS if aspects is None else aspects)
+    chosen = ASPECTS if aspects is None else aspects
+    first, second = _both(a, b)
+    return _diff(first, second, by, rtol, atol, equal_nan, rename, include, exclude, chosen, _mapping(mapping))
+
+
+def match(
+    source: Readable,
+    target: Readable,
+    by: str = "auto",
+    rename: Sequence[str] = (),
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    mapping: Names | None = None,
+) -> Match:
+    """Say which weight of one model is which of another, and why; nothing is read or changed.
+
+    Args:
+        source: A model, or the path of one.
+        target: Another.
+        by: `name`: equal paths, spelt otherwise, or ends of paths. `position`: in order. `shape`: the sequences of layers, aligned by
+            class, roles and shapes. `auto`: names where they agree, the sequences in between; by position where only the order can tell.
+        rename: `OLD=NEW` rules for the paths of `source`; `*` and `?`, or a regular expression after `re:`.
+        include: Patterns (globs, or `re:` and a regular expression) of layers and weights to pair.
+        exclude: Patterns of layers and weights to leave out.
+        mapping: Paths in `target` by paths or keys of layers and weights of `source`, None for what has no partner; or the path of
+            a file that holds such a map.
+
+    Returns:
+        Pairs and leftovers, each with its reason; what may be one or another stays without a partner (`Match.ambiguous`).
+
+    Raises:
+        KmtError: As `read`; for arguments that are not understood.
+    """
+    from kmodel_tools.matcher import match as _match
+
+    first, second = _both(source, target)
+    return _match(first, second, by, rename, include, exclude, _mapping(mapping))
 
 
 def diagnose(
@@ -170,7 +210,7 @@ def digest(model: Readable, everything: bool = False) -> Digest:
 
     given = _model(model)
     if not everything and given.format and Part.WEIGHTS not in load_format(given.format).holds:
-        path = None if isinstance(model, Model) else model
+        path = model if isinstance(model, (str, os.PathLike)) else None
         raise KmtError("holds no weights, of which a digest could be made", path=path, cure="digest the architecture: kmt hash --all")
     return _digest(given, everything)
 
@@ -217,6 +257,8 @@ def convert(
     mapping: Names | None = None,
     averages: bool = False,
     replace_layers: Mapping[str, str | Mapping[str, Any]] | None = None,
+    rename: Sequence[str] = (),
+    extract: str | None = None,
 ) -> Conversion:
     """Write a model in another format, and say what was carried, concluded and lost.
 
@@ -229,7 +271,7 @@ def convert(
         weights_only: Leave out architecture, training configuration, optimizer and files of layers.
         optimizer: Whether to carry the optimizer's state.
         select: Patterns of the weights to carry; `*` and `?`, or a regular expression after `re:`.
-        drop: Patterns of the weights not to carry.
+        drop: Patterns of the layers or weights not to carry; without its last layers a model stays a whole one.
         dtype: Precision to round floating-point weights to, by Keras's name of it.
         lossy: Whether what the format cannot hold may go.
         overwrite: Whether a file that is there may be replaced.
@@ -239,6 +281,8 @@ def convert(
         mapping: New paths of layers and weights by their old paths or keys, None to leave out; or the path of such a map.
         averages: Whether the moving averages of weights take their place.
         replace_layers: Layers of Keras 3, as objects or as text, by paths or patterns of those whose place they take.
+        rename: `OLD=NEW` rules for the names of layers, wherever the model has them; of weights too, where these go alone.
+        extract: The path of a nested model that is carried as one of its own, or of a layer whose weights are carried.
 
     Raises:
         ConversionError: The format cannot hold the model; `losses` lists what.
@@ -261,6 +305,8 @@ def convert(
         salvage,
         _mapping(mapping),
         averages,
+        tuple(rename),
+        extract,
         _replacements(replace_layers or {}),
     )
     return converter.convert(_model(source, salvage), destination, request, progress)
@@ -274,36 +320,153 @@ def transfer(
     exclude: Sequence[str] = (),
     averages: bool = False,
     strict: bool = False,
+    by: str = "name",
+    rename: Sequence[str] = (),
+    on_mismatch: str = "skip",
 ) -> tuple[Model, Match]:
-    """Load what fits of one model into another, by name: a model that `write` can write, and what was matched.
+    """Load what fits of one model into another: a model that `write` can write, and what was matched.
 
     Args:
         source: A model, or the path of one, that values are taken from.
         into: A model, or the path of one, that everything else is taken from; the file stays as it is.
-        mapping: New paths of layers and weights of `source` by their old paths or keys, None for what is left out; or the path
+        mapping: Paths in `into` by paths or keys of layers and weights of `source`, None for what is left out; or the path
             of a file that holds such a map.
         include: Patterns (globs, or `re:` and a regular expression) of layers and weights to load.
         exclude: Patterns of layers and weights not to load.
         averages: Whether the moving averages of weights take their place.
         strict: Whether every weight of both must have a partner.
+        by: How to pair weights: `name`, `position`, `shape` or `auto`; see `match`.
+        rename: `OLD=NEW` rules for the paths of `source`; `*` and `?`, or a regular expression after `re:`.
+        on_mismatch: Where shapes differ: `skip`, `slice` (the first part of what is larger), `pad` (what is smaller takes the place of
+            the first part) or `error`.
 
     Returns:
         The model, and a match of `source` (a) and `into` (b): `pairs` were loaded, `mismatched` and `only_a` were not, and what
         is `only_b` is as it was.
 
     Raises:
-        MatchError: With `strict`, something is left over; it holds the match.
+        MatchError: With `strict`, something is left over; with `error`, something does not fit; it holds the match.
         KmtError: As `read`; the map does not fit the source, or a pattern is none.
     """
     from kmodel_tools.editor import take_averages
     from kmodel_tools.transferrer import transfer as _transfer
 
     origin = take_averages(_model(source))[0] if averages else _model(source)
-    model, match = _transfer(origin, _model(into), _mapping(mapping), include, exclude)
+    model, match = _transfer(origin, _model(into), _mapping(mapping), include, exclude, by, rename, on_mismatch)
     over = len(match.only_a) + len(match.only_b) + 2 * len(match.mismatched)
     if strict and over:
         raise MatchError(f"{over} weights of the two models have no partner, or none that fits", match)
     return model, match
+
+
+def merge(models: Sequence[Readable], names: Sequence[str] = ()) -> Joined:
+    """Put the layers of several models side by side: a model that `write` can write as weights.
+
+    Args:
+        models: Models, or paths of them; no two with weights of one name.
+        names: What messages call them; by default their paths.
+
+    Raises:
+        ConversionError: Several have weights of one name, or they do not go together.
+        KmtError: As `read`; there are fewer than two.
+    """
+    from kmodel_tools.editor.joining import merged
+
+    return merged(_by_name(models, names))
+
+
+def average(models: Sequence[Readable], names: Sequence[str] = ()) -> Joined:
+    """Make a model of the means of the weights of several, which are one model at several times.
+
+    Args:
+        models: Models, or paths of them, with the same weights; all but the weights is the first one's.
+        names: What messages call them; by default their paths.
+
+    Raises:
+        ConversionError: They do not have the same weights, or integers in them differ.
+        KmtError: As `read`; there are fewer than two.
+    """
+    from kmodel_tools.editor.joining import averaged
+
+    return averaged(_by_name(models, names))
+
+
+def _by_name(models: Sequence[Readable], names: Sequence[str]) -> dict[str, Model]:
+    labels = list(names) or [
+        os.fspath(model) if isinstance(model, (str, os.PathLike)) else f"model {number}" for number, model in enumerate(models, 1)
+    ]
+    if len(set(labels)) < len(models):
+        raise KmtError("one file is named twice")
+    return {label: _model(model) for label, model in zip(labels, models, strict=True)}
+
+
+def from_keras(model: LiveModel) -> Model:
+    """Describe a live model of Keras 3 (with any backend), tf_keras or Keras 2: whatever takes a `Model` takes it then.
+
+    Every other verb takes the live model itself, too. Nothing is copied: a weight is read from its variable when it is asked for, and has
+    the values that the variable has then. States of random generators and running values of metrics are left out, as they are in
+    Keras's own files.
+
+    Args:
+        model: The model, also one of somebody's own class; its layers are found by the attributes that hold them.
+
+    Raises:
+        KmtError: It is no live model, or it is not built.
+    """
+    from kmodel_tools.live import from_keras as _from_keras
+
+    return _from_keras(model)
+
+
+def load_into(
+    model: LiveModel,
+    source: Readable,
+    by: str = "name",
+    mapping: Names | None = None,
+    rename: Sequence[str] = (),
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    on_mismatch: str = "error",
+    strict: bool = False,
+    optimizer: bool = False,
+    averages: bool = False,
+) -> Match:
+    """Give the variables of a live model of Keras 3 or tf_keras the values of their partners in any file, in place.
+
+    Everything is looked at before the first value is assigned; with an error, the model is as it was. A source of another generation is
+    carried to that of the model first, where it has an architecture.
+
+    Args:
+        model: The live model; it has to be built.
+        source: The path of a model in any readable format, a `Model`, or another live model.
+        by: How to pair weights: `name`, `position`, `shape` or `auto`; see `match`.
+        mapping: Paths in the live model by paths or keys of layers and weights of `source`, None for what is left out; or the path of
+            a file that holds such a map.
+        rename: `OLD=NEW` rules for the paths of `source`; `*` and `?`, or a regular expression after `re:`.
+        include: Patterns (globs, or `re:` and a regular expression) of layers and weights to load.
+        exclude: Patterns of layers and weights not to load.
+        on_mismatch: Where shapes differ: `error`, `skip`, `slice` (the first part of what is larger) or `pad` (what is smaller takes the
+            place of the first part).
+        strict: Whether every weight of both must have a partner.
+        optimizer: Whether to load the optimizer's state too, that of the weights that are loaded, its step counter and learning rate.
+        averages: Whether the moving averages of weights take their place.
+
+    Returns:
+        The match of `source` (a) and the model (b): `pairs` were loaded, `mismatched` and `only_a` were not, and what is `only_b` is as
+        it was.
+
+    Raises:
+        MatchError: No weight fits; with `error`, one does not; with `strict`, something is left over. It holds the match.
+        KmtError: As `read`; the model is not built; a value cannot be read, or is beyond the precision of its variable; there is no
+            optimizer's state that could be loaded; the map does not fit the source, or a pattern is none.
+    """
+    from kmodel_tools.editor import take_averages
+    from kmodel_tools.live.loading import Loading
+    from kmodel_tools.live.loading import load_into as _load_into
+
+    origin = take_averages(_model(source))[0] if averages else _model(source)
+    how = Loading(by, _mapping(mapping), tuple(rename), tuple(include), tuple(exclude), on_mismatch, strict, optimizer)
+    return _load_into(model, origin, how)
 
 
 def propose_map(source: Readable, like: Readable) -> Proposal:
@@ -369,5 +532,20 @@ def _dtype(name: str) -> DType:
     return floats[name]
 
 
-def _model(model: Readable, salvage: bool = False) -> Model:
-    return model if isinstance(model, Model) else read(model, salvage=salvage)
+def _both(a: Readable, b: Readable) -> tuple[Model, Model]:
+    """Two models as trees; a live one spells what somebody's own classes leave open as the other does."""
+    if isinstance(a, (str, os.PathLike, Model)):
+        first = _model(a)
+        return first, _model(b, like=first)
+    second = _model(b)
+    return _model(a, like=second), second
+
+
+def _model(model: Readable, salvage: bool = False, like: Model | None = None) -> Model:
+    if isinstance(model, Model):
+        return model
+    if isinstance(model, (str, os.PathLike)):
+        return read(model, salvage=salvage)
+    from kmodel_tools.live import described
+
+    return described(model, like=like).model

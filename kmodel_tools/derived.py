@@ -128,14 +128,18 @@ class Added:
 
     def blocks(self, limit: int) -> Iterator[Buffer]:
         """Yield the bytes of the sums."""
-        import numpy as np
-
         dtype = self.tensors[0].dtype.numpy()
-        count = max(1, limit // np.dtype(np.float64).itemsize)
-        with np.errstate(all="ignore"):
-            for values in zip(*(arrays(tensor, count) for tensor in self.tensors), strict=True):
-                total = sum((item.astype(np.float64) for item in values[1:]), values[0].astype(np.float64))
-                yield memoryview(total.astype(dtype).tobytes())
+        for total in _sums(self.tensors, limit):
+            yield memoryview(total.astype(dtype).tobytes())
+
+
+def _sums(tensors: Sequence[Tensor], limit: int) -> Iterator[Array]:
+    """The sums of the elements of tensors as doubles, some at a time."""
+    import numpy as np
+
+    with np.errstate(all="ignore"):
+        for values in zip(*(arrays(tensor, max(1, limit // np.dtype(np.float64).itemsize)) for tensor in tensors), strict=True):
+            yield sum((item.astype(np.float64) for item in values[1:]), values[0].astype(np.float64))
 
 
 def add(tensors: Sequence[Tensor]) -> Tensor:
@@ -145,6 +149,11 @@ def add(tensors: Sequence[Tensor]) -> Tensor:
         CorruptFileError: Their shapes or elements differ.
         UnsupportedFeatureError: Their elements are not floats.
     """
+    return _together(tensors, lambda: Added(tuple(tensors)))
+
+
+def _together(tensors: Sequence[Tensor], make: Callable[[], Added | Mean]) -> Tensor:
+    """A tensor made of several of one kind; of one alone, it is that."""
     first = tensors[0]
     if len(tensors) == 1:
         return first
@@ -152,9 +161,32 @@ def add(tensors: Sequence[Tensor]) -> Tensor:
         return damaged
     if len({(tensor.shape, tensor.dtype) for tensor in tensors}) > 1:
         raise CorruptFileError(
-            f"arrays of several kinds do not add up: {', '.join(f'{tensor.dtype.value} {tensor.shape}' for tensor in tensors)}"
+            f"arrays of several kinds do not go together: {', '.join(f'{tensor.dtype.value} {tensor.shape}' for tensor in tensors)}"
         )
-    return _computed(first, lambda: Added(tuple(tensors)))
+    return _computed(first, make)
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """The mean of tensors of floats, rounded once."""
+
+    tensors: tuple[Tensor, ...]
+
+    def blocks(self, limit: int) -> Iterator[Buffer]:
+        """Yield the bytes of the means."""
+        dtype = self.tensors[0].dtype.numpy()
+        for total in _sums(self.tensors, limit):
+            yield memoryview((total / len(self.tensors)).astype(dtype).tobytes())
+
+
+def mean(tensors: Sequence[Tensor]) -> Tensor:
+    """The mean of tensors of floats: worked out in double precision, rounded once to their own.
+
+    Raises:
+        CorruptFileError: Their shapes or elements differ.
+        UnsupportedFeatureError: Their elements are not floats.
+    """
+    return _together(tensors, lambda: Mean(tuple(tensors)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +223,7 @@ def _elementwise(tensor: Tensor, limit: int, change: Callable[[Array], Array]) -
             yield memoryview(change(values.astype(np.float64)).astype(dtype).tobytes())
 
 
-def _computed(tensor: Tensor, make: Callable[[], Scaled | Polynomial | Added]) -> Tensor:
+def _computed(tensor: Tensor, make: Callable[[], Scaled | Polynomial | Added | Mean]) -> Tensor:
     if (damaged := first_damaged(tensor)) is not None:
         return damaged
     if not tensor.dtype.is_float:

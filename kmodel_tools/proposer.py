@@ -17,7 +17,7 @@ from kmodel_tools.architecture.legacy_weights import known_roles
 from kmodel_tools.architecture.scope_names import joined_cell
 from kmodel_tools.assignment import assign
 from kmodel_tools.likeness import Name, counted_alike, is_sorted, likeness, natural, recounted, told_apart
-from kmodel_tools.matcher import match_names
+from kmodel_tools.matcher import HOW, match
 from kmodel_tools.tensor import Shape
 from kmodel_tools.tree import Model, Path, Weight, join_path
 
@@ -172,11 +172,11 @@ class _Proposer:
     def _by_name(self) -> None:
         layers_of = ([path[:-1] for path, _ in model.weights()] for model in (self.source, self.target))
         self.recounted = recounted(*layers_of)
-        for pair in match_names(self.source, self.target).pairs:
+        for pair in match(self.source, self.target, "name").pairs:
             if pair.path_a == pair.path_b and pair.path_a[:-1] in self.recounted:
                 continue
             if pair.path_a in self.free and pair.a.tensor.shape == pair.b.tensor.shape:
-                self._take(pair.path_a, pair.path_b, "" if pair.path_a == pair.path_b else "by the end of its path")
+                self._take(pair.path_a, pair.path_b, "" if pair.path_a == pair.path_b else HOW[pair.how])
         partners = {entry.target[:-1]: entry.source[:-1] for entry in self.entries.values()}
         layers = _layers(self.free, self.source), _layers(self.open, self.target)
         for path, layer in layers[1].items():

@@ -7,17 +7,14 @@ lies below a layer goes along, unless a longer source names it.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
 from kmodel_tools.architecture.scope_names import ROLE_ORDER
 from kmodel_tools.errors import KmtError
-from kmodel_tools.tree import Layer, Model, Optimizer, Path, Slot, Weight, join_path, make_from_below, split_path
-
-Mapped = Mapping[str, str | None]
-_SHOWN = 3
+from kmodel_tools.matcher.maps import Mapped, Moves, Tree, is_named, moves_of, new_paths
+from kmodel_tools.tree import Layer, Model, Optimizer, Path, Slot, Weight, join_path, make_from_below
 
 
 def rename(model: Model, mapping: Mapped) -> tuple[Model, tuple[Path, ...]]:
@@ -32,12 +29,12 @@ def rename(model: Model, mapping: Mapped) -> tuple[Model, tuple[Path, ...]]:
     Raises:
         KmtError: A source is not in the model, is named twice or means two things; a target is empty; two weights get one path.
     """
-    tree = _Tree.of(model)
-    moves = _moves(tree, mapping)
-    paths = _new_paths(tree, moves)
+    tree = Tree.of(model)
+    moves = moves_of(tree, mapping)
+    paths = new_paths(tree, moves)
     builder = _Builder(tree, moves, paths)
     own, layers = builder.build()
-    unnamed = tuple(path for path, weight in model.weights() if not _is_named(path, weight, tree, moves))
+    unnamed = tuple(path for path, weight in model.weights() if not is_named(path, weight, tree, moves))
     if builder.placed == dict(model.weights()) and all(new == old for old, new in paths.items()):
         return model, unnamed
     new = {id(old): made for old, made in builder.made.values()}
@@ -63,92 +60,6 @@ def _optimizer(optimizer: Optimizer | None, new: Mapping[int, Weight]) -> Optimi
     return replace(optimizer, slots=tuple(slots))
 
 
-@dataclass(frozen=True, slots=True)
-class _Tree:
-    """A model by its paths; those of a shared layer are all there.
-
-    Attributes:
-        model: The model.
-        layers: Every layer under each of its paths, parents first.
-        weights: Every weight under each of its paths.
-        keys: The weights under each key.
-    """
-
-    model: Model
-    layers: dict[Path, Layer]
-    weights: dict[Path, Weight]
-    keys: dict[str, list[Weight]]
-
-    @classmethod
-    def of(cls, model: Model) -> _Tree:
-        walked = list(model.walk())
-        layers = dict(walked)
-        if len(layers) < len(walked) or len(dict(model.weights())) < len(list(model.weights())):
-            raise KmtError("several layers or weights of the model go by one name, which a map cannot tell apart")
-        layers |= {path: layers[first] for first, others in model.aliases().items() for path in others}
-        weights: dict[Path, Weight] = {(weight.role,): weight for weight in model.own_weights}
-        weights |= {(*path, weight.role): weight for path, layer in layers.items() for weight in layer.weights}
-        keys: dict[str, list[Weight]] = {}
-        for _, weight in model.weights():
-            keys.setdefault(weight.key, []).append(weight)
-        return cls(model, layers, weights, keys)
-
-    def find(self, source: str) -> Weight | Layer:
-        """What a source names: a weight by path, else by key, else a layer.
-
-        Raises:
-            KmtError: Nothing, or two things.
-        """
-        path = split_path(source)
-        by_path, by_key = self.weights.get(path), self.keys.get(source, [])
-        found = {id(item): item for item in (*by_key, *([by_path] if by_path else []))}
-        if len(found) > 1:
-            raise KmtError(f"the map's source {source!r} is the path of one weight and the key of another")
-        for item in found.values():
-            return item
-        if path in self.layers:
-            return self.layers[path]
-        names = {join_path(known): None for known in (*self.weights, *self.layers)} | dict.fromkeys(self.keys)
-        near = difflib.get_close_matches(source, names, n=_SHOWN, cutoff=0.5)
-        raise KmtError(
-            f"the map's source {source!r} is not in the model",
-            cure=f"nearest: {', '.join(near)}" if near else "see the paths with: kmt inspect",
-        )
-
-
-Moves = dict[int, Path | None]
-"""New path, or None, by the identity of the layer or weight that an entry names."""
-
-
-def _moves(tree: _Tree, mapping: Mapped) -> Moves:
-    moves: Moves = {}
-    sources: dict[int, str] = {}
-    for source, target in mapping.items():
-        item = tree.find(source)
-        if id(item) in moves:
-            raise KmtError(f"the map names one thing twice, as {sources[id(item)]!r} and as {source!r}", cure="keep one of the two")
-        path = None if target is None else split_path(target)
-        if path == ():
-            raise KmtError(f"the map's source {source!r} has an empty target", cure="write null to leave it out")
-        moves[id(item)], sources[id(item)] = path, source
-    return moves
-
-
-def _new_paths(tree: _Tree, moves: Moves) -> dict[Path, Path | None]:
-    """The new path of every layer, by each of its old ones: its entry's, else that of the layer above and its own name."""
-    paths: dict[Path, Path | None] = {(): ()}
-    for path, layer in sorted(tree.layers.items(), key=lambda item: len(item[0])):
-        above = paths[path[: len(path) - len(layer.components)]]
-        paths[path] = moves[id(layer)] if id(layer) in moves else None if above is None else above + layer.components
-    return paths
-
-
-def _is_named(path: Path, weight: Weight, tree: _Tree, moves: Moves) -> bool:
-    return id(weight) in moves or any(
-        path[:end] in tree.layers and id(tree.layers[path[:end]]) in moves for end in range(len(path) - 1, 0, -1)
-    )
-
-
 @dataclass(slots=True, eq=False)
 class _Node:
     name: str
@@ -172,7 +83,7 @@ class _Builder:
         made: Old and new weight, by the identity of the old one.
     """
 
-    tree: _Tree
+    tree: Tree
     moves: Moves
     paths: dict[Path, Path | None]
     whole: dict[Path, Layer] = field(default_factory=dict)
@@ -276,3 +187,25 @@ class _Builder:
 
 def _finished(node: _Node, layers: tuple[Layer, ...]) -> Layer:
     return Layer(node.name, node.attr, node.class_name, tuple(node.weights), layers)
+
+
+def path_changer(model: Model, mapping: Mapped) -> Callable[[Path], Path] | None:
+    """What a map makes of the path of a layer or weight; None where it leaves something out.
+
+    Raises:
+        KmtError: As `rename`.
+    """
+    tree = Tree.of(model)
+    moves = moves_of(tree, mapping)
+    if None in moves.values():
+        return None
+    layers = {path: new for path, new in new_paths(tree, moves).items() if new is not None}
+
+    def new_path(path: Path) -> Path:
+        if path in tree.weights:
+            weight = tree.weights[path]
+            return moves.get(id(weight)) or (*layers[path[:-1]], path[-1])
+        known = next((path[:end] for end in range(len(path), -1, -1) if path[:end] in layers), ())
+        return layers[known] + path[len(known) :]
+
+    return new_path

@@ -146,7 +146,6 @@ DIFFERENCES = (
     Differs((EXPORT,), "names of variables repeat; only a checkpoint has them in the same order", ("model-subclassed",), (CHECKPOINT_3,)),
     Differs((CHECKPOINT_3,), "the weights of the list of layers are stored without their layers", ("Pipeline",), (EXPORT,)),
     Differs((H5_WHOLE, H5_WEIGHTS), "the layer is stored once for each of the two models", ("model-shared_with_nested",)),
-    Differs((WEIGHTS,), "layers are called by class and number, and one of those is the name of another layer", ("2.12.0/sub",)),
 )
 
 
@@ -172,4 +171,10 @@ CHECKPOINT_REFUSALS: dict[tuple[str, str, str], str] = {
 
 A legacy file has a layer that a nested model shares twice; an archive does not tell in which order the attributes of a
 subclassed model were set, nor their names; Keras 3 tracks no lists of layers.
+"""
+
+LIVE_REFUSALS = frozenset({("keras", "Pipeline", CHECKPOINT_3), ("tf_keras", "model-subclassed", WEIGHTS)})
+"""Framework, model and container of which not every weight goes into the live model.
+
+Names repeat and the layers are not tracked; layers of one shape are called by class and number.
 """

@@ -593,3 +593,29 @@ def test_states_of_random_generators_are_missed_by_nobody(attribute: str) -> Non
     assert left_out == ["states of random generators, which draw anew when a model is loaded (1)"]
     assert lost == []
     assert arrays_beside([replace(weight, key="other/_state_var")])[1] != []
+
+
+def test_a_legacy_file_of_an_archive_of_an_early_keras_3_is_one_that_the_last_loads(tmp_path: Path) -> None:
+    """Cures `Unrecognized keyword arguments passed to RandomRotation`, and another shape of what a nested model puts out."""
+    rotation = {"name": "r", "factor": [-0.1, 0.1], "value_range": [0, 255]}
+    entry = {"name": "i", "batch_shape": [None, 4, 4, 3], "dtype": "float32"}
+    layers = [
+        {"module": "keras.layers", "class_name": kind, "config": config}
+        for kind, config in (("InputLayer", entry), ("RandomRotation", rotation))
+    ]
+    model = {"module": "keras", "class_name": "Sequential", "config": {"name": "s", "layers": layers}, "registered_name": None}
+    with h5py.File(tmp_path / "m.weights.h5", "w") as file:
+        file.create_group("vars")
+    with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
+        archive.writestr("metadata.json", json.dumps({"keras_version": "3.0.5"}))
+        archive.writestr("config.json", json.dumps(model))
+        archive.write(tmp_path / "m.weights.h5", "model.weights.h5")
+    for target in (None, "keras3"):
+        kmt.convert(tmp_path / "m.keras", tmp_path / "m.h5", target=target, overwrite=True)
+        assert "value_range" not in str(kmt.read(tmp_path / "m.h5").architecture)
+
+
+def test_weights_in_bfloat16_are_remarked_on_in_a_legacy_file(tmp_path: Path) -> None:
+    report = kmt.convert(KERAS_2, tmp_path / "m.h5", dtype="bfloat16")
+    assert any("weights are bfloat16, which no Keras loads from a legacy file" in line for line in report.inferred)
+    assert not any("bfloat16" in line for line in kmt.convert(KERAS_2, tmp_path / "n.h5", dtype="float16").inferred)

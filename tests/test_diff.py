@@ -137,7 +137,7 @@ def test_output_to_a_file(capsys: pytest.CaptureFixture[str], changed: str, tmp_
 def test_errors(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     missing = Outcome(capsys, H5, str(tmp_path / "none.h5"))
     assert (missing.status, missing.out) == (2, "")
-    assert Outcome(capsys, H5, H5, "--by", "shape").status == 2
+    assert Outcome(capsys, H5, H5, "--by", "shapes").status == 2
     assert Outcome(capsys, H5, H5, "--rename", "nothing").status == 2
     assert Outcome(capsys, H5, H5, "--from-b", "keras-archive").status == 2
 

@@ -278,9 +278,7 @@ def test_a_document_of_an_early_keras_3_is_one_of_the_last(tmp_path: Path) -> No
     assert packed.metadata["keras_version"] == "3.15.1"
 
 
-@pytest.mark.parametrize(
-    "options", [{"weights_only": True}, {"select": ["shared"]}, {"drop": ["shared"]}, {"dtype": "float16"}, {"averages": True}]
-)
+@pytest.mark.parametrize("options", [{"weights_only": True}, {"select": ["shared"]}, {"dtype": "float16"}, {"averages": True}])
 def test_what_is_asked_of_weights_is_refused_where_there_are_none(options: dict[str, Any], tmp_path: Path) -> None:
     name = next(iter(options)).replace("_", "-")
     with pytest.raises(kmt.ConversionError, match=f"holds no weights, which --{name} is for"):

@@ -123,6 +123,13 @@ def iter_configs(node: Any) -> Iterator[Mapping[str, Any]]:
             yield inner
 
 
+def copied(node: Any) -> Any:
+    """A configuration of new dictionaries and lists; it is JSON, which has no cycles."""
+    if isinstance(node, Mapping):
+        return {key: copied(value) for key, value in node.items()}
+    return [copied(item) for item in node] if isinstance(node, list) else node
+
+
 def without_ids(node: Any) -> Any:
     """A configuration without `shared_object_id`, which marks an object only where it occurs again."""
     if isinstance(node, Mapping):

@@ -29,7 +29,6 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from kmodel_tools.architecture.downgrade.masks import needless_masks
 from kmodel_tools.architecture.envelope import iter_mappings, settings_of
 from kmodel_tools.architecture.optimizers import kind_of
 from kmodel_tools.architecture.spec import LayerSpec
@@ -161,6 +160,8 @@ def _with_needed_masks(layers: list[Any]) -> list[Any]:
     told = any(isinstance(call, Mapping) and MASKS & (call.get("kwargs") or {}).keys() for node in called for call in node["inbound_nodes"])
     if not told:
         return layers
+    from kmodel_tools.architecture.downgrade.masks import needless_masks  # which few models need
+
     try:
         needless = needless_masks(json.loads(json.dumps(layers)))
     except (TypeError, ValueError, LookupError, AttributeError):

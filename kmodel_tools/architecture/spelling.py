@@ -86,7 +86,9 @@ def legacy_training_config(training_config: Config) -> dict[str, Any]:
         return dict(training_config)
     found = {key: value for key, value in training_config.items() if key != "optimizer"}
     optimizer = training_config.get("optimizer")
-    if isinstance(optimizer, Mapping):
+    if isinstance(optimizer, str):  # as it was compiled with; tf_keras has `string indices must be integers` of a text here
+        optimizer = {"class_name": optimizer, "config": {}}
+    elif isinstance(optimizer, Mapping):
         optimizer = {"class_name": class_of(optimizer), "config": optimizer.get("config")}
     return found | {"optimizer_config": optimizer}
 

@@ -34,7 +34,7 @@ def layer_order(settings: Mapping[str, Any], era: Era, operations: bool = False)
     layers = settings["layers"]
     kept = [index for index, layer in enumerate(layers) if operations or not _is_operation(layer)]
     try:
-        graph = _Graph(layers, era)
+        graph = CallGraph(layers, era)
         outputs = [graph.call(reference, is_output=True) for reference in references(settings.get("output_layers"))]
         inputs = [graph.call(reference, is_output=True)[0] for reference in references(settings.get("input_layers"))]
         rank = _ranks(graph, outputs, inputs)
@@ -44,7 +44,7 @@ def layer_order(settings: Mapping[str, Any], era: Era, operations: bool = False)
     return [*sorted((index for index in kept if index in rank), key=rank.__getitem__), *missing], None
 
 
-class _Graph:
+class CallGraph:
     """The calls of a configuration's layers and what feeds each."""
 
     def __init__(self, layers: Sequence[Mapping[str, Any]], era: Era) -> None:
@@ -70,14 +70,22 @@ class _Graph:
 
     def sources(self, call: Call) -> list[Call]:
         """The calls that feed a call, in the order of its arguments."""
+        return [self.call(reference) for reference in self.taken(call)]
+
+    def taken(self, call: Call) -> list[Sequence[Any]]:
+        """The references to the tensors that a call is made on, as the configuration has them."""
         number, node = call
         calls = self.calls[number]
-        if node >= len(calls):
-            return []
-        return [self.call(reference) for reference in _inputs(calls[node], self.numbers)]
+        return _inputs(calls[node], self.numbers) if node < len(calls) else []
+
+    def as_end(self, reference: Sequence[Any]) -> list[Any]:
+        """A reference of a call as it stands among a model's inputs and outputs."""
+        name, node, tensor = reference[:3]
+        counted_apart = self.era is Era.KERAS_3 and self.functional[self.numbers[name]]
+        return [name, node + int(counted_apart), tensor]
 
 
-def _ranks(graph: _Graph, outputs: Sequence[Call], inputs: Sequence[int]) -> dict[int, tuple[int, int]]:
+def _ranks(graph: CallGraph, outputs: Sequence[Call], inputs: Sequence[int]) -> dict[int, tuple[int, int]]:
     """`(-depth, index)` of every layer that the outputs reach."""
     index: dict[int, int] = {}
     done: dict[Call, None] = {}
@@ -96,7 +104,7 @@ def _ranks(graph: _Graph, outputs: Sequence[Call], inputs: Sequence[int]) -> dic
     return {number: (-deepest, index[number]) for number, deepest in layer_depth.items()}
 
 
-def _visit(graph: _Graph, start: Call, index: dict[int, int], done: dict[Call, None]) -> None:
+def _visit(graph: CallGraph, start: Call, index: dict[int, int], done: dict[Call, None]) -> None:
     """Depth first from one output, without recursion: `index` in pre-order, `done` in post-order."""
     active: set[Call] = set()
     stack: list[tuple[Call, Iterator[Call]]] = []

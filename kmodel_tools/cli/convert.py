@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     "--target", type=click.Choice(("keras2", "keras3")), help="The generation of Keras to write for, where the format is for both."
 )
 @click.option("--map", "map_file", metavar="FILE", help="Rename layers and weights as FILE says, before anything else (YAML or JSON).")
+@click.option("--rename", multiple=True, metavar="OLD=NEW", help="Rename layers; OLD may be a GLOB or re:REGEX; repeatable.")
+@click.option("--extract", metavar="PATH", help="Carry the nested model at PATH as one of its own, or the weights of the layer at PATH.")
 @click.option(
     "--propose-map", "proposed", metavar="OUT", help="Write the likely map of SOURCE onto --like as OUT (YAML, or .json), no model."
 )
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 @click.option("--weights-only", is_flag=True, help="Leave out architecture, training configuration, optimizer and files of layers.")
 @click.option("--no-optimizer", is_flag=True, help="Leave out the optimizer's state.")
 @click.option("--select", multiple=True, metavar="PATTERN", help="Carry only weights whose path, or a layer's above it, matches.")
-@click.option("--drop", multiple=True, metavar="PATTERN", help="Do not carry weights whose path, or a layer's above it, matches.")
+@click.option("--drop", multiple=True, metavar="PATTERN", help="Leave out layers or weights; without its last layers a model stays whole.")
 @click.option("--dtype", metavar="DTYPE", help="Round floating-point weights to this precision: float32, float16, bfloat16 …")
 @click.option("--lossy", is_flag=True, help="Write even if the target cannot hold everything.")
 @salvage_option
@@ -53,6 +55,8 @@ def command(
     like: str | None,
     target: str | None,
     map_file: str | None,
+    rename: tuple[str, ...],
+    extract: str | None,
     proposed: str | None,
     averages: bool,
     replaced: tuple[str, ...],
@@ -81,6 +85,7 @@ def command(
     kmt convert weights.h5 model.h5 --like model.json
     kmt convert new.keras old.h5 --target keras2
     kmt convert old.h5 new.keras --replace-layer 'lambda_1=Rescaling(scale=0.5)'
+    kmt convert model.keras headless.keras --drop predictions --rename 'conv*=stem_*'
     kmt convert resnet_v1_50.ckpt --like resnet.keras --propose-map names.yaml
     kmt convert resnet_v1_50.ckpt model.h5 --like resnet.keras --map names.yaml
     """
@@ -109,6 +114,8 @@ def command(
         mapping=map_file,
         averages=averages,
         replace_layers=named_values(replaced, "NAME=CONFIG"),
+        rename=rename,
+        extract=extract,
         progress=None if quiet or not sys.stderr.isatty() else _progress(),
     )
     _show(report, source, as_json, quiet)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kmodel_tools.cli.options import salvage_option, write_output
+from kmodel_tools.cli import options
+from kmodel_tools.cli.options import by_option, map_option, rename_option, salvage_option, save_map_option, write_output
 
 if TYPE_CHECKING:
     from kmodel_tools.differ.result import Diff
@@ -21,11 +22,13 @@ MAX_WIDTH = 160
 @click.command("diff", short_help="Show what differs between two models.")
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
-@click.option("--by", type=click.Choice(("auto", "name", "position")), default="auto", show_default=True, help="How to pair weights.")
+@by_option("auto")
 @click.option("--rtol", type=float, default=0.0, help="Relative tolerance of floats, to the value in B.  [default: 0]")
 @click.option("--atol", type=float, default=0.0, help="Absolute tolerance of floats.  [default: 0]")
 @click.option("--equal-nan/--no-equal-nan", default=True, show_default=True, help="Whether NaN equals NaN.")
-@click.option("--rename", metavar="OLD=NEW", multiple=True, help="Take a layer or weight of A by another name; * or re:REGEX; repeatable.")
+@rename_option
+@map_option
+@save_map_option
 @click.option("--include", metavar="GLOB", multiple=True, help="Compare these layers and weights alone; re:REGEX too; repeatable.")
 @click.option("--exclude", metavar="GLOB", multiple=True, help="Leave these layers and weights out; re:REGEX too; repeatable.")
 @click.option("--only", metavar="ASPECT[,ASPECT]", multiple=True, help="Compare these aspects alone.")
@@ -38,7 +41,7 @@ MAX_WIDTH = 160
 @click.option("--from-b", metavar="FORMAT", help="The format of B, instead of looking at its content.")
 @salvage_option
 @click.option("-o", "--output", metavar="OUT", help="Write to a file instead of the terminal.")
-@click.option("--force", is_flag=True, help="Let -o replace a file that is there.")
+@click.option("--force", is_flag=True, help="Let -o and --save-map replace files that are there.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing; the exit status tells.")
 def command(
     a: str,
@@ -48,6 +51,8 @@ def command(
     atol: float,
     equal_nan: bool,
     rename: tuple[str, ...],
+    map_file: str | None,
+    save_map: str | None,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     only: tuple[str, ...],
@@ -77,6 +82,7 @@ def command(
     kmt diff before.h5 after.h5 --stat
     kmt diff model.h5 ckpt-7 --rtol 1e-5 --only weights
     kmt diff old.keras new.keras --output-format md -o comment.md
+    kmt diff a.h5 b.keras --save-map names.yaml; kmt diff a.h5 b.keras --map names.yaml
     """
     from kmodel_tools import api
     from kmodel_tools.cli.damage import Aside
@@ -88,7 +94,9 @@ def command(
     aspects = tuple(name.strip().replace("-", "_") for text in only for name in text.split(",") if name.strip()) or None
     aside = Aside.of(models, (a, b)) if salvage else Aside()
     models, aspects, exclude = aside.models or models, aside.aspects(aspects), (*exclude, *aside.patterns)
-    result = api.diff(*models, by, rtol, atol, equal_nan, rename, include, exclude, aspects)
+    result = api.diff(*models, by, rtol, atol, equal_nan, rename, include, exclude, aspects, map_file)
+    if save_map is not None and result.match is not None:
+        options.save_map(result.match, save_map, (a, b), force)
     style = "json" if as_json else "stat" if stat else "names" if name_only else output_format
     if not quiet:
         write_output(_rendered(result, models, (a, b), style, top), output, force)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from kmodel_tools.matcher import Match
 
 OUTPUTS = ("tree", "table", "json", "csv", "md", "html")
 
@@ -16,6 +20,35 @@ salvage_option = click.option("--salvage", is_flag=True, help="Go on where array
 target_option = click.option(
     "--option", "options", multiple=True, metavar="NAME=VALUE", help="An option of the target format; see kmt formats."
 )
+
+
+def by_option(default: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`--by`, which says how weights are paired."""
+    ways = click.Choice(("auto", "name", "position", "shape"))
+    return click.option("--by", type=ways, default=default, show_default=True, help="How to pair weights.")
+
+
+rename_option = click.option(
+    "--rename",
+    metavar="OLD=NEW",
+    multiple=True,
+    help="Take a layer or weight of the first by another name; * or re:REGEX; repeatable.",
+)
+
+map_option = click.option(
+    "--map", "map_file", metavar="FILE", help="Pair layers and weights of the first model with those that FILE names (YAML or JSON)."
+)
+
+save_map_option = click.option(
+    "--save-map", metavar="FILE", help="Write which weight was paired with which as a map, to be edited and given as --map."
+)
+
+
+def save_map(match: Match, output: str, files: tuple[str, str], force: bool) -> None:
+    """Write a match as a map, in JSON if the file is called so, else in YAML."""
+    from kmodel_tools.render.map_text import match_json, match_yaml
+
+    write_output(match_json(match) if output.endswith(".json") else match_yaml(match, *files), output, force)
 
 
 def named_values(texts: Sequence[str], usage: str = "NAME=VALUE") -> dict[str, str]:

@@ -39,7 +39,7 @@ class State:
     inferred: list[str] = field(default_factory=list)
 
 
-def carried_state(model: Model, source: Model, era: Era | None, target: Format, request: Request) -> State:
+def carried_state(model: Model, source: Model, era: Era | None, target: Format, request: Request, cut: bool = False) -> State:
     """Work out what of a model's optimizer the target can hold.
 
     Args:
@@ -48,6 +48,7 @@ def carried_state(model: Model, source: Model, era: Era | None, target: Format, 
         era: The generation of the source, or None.
         target: The format that will be written.
         request: What the conversion was asked to do.
+        cut: Whether the model is a part of the source, whose state is counted otherwise.
     """
     assert model.optimizer is not None
     if Part.OPTIMIZER not in target.holds or (target.name == "keras-h5" and model.architecture is None):
@@ -55,7 +56,7 @@ def carried_state(model: Model, source: Model, era: Era | None, target: Format, 
     if request.options.get("layout") == "names" and target.name == CHECKPOINT:
         named = source.metadata.get("dialect", "").endswith("name-based")
         return State(model.optimizer) if named else State(None, ["the optimizer's state (those of TensorFlow 1 keep another one)"])
-    if not _is_carried(model, era) and _stays_as_it_is(source, era, target, request):
+    if not cut and not _is_carried(model, era) and _stays_as_it_is(source, era, target, request):
         why = _other_trained(model) if request.like is not None else None
         return State(model.optimizer) if why is None else State(None, [f"the optimizer's state ({why})"])
     compiled_with = described_optimizer(model.training_config).class_name

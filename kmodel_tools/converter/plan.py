@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from kmodel_tools.architecture.envelope import Era
 from kmodel_tools.architecture.upgrade import KERAS_VERSION, upgrade
+from kmodel_tools.converter.choosing import chosen, extracted, named
 from kmodel_tools.converter.extras import SAVE_COUNTER, arrays_beside, line_beside
 from kmodel_tools.converter.fitting import refuse_gaps
 from kmodel_tools.converter.legacy_file import spelled_for_legacy_file
@@ -19,10 +21,10 @@ from kmodel_tools.converter.replacing import Replacing
 from kmodel_tools.converter.request import Request
 from kmodel_tools.converter.salvage import without_damaged
 from kmodel_tools.converter.unpacking import NONE_HELD, refuse_what_is_of_weights, without_state, without_weights
-from kmodel_tools.editor import cast, graft, select, take_averages
+from kmodel_tools.editor import cast, graft, take_averages
 from kmodel_tools.errors import ConversionError, KmtError
 from kmodel_tools.format import Format, Part
-from kmodel_tools.renaming import rename
+from kmodel_tools.tensor import DType
 from kmodel_tools.tree import Model, Weight
 from kmodel_tools.upgrader.generation import (
     FIRST,
@@ -43,7 +45,22 @@ AS_ASKED = "optimizer state: as asked for"
 
 @dataclass(slots=True)
 class Plan:
-    """A conversion that is being worked out."""
+    """A conversion that is being worked out.
+
+    Attributes:
+        source: The model, as it was read.
+        target: The format that will be written.
+        request: What the conversion was asked to do.
+        carried: What is carried beside weights.
+        left_out: What is left out as asked for, or since the target is a file of weights.
+        inferred: What is concluded.
+        lost: What the target cannot hold.
+        changes: What is expressed in another way.
+        holes: Whether weights are missing that could not be read.
+        part: Whether weights were chosen that are no whole model.
+        cut: Whether layers are gone, and the optimizer's state is not counted as in the source.
+        replacing: The layers that are being replaced.
+    """
 
     source: Model
     target: Format
@@ -54,6 +71,8 @@ class Plan:
     lost: list[str] = field(default_factory=list)
     changes: list[str] = field(default_factory=list)
     holes: bool = False
+    part: bool = False
+    cut: bool = False
     replacing: Replacing = field(init=False)
 
     def __post_init__(self) -> None:
@@ -62,7 +81,7 @@ class Plan:
     @property
     def weights_only(self) -> bool:
         """Whether the result is no whole model: as asked for, or since a part of the weights is none."""
-        return self.request.weights_only or bool(self.request.select or self.request.drop) or self.holes
+        return self.request.weights_only or self.part or self.holes
 
     def model(self) -> Model:
         """The model that will be written, the lists being filled on the way."""
@@ -75,11 +94,11 @@ class Plan:
         model = self.source
         steps = (
             self._averaged,
-            self._named,
+            *self._names(),
             self._like,
             self._numbered,
             self._marked,
-            self._chosen,
+            self._choice,
             self._salvaged,
             self._rounded,
             self._in_range,
@@ -87,13 +106,20 @@ class Plan:
         for step in (*steps, self._architecture, self._replaced, self._optimizer, self._assets):
             model = step(model)
         self._remark_order(model)
+        self._remark_types(model)
         return replace(model, extras=tuple(extra for extra in model.extras if self._carries(extra)))
+
+    def _names(self) -> tuple[Callable[[Model], Model], Callable[[Model], Model]]:
+        return partial(named, self), partial(extracted, self)
+
+    def _choice(self, model: Model) -> Model:
+        return chosen(self, model)
 
     def _document(self) -> Model:
         """The architecture that will be written alone."""
         refuse_what_is_of_weights(self.request, self.target)
         model, self.left_out = without_state(self.source, self.request.optimizer)
-        for step in (self._named, self._like, self._marked, self._architecture, self._replaced):
+        for step in (*self._names(), self._like, self._marked, self._choice, self._architecture, self._replaced):
             model = step(model)
         before, after = (GENERATIONS[era] if (era := generation(item)) is not None else "" for item in (self.source, model))
         if before and before != after:
@@ -152,19 +178,6 @@ class Plan:
         self.lost += self.replacing.lost
         return replaced
 
-    def _chosen(self, source: Model) -> Model:
-        """The weights that were chosen; of a legacy file, with the architecture that tells their order."""
-        request = self.request
-        if not request.select and not request.drop:
-            return source
-        chosen = select(source, request.select, request.drop)
-        self.left_out.append("architecture, training configuration and optimizer: the chosen weights are no whole model")
-        if self.target.name == "keras-h5":
-            return replace(chosen, architecture=source.architecture)  # says what is frozen, and so the order; it is not written
-        if self._counts_layers():
-            self.inferred.append("the layers are counted among those that were chosen: only a model of just these finds them")
-        return chosen
-
     def _rounded(self, source: Model) -> Model:
         dtype = self.request.dtype
         if dtype is None:
@@ -178,17 +191,25 @@ class Plan:
         self.lost += beyond_precision(model)
         return model
 
-    def _counts_layers(self) -> bool:
+    def _remark_types(self, model: Model) -> None:
+        """Say of weights in bfloat16 that HDF5 has no name for the type, and what follows from it."""
+        count = sum(weight.tensor.dtype is DType.BFLOAT16 for _, weight in model.weights())
+        if count and self.target.name == "keras-h5":
+            self.inferred.append(
+                f"{count} weights are bfloat16, which no Keras loads from a legacy file; --dtype float32 writes what it does"
+            )
+
+    def counts_layers(self) -> bool:
         """Whether the target is a checkpoint of objects, in which layers have a number and no name."""
         return self.target.name == CHECKPOINT and self.request.options.get("layout") != "names"
 
     def _remark_order(self, model: Model) -> None:
         if self.target.name == "keras-h5" and model.format != "keras-h5" and order_depends_on_flags(model):
             self.inferred.append("the source does not say which weights are trained: a legacy file lists them as if no layer was frozen")
-        if self._counts_layers():
+        if self.counts_layers():
             who = "Keras 3" if self.request.options.get("target") == "keras3" else "Keras 2 (tf_keras)"
             self.inferred.append(f"the checkpoint is laid out for models of {who}: see --target")
-        if self._counts_layers() and model.architecture is None and any(layer.attr is None for layer in model.layers):
+        if self.counts_layers() and model.architecture is None and any(layer.attr is None for layer in model.layers):
             self.inferred.append("the layers are written as those of a Functional or Sequential model: the source does not say which it is")
 
     def _salvaged(self, source: Model) -> Model:
@@ -206,7 +227,7 @@ class Plan:
                 tuple(self.lost),
                 cure="write the weights that are left: NAME.h5, or NAME.weights.h5",
             )
-        if self._counts_layers():
+        if self.counts_layers():
             raise ConversionError(
                 f"a checkpoint counts the layers that have weights, and some are lost: {'; '.join(self.lost)}",
                 tuple(self.lost),
@@ -227,19 +248,6 @@ class Plan:
         averaged, count = take_averages(source)
         self.carried.append(f"the moving averages of {count} weights in their place, as asked for")
         return averaged
-
-    def _named(self, source: Model) -> Model:
-        """The model under the names of the map; what the map leaves out is left out as asked for."""
-        if self.request.mapping is None:
-            return source
-        renamed, unnamed = rename(source, self.request.mapping)
-        before, after = (sum(1 for _ in model.weights()) for model in (source, renamed))
-        self.carried.append(f"{before - len(unnamed)} of the weights are named by the map, {len(unnamed)} keep their paths")
-        if after < before:
-            self.left_out.append(f"{before - after} weights: as the map says")
-        if renamed.architecture is None and source.architecture is not None and self.request.like is None:
-            self.left_out.append("architecture and training configuration: they know the names that were, not those of the map")
-        return renamed
 
     def _extras(self, source: Model) -> None:
         """Arrays that fit nowhere in the tree: carried only into the layout that they came from."""
@@ -269,13 +277,15 @@ class Plan:
         whole = not self.weights_only and Part.ARCHITECTURE in self.target.holds
         if era is not None and GENERATIONS[era] != wanted:
             model = self._carried_to(wanted, era, model if whole else replace(model, training_config=None))
-        elif era is Era.KERAS_3 and whole and (self.target.name != "keras-h5" or not model.metadata.get("keras_version")):
-            model = self._brought_up(model)  # a document does not say its version, nor does a model that is packed with one
+        elif era is Era.KERAS_3 and whole and not (self.source.format == self.target.name == "keras-h5" and self.request.target is None):
+            model = self._brought_up(model)
         elif not whole:
             self._refuse_old_values(era)
         if not whole:
             why = "as asked for" if self.weights_only else "a file of weights holds none"
-            self.left_out += [] if self.holes else [f"architecture{' and training configuration' if model.training_config else ''}: {why}"]
+            self.left_out += (
+                [] if self.holes or self.part else [f"architecture{' and training configuration' if model.training_config else ''}: {why}"]
+            )
             # The layout still needs it: groups go by classes, and the order of weights by what is frozen.
             return model if self.target.name != "keras-archive" else replace(model, architecture=None)
         assert model.architecture is not None
@@ -305,7 +315,7 @@ class Plan:
 
     def _carried_to(self, wanted: str, era: Era, model: Model) -> Model:
         """The model as one of another generation."""
-        if self.holes or self.request.select or self.request.drop:
+        if self.holes or self.part:
             raise KmtError(f"a part of a model is not carried from {GENERATIONS[era]} to {wanted}", cure="convert the whole model first")
         if wanted == GENERATIONS[Era.KERAS_3]:
             refuse_values_of_keras_3(self.source, model)
@@ -347,7 +357,7 @@ class Plan:
         if self.request.weights_only or not self.request.optimizer:
             self.left_out.append(AS_ASKED)
             return replace(model, optimizer=None)
-        state = carried_state(model, self.source, generation(self.source), self.target, self.request)
+        state = carried_state(model, self.source, generation(self.source), self.target, self.request, self.cut)
         self.lost += state.lost
         self.left_out += state.left_out
         self.inferred += state.inferred

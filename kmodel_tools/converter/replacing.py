@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Any
 
-from kmodel_tools.architecture.envelope import Config, ConfigError, class_of, is_model, iter_mappings, layer_configs, settings_of
+from kmodel_tools.architecture.envelope import Config, ConfigError, class_of, copied, is_model, iter_mappings, layer_configs, settings_of
 from kmodel_tools.architecture.layer_classes import fits
 from kmodel_tools.architecture.spec import LayerSpec, find_layer, model_spec
 from kmodel_tools.errors import ConversionError, KmtError
@@ -51,7 +51,7 @@ class Replacing:
             return model
         if model.architecture is None:
             raise KmtError("a layer is replaced in an architecture, and there is none", cure="give one: --like model.keras")
-        architecture = _copied(model.architecture)
+        architecture = copied(model.architecture)
         try:
             found = dict(_places(architecture))
         except ConfigError as error:
@@ -79,7 +79,7 @@ class Replacing:
         """
         if not self.marks or model.architecture is None:
             return model
-        architecture = _copied(model.architecture)
+        architecture = copied(model.architecture)
         for node in iter_mappings(architecture):
             mark = node.get("registered_name") or node.get("class_name")
             if mark in self.marks and isinstance(node, dict):
@@ -220,10 +220,3 @@ def _reclassed(model: Model, classes: Mapping[Path, str]) -> tuple[Layer, ...]:
         attrgetter("layers"),
         lambda layer, below: replace(layer, layers=below, class_name=named.get(id(layer), layer.class_name)),
     )
-
-
-def _copied(node: Any) -> Any:
-    """A configuration of new dictionaries and lists; it is JSON, which has no cycles."""
-    if isinstance(node, Mapping):
-        return {key: _copied(value) for key, value in node.items()}
-    return [_copied(item) for item in node] if isinstance(node, list) else node

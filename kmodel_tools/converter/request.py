@@ -22,7 +22,7 @@ class Request:
         weights_only: Leave out architecture, training configuration, optimizer and assets.
         optimizer: Whether to carry the optimizer's state.
         select: Patterns; with any, only weights whose path matches one are carried.
-        drop: Patterns; weights whose path matches one are not carried.
+        drop: Patterns; weights whose path matches one are not carried. The rest is a whole model if these are its last layers.
         dtype: Precision that floating-point weights are rounded to, or None.
         lossy: Whether what the target cannot hold may go.
         overwrite: Whether a file at the destination may be replaced.
@@ -30,6 +30,8 @@ class Request:
         salvage: Whether what cannot be read of the source may go, each as a loss.
         mapping: New paths of layers and weights by their old ones or keys, None for what is left out; or None for no map.
         averages: Whether the moving averages of weights take their place.
+        rename: Rules `OLD=NEW` for the names of layers, and of weights where these go alone.
+        extract: The path of a nested model or layer that is carried alone, or None.
         replace_layers: Layers of Keras 3, as archives hold them, by the names or patterns of those whose place they take.
     """
 
@@ -47,6 +49,8 @@ class Request:
     salvage: bool = False
     mapping: Mapping[str, str | None] | None = None
     averages: bool = False
+    rename: tuple[str, ...] = ()
+    extract: str | None = None
     replace_layers: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
 

@@ -22,7 +22,6 @@ def refuse_what_is_of_weights(request: Request, target: Format) -> None:
     asked = {
         "--weights-only": request.weights_only,
         "--select": bool(request.select),
-        "--drop": bool(request.drop),
         "--dtype": request.dtype is not None,
         "--averages": request.averages,
     }

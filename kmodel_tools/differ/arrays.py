@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from blake3 import blake3
+
 from kmodel_tools.differ.layout import layout_change
 from kmodel_tools.differ.result import WeightChange
 from kmodel_tools.differ.values import Tolerance, difference, kind_of
@@ -31,13 +33,21 @@ def array_change(path_a: str, a: Tensor, path_b: str, b: Tensor, tolerance: Tole
     differs = values.changed > 0 or kinds[0] != kinds[1]
     if not differs and a.dtype is b.dtype:
         return None
-    layout = layout_change(a, b) if values.changed and len(a.shape) > 1 and _may_be_reordered(values.changed, a) else None
+    layout = layout_change(a, b) if values.changed > 1 else None  # to move a value takes two places
     return WeightChange(*facts, differs=differs, values=values, layout=layout)
 
 
-def _may_be_reordered(changed: int, tensor: Tensor) -> bool:
-    """Whether so many elements changed as do when axes change places; at the least, two of them."""
-    return changed > 1 and len(set(tensor.shape)) < len(tensor.shape)
+def digest_of(weight: Weight) -> bytes:
+    """A digest of a weight's dtype, shape and values.
+
+    Raises:
+        FormatError: A value cannot be read.
+    """
+    tensor = weight.tensor
+    hasher = blake3(f"{tensor.dtype.value} {tensor.shape}".encode())
+    for block in tensor.blocks():
+        hasher.update(block)
+    return hasher.digest()
 
 
 def largest_first(changes: Sequence[WeightChange]) -> tuple[WeightChange, ...]:

@@ -10,11 +10,12 @@ from typing import Any
 from kmodel_tools.architecture.normal import is_too_deep
 from kmodel_tools.architecture.optimizers import kind_of as optimizer_kind
 from kmodel_tools.differ.arrays import array_change, by_key, largest_first
+from kmodel_tools.differ.exchanged import with_exchanged
 from kmodel_tools.differ.partners import layer_changes, layer_partners
 from kmodel_tools.differ.result import DIFFERENT, NEITHER, NOT_COMPARED, SAME, Aspect, SettingChange, WeightChange, WeightRecord
 from kmodel_tools.differ.settings import config_changes, training_changes
 from kmodel_tools.differ.values import Tolerance
-from kmodel_tools.matcher import Match
+from kmodel_tools.matcher import Leftover, Match
 from kmodel_tools.tensor import Tensor
 from kmodel_tools.tree import Asset, Model, Optimizer, Path, Slot, join_path
 
@@ -85,13 +86,17 @@ def weights(task: Task, findings: Findings) -> Aspect:
         change = array_change(join_path(pair.path_a), pair.a.tensor, join_path(pair.path_b), pair.b.tensor, task.tolerance)
         if change is not None:
             found.append(change)
+    found = with_exchanged(found, match.pairs)
     findings.lists["weights"] = largest_first(found)
     for name, items in (("only_a", match.only_a), ("only_b", match.only_b)):
-        findings.lists[name] = [WeightRecord(join_path(path), weight.tensor.shape, weight.tensor.dtype.value) for path, weight in items]
+        findings.lists[name] = [_record(item) for item in items]
     changed = sum(change.differs for change in found)
     values = sum(pair.a.tensor.size for pair in match.pairs)
     rounded = sum(change.differs and change.values is not None and change.values.rounded_to is not None for change in found)
     parts = [f"{changed:,} of {_counted(len(match.pairs), 'weight')} changed"] if changed else []
+    exchanged, arranged = sum(change.values_of is not None for change in found), sum(change.layout is not None for change in found)
+    parts += [f"{exchanged:,} hold values of others"] if exchanged else []
+    parts += [f"{arranged:,} hold the same values in another order"] if arranged else []
     parts += [f"{'all' if rounded == changed else f'{rounded:,}'} by rounding alone"] if rounded else []
     parts += [f"{len(items):,} in {side} alone" for side, items in (("a", match.only_a), ("b", match.only_b)) if items]
     parts = parts or [f"{_counted(len(match.pairs), 'weight')}, {_counted(values, 'value')}"]
@@ -99,6 +104,12 @@ def weights(task: Task, findings: Findings) -> Aspect:
     if recast:
         parts.append(f"{recast:,} of other dtypes, cast to compare")
     return _verdict("weights", bool(changed or match.only_a or match.only_b), ", ".join(parts))
+
+
+def _record(item: Leftover) -> WeightRecord:
+    tensor = item.weight.tensor
+    reason = item.reason if item.candidates else ""
+    return WeightRecord(join_path(item.path), tensor.shape, tensor.dtype.value, reason, tuple(map(join_path, item.candidates)))
 
 
 def trainable(task: Task, findings: Findings) -> Aspect:

@@ -1,4 +1,4 @@
-"""Whether one array is the other in another layout: reshaped, or with its axes in another order."""
+"""Whether one array is the other in another layout: reshaped, with its axes in another order, flipped, rolled or permuted along one."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ def layout_change(a: Tensor, b: Tensor) -> str | None:
     """How `b` comes from `a` if it holds the same values in another layout.
 
     Returns:
-        `reshaped`, `transposed` (two axes), `axes in the order (…)` (as numpy's transpose takes it), `the same values in
-        another order` (of arrays too large to find it), or None.
+        `reshaped`, `transposed` (two axes), `axes in the order (…)` (as numpy's transpose takes it), `flipped along axis 0` or
+        `along axes (0, 1)`, `rolled by 2 along axis 1` (as numpy's roll takes it), `permuted along axis 0`, `the same values in
+        another order` (of arrays too large to find it, or in none of these), or None.
 
     Raises:
         FormatError: A value cannot be read.
@@ -32,7 +33,9 @@ def layout_change(a: Tensor, b: Tensor) -> str | None:
         return None
     if a.shape != b.shape and all(left == right for left, right in zip(chunks(a, CHUNK), chunks(b, CHUNK), strict=True)):
         return "reshaped"
-    if sorted(a.shape) != sorted(b.shape) or not 2 <= len(a.shape) <= MOST_AXES:
+    if sorted(a.shape) != sorted(b.shape) or not 1 <= len(a.shape) <= MOST_AXES:
+        return None
+    if a.shape == b.shape and _parity(a) != _parity(b):
         return None
     if a.nbytes > LIMIT:
         return "the same values in another order" if _fingerprint(a) == _fingerprint(b) else None
@@ -40,7 +43,51 @@ def layout_change(a: Tensor, b: Tensor) -> str | None:
     for order in itertools.permutations(range(len(a.shape))):
         if order != tuple(range(len(order))) and tuple(a.shape[axis] for axis in order) == b.shape and _equal(left.transpose(order), right):
             return "transposed" if len(order) == 2 else f"axes in the order {order}"
-    return None
+    return _moved_along(left, right) if a.shape == b.shape else None
+
+
+def _moved_along(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> str | None:
+    """How the slices of an array changed places, if its values tell them apart."""
+    import numpy as np
+
+    if len(np.unique(left.view(f"V{left.itemsize}").ravel())) * 2 < left.size:
+        return None
+    axes = [axis for axis, size in enumerate(left.shape) if size > 1]
+    for count in range(1, len(axes) + 1):
+        for chosen in itertools.combinations(axes, count):
+            if _equal(np.flip(left, chosen), right):
+                return f"flipped along {f'axis {chosen[0]}' if count == 1 else f'axes {chosen}'}"
+    for axis in axes:
+        order = _order_of_slices(left, right, axis)
+        if order is not None:
+            size = len(order)
+            rolled = all(order[(place + 1) % size] == (order[place] + 1) % size for place in range(size))
+            return f"rolled by {-order[0] % size} along axis {axis}" if rolled else f"permuted along axis {axis}"
+    values = [sorted(side.ravel().view(f"V{side.itemsize}").tolist()) for side in (left, right)]
+    return "the same values in another order" if values[0] == values[1] else None
+
+
+def _order_of_slices(left: npt.NDArray[Any], right: npt.NDArray[Any], axis: int) -> list[int] | None:
+    """For each slice of the one along an axis, its place in the other; None if they are not the same slices, each once."""
+    import numpy as np
+
+    slices = [[part.tobytes() for part in np.moveaxis(side, axis, 0)] for side in (left, right)]
+    places = {part: place for place, part in enumerate(slices[0])}
+    if len(places) < len(slices[0]) or set(slices[1]) != set(places):
+        return None
+    return [places[part] for part in slices[1]]
+
+
+def _parity(tensor: Tensor) -> int:
+    """A number that is the same for the same values in any order: their bits added without carry."""
+    import numpy as np
+
+    total = 0
+    for block in arrays(tensor):
+        words = block.view(np.uint8).reshape(-1, block.dtype.itemsize)
+        column = np.bitwise_xor.reduce(words if block.dtype.itemsize not in (2, 4, 8) else block.view(f"u{block.dtype.itemsize}"), axis=0)
+        total ^= int.from_bytes(np.ascontiguousarray(column).tobytes(), "little")
+    return total
 
 
 def _equal(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from kmodel_tools.differ.values import Difference, Tolerance
+from kmodel_tools.matcher.result import Match
 from kmodel_tools.tensor import Shape
 
 ASPECTS = ("layers", "weights", "trainable", "config", "training_config", "optimizer", "assets", "extras")
@@ -52,7 +53,18 @@ class Aspect:
 
 @dataclass(frozen=True, slots=True)
 class LayerChange:
-    """A layer that is `added`, `removed`, `renamed`, or whose `class` changed; the paths in `a` and in `b`, "" where it is not."""
+    """A layer that changed.
+
+    Attributes:
+        kind: `added`, `removed`, `renamed`, `moved` (to another place among the layers beside it), or `class`, of another one.
+        path_a: Its path in `a`, "" where it is not.
+        path_b: Its path in `b`, "" where it is not.
+        class_a: Its class in `a`.
+        class_b: Its class in `b`.
+        weights: Number of weights in it and below.
+        doubt: Of what is added or removed, what it may be in the other model, or "".
+        after: Of what is added or moved, the path in `b` of the layer before it in the same model or layer, "" for the first.
+    """
 
     kind: str
     path_a: str
@@ -60,15 +72,19 @@ class LayerChange:
     class_a: str | None
     class_b: str | None
     weights: int = 0
+    after: str = ""
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class WeightRecord:
-    """A weight that one side has alone."""
+    """A weight that one side has alone; why that is not sure, with the weights of the other side that it may be, or "" and none."""
 
     path: str
     shape: Shape
     dtype: str
+    doubt: str = ""
+    candidates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +100,8 @@ class WeightChange:
         dtype_b: dtype in `b`.
         differs: Whether that counts as a difference: shapes, kinds of elements, or values beyond the tolerances.
         values: How far the values are apart; None where shapes differ, or one side has strings and the other numbers.
-        layout: How `b` comes from `a` by another layout (`transposed`, `reshaped`, …), or None.
+        layout: How `b` comes from `a` by another layout (`transposed`, `reshaped`, `rolled by 2 along axis 1`, …), or None.
+        values_of: The path in `a` of another weight whose values `b` has now, or None.
     """
 
     path_a: str
@@ -96,6 +113,7 @@ class WeightChange:
     differs: bool
     values: Difference | None = None
     layout: str | None = None
+    values_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +163,7 @@ class Diff:
         optimizer_only: Slots and counters that one side has alone, and an optimizer of another class.
         assets: Files that were added, removed or changed.
         extras: Arrays of no layer, by their keys, as `weights`.
+        match: Which weight was paired with which.
     """
 
     a: Side
@@ -163,6 +182,7 @@ class Diff:
     optimizer_only: tuple[SettingChange, ...] = ()
     assets: tuple[SettingChange, ...] = ()
     extras: tuple[WeightChange, ...] = ()
+    match: Match | None = None
 
     @property
     def same(self) -> bool:
@@ -182,4 +202,6 @@ class Diff:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain dictionaries and lists, for JSON."""
-        return {"same": self.same, **asdict(self)}
+        found = asdict(replace(self, match=None))
+        del found["match"]
+        return {"same": self.same, **found}

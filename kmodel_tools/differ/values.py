@@ -50,6 +50,8 @@ class Difference:
         value_a: The value of `a` there.
         value_b: The value of `b` there.
         nans: Number of elements that are NaN in one of the two, and count as changed.
+        cosine: Cosine of the angle between the two as vectors, 1 for one that is the other scaled; None where one has no direction:
+            all zeros, or a value that is not finite.
         rounded_to: The narrower of two float dtypes if its values are exactly those of the other, rounded to it.
     """
 
@@ -62,6 +64,7 @@ class Difference:
     value_a: Scalar | None = None
     value_b: Scalar | None = None
     nans: int = 0
+    cosine: float | None = None
     rounded_to: str | None = None
 
     @property
@@ -92,7 +95,7 @@ def difference(a: Tensor, b: Tensor, tolerance: Tolerance) -> Difference:
     start = 0
     for left, right in zip(arrays(a), arrays(b), strict=True):
         if tally.may_skip and np.array_equal(left.view(np.uint8), right.view(np.uint8)):
-            tally.numbers += left.size
+            tally.add_same(left)
             start += left.size
             continue
         tally.add(left, right, start)
@@ -110,10 +113,21 @@ class _Tally:
         self.changed = self.nans = self.numbers = 0
         self.max_abs = self.max_rel = 0.0
         self.scale, self.squares = 0.0, 0.0  # their sum is scale**2 * squares, which neither overflows nor vanishes
+        self.product, self.of_a, self.of_b = 0.0, 0.0, 0.0  # of a and b, of a with itself, of b with itself
         self.worst: tuple[int, float] = (WITHIN, 0.0)
         self.at: tuple[int, Scalar, Scalar] | None = None
         self.narrow = _narrower(a.dtype, b.dtype)
         self.is_rounded = self.narrow is not None
+
+    def add_same(self, block: npt.NDArray[Any]) -> None:
+        """Count a block that is the same on both sides."""
+        import numpy as np
+
+        self.numbers += block.size
+        with np.errstate(all="ignore"):
+            wide = block if block.dtype in (np.float32, np.float64) else _wide(block)
+            square = float(np.vdot(wide, wide).real)
+        self.product, self.of_a, self.of_b = self.product + square, self.of_a + square, self.of_b + square
 
     def add(self, left: npt.NDArray[Any], right: npt.NDArray[Any], start: int) -> None:
         import numpy as np
@@ -123,6 +137,10 @@ class _Tally:
             self.changed += int(np.count_nonzero(far))
             self.nans += int(np.count_nonzero(nan))
             self._spread(distance, right, nan)
+            x, y = _wide(left), _wide(right)
+            self.product += float(np.vdot(x, y).real)
+            self.of_a += float(np.vdot(x, x).real)
+            self.of_b += float(np.vdot(y, y).real)
             self._keep_worst(left, right, start, distance, far, nan)
             if self.is_rounded and self.narrow is not None:
                 self.is_rounded = _rounds_to(left, right, self.narrow)
@@ -185,6 +203,12 @@ class _Tally:
             self.worst = found
             self.at = (start + place, _scalar(left[place]), _scalar(right[place]))
 
+    def _cosine(self) -> float | None:
+        length = math.sqrt(self.of_a) * math.sqrt(self.of_b) if self.of_a > 0 and self.of_b > 0 else 0.0
+        if not length or not math.isfinite(length) or not math.isfinite(self.product):
+            return None
+        return max(-1.0, min(1.0, self.product / length))
+
     def result(self, shape: Shape) -> Difference:
         rms = math.inf if math.isinf(self.scale) else self.scale * math.sqrt(self.squares / self.numbers) if self.numbers else 0.0
         place, value_a, value_b = self.at or (None, None, None)
@@ -198,6 +222,7 @@ class _Tally:
             value_a=value_a,
             value_b=value_b,
             nans=self.nans,
+            cosine=self._cosine(),
             rounded_to=self.narrow.value if self.is_rounded and self.narrow is not None and self.a.size else None,
         )
 
@@ -213,6 +238,12 @@ def _apart_exactly(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> tuple[npt
     if kind is np.int64:
         distance = distance.view(np.uint64)  # what overflowed is right modulo 2**64
     return distance.astype(np.float64), np.asarray(x != y, dtype=bool), np.zeros(left.shape, dtype=bool)
+
+
+def _wide(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    import numpy as np
+
+    return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
 
 
 def _as_numbers(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from kmodel_tools.differ.result import NEITHER, Diff, WeightChange
+from kmodel_tools.differ.result import NEITHER, Diff, LayerChange, WeightChange
 from kmodel_tools.render.diff_text import FEW, TOP
 from kmodel_tools.render.diff_words import (
     aspect_details,
@@ -60,7 +60,7 @@ def diff_markdown(diff: Diff, titles: Sequence[str], files: Sequence[str], top: 
 
 def _tables(diff: Diff) -> Iterator[Table]:
     tables: list[Table] = [
-        ("Layers", ["", "layer"], [[*map(_cell, layer_text(change))] for change in diff.layers]),
+        ("Layers", ["", "layer"], [_layer(change) for change in diff.layers]),
         ("Changed weights, the largest change first", CHANGE, [_weight(change) for change in diff.weights if change.differs]),
         ("Weights in one of the two", ["", "weight", "shape"], _alone(diff)),
         ("Weights of another dtype", ["what"], [[_cell(text)] for text in recast_texts(diff.weights)]),
@@ -74,21 +74,27 @@ def _tables(diff: Diff) -> Iterator[Table]:
     return (table for table in tables if table[2])
 
 
-CHANGE = ["weight", "shape, dtype", "changed", "max abs", "max rel", "RMS", "worst", ""]
+CHANGE = ["weight", "shape, dtype", "changed", "max abs", "max rel", "RMS", "cosine", "worst", ""]
 
 
 def _weight(change: WeightChange) -> list[str]:
     values = change.values
     start = [_cell(paths_text(change.path_a, change.path_b)), _cell(described(change))]
     if values is None:
-        return [*start, "", "", "", "", "", _cell(change.layout or "")]
+        return [*start, "", "", "", "", "", "", _cell(change.layout or "")]
     place = f"{list(values.index)}: " if values.index else ""
     worst = f"{place}{value_text(values.value_a, values.value_b)}" if values.index is not None else ""
     notes = [change.layout] if change.layout else []
+    notes += [f"the values of {printable(change.values_of)}"] if change.values_of else []
     notes += [f"{values.nans:,} NaN on one side"] if values.nans else []
     notes += [f"the one rounds to the other in {values.rounded_to}"] if values.rounded_to else []
-    numbers = [number(value) for value in (values.max_abs, values.max_rel, values.rms)]
+    numbers = [number(value) for value in (values.max_abs, values.max_rel, values.rms, values.cosine)]
     return [*start, f"{values.changed:,} of {values.size:,}", *numbers, _cell(worst), _cell("; ".join(notes))]
+
+
+def _layer(change: LayerChange) -> list[str]:
+    mark, text = layer_text(change)
+    return [_cell(mark), _cell(text) + (f"<br>? {_cell(printable(change.doubt))}" if change.doubt else "")]
 
 
 def _alone(diff: Diff) -> list[list[str]]:

@@ -57,8 +57,8 @@ def _heading(diff: Diff, titles: Sequence[str], files: Sequence[str], width: int
 
 
 def _changes(diff: Diff, top: int, width: int) -> Iterator[list[str]]:
-    yield _section("layers", [[" ".join(layer_text(change))] for change in diff.layers], top, width)
-    alone = [[f"{mark} {printable(item.path)} {shape_text(item.shape)} {item.dtype}"] for mark, item in _alone(diff)]
+    yield _section("layers", [[" ".join(layer_text(change)), *_doubt(change.doubt)] for change in diff.layers], top, width)
+    alone = [[f"{mark} {printable(item.path)} {shape_text(item.shape)} {item.dtype}", *_doubt(item.doubt)] for mark, item in _alone(diff)]
     changed = [change for change in diff.weights if change.differs]
     yield _section("weights, the largest change first", [_weight(change) for change in changed], top, width)
     yield _section("weights in one of the two", alone, top, width)
@@ -81,6 +81,10 @@ def _alone(diff: Diff) -> Iterator[tuple[str, WeightRecord]]:
             path = split_path(item.path)
             if not any(join_path(path[:length]) in gone for length in range(1, len(path))):
                 yield mark, item
+
+
+def _doubt(text: str) -> list[str]:
+    return [f"? {printable(text)}"] if text else []
 
 
 def _weight(change: WeightChange) -> list[str]:

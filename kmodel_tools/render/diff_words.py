@@ -76,6 +76,9 @@ def layer_text(change: LayerChange) -> tuple[str, str]:
         return mark, printable(path) + (f" ({', '.join(parts)})" if parts else "")
     if change.kind == "renamed":
         return "~", paths_text(change.path_a, change.path_b)
+    if change.kind == "moved":
+        place = f"now after {printable(change.after)}" if change.after else "now the first"
+        return "~", f"{paths_text(change.path_a, change.path_b)}: moved, {place}"
     return "~", f"{paths_text(change.path_a, change.path_b)}: {printable(change.class_a or '')} {ARROW} {printable(change.class_b or '')}"
 
 
@@ -94,6 +97,8 @@ def change_facts(change: WeightChange) -> list[str]:
     facts: list[str] = []
     if change.layout is not None:
         facts.append(f"{change.layout}: the same values" if not change.layout.startswith("the same") else change.layout)
+    if change.values_of is not None:
+        facts.append(f"holds the values of {printable(change.values_of)}")
     values = change.values
     if values is None:
         return facts
@@ -105,7 +110,8 @@ def change_facts(change: WeightChange) -> list[str]:
         facts.append(exact)
     if values.changed and values.index is not None:
         place = f"at {list(values.index)}: " if values.index else ""
-        facts.append(f"{place}{value_text(values.value_a, values.value_b)}")
+        cosine = number(values.cosine) if values.size > 1 else ""
+        facts.append(f"{place}{value_text(values.value_a, values.value_b)}{f'; cosine {cosine}' if cosine not in ('', '1') else ''}")
     return facts
 
 

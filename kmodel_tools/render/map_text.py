@@ -1,4 +1,4 @@
-"""A proposed map as a file for people to look through, in YAML or JSON; `map_file` reads either."""
+"""A map as a file for people to look through, proposed or what a match came to, in YAML or JSON; `map_file` reads either."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 
 from kmodel_tools.map_file import REMARKS
+from kmodel_tools.matcher import HOW, Match
+from kmodel_tools.matcher.result import MAP, NAME
 from kmodel_tools.proposer import Proposal
 from kmodel_tools.render.words import counted, printable, shape_text
 from kmodel_tools.tree import Path, join_path
@@ -50,6 +52,36 @@ def proposal_text(proposal: Proposal) -> str:
         f"{len(proposal.entries):,} of {counted(every, 'weight')} of the target, {doubtful:,} of them doubtful; "
         f"{len(proposal.left_over):,} of the source left over"
     )
+
+
+def match_yaml(match: Match, source: str, target: str) -> str:
+    """A whole match as a map in YAML: every weight of the source has its line, so that the same match is made of it again."""
+    pairs = (*match.pairs, *match.mismatched)
+    lines = [
+        f"# {printable(source)} → {printable(target)}",
+        f"# Paired by {match.by}: {printable(match.why)}.",
+        "# Edit it, look at the lines with ???, and give it back: --map THIS",
+    ]
+    for pair in pairs:
+        mark = f"  # ??? {printable(pair.reason)}" if pair.doubt else f"  # {HOW[pair.how]}" if pair.how not in (NAME, MAP) else ""
+        lines.append(f"{_scalar(pair.path_a)}: {_scalar(pair.path_b)}{mark}")
+    if match.only_a:
+        lines += ["", "# Of the source, without a partner:"]
+        for item in match.only_a:
+            doubt = "??? " if item.candidates else ""
+            lines.append(f"{_scalar(item.path)}: null  # {shape_text(item.weight.tensor.shape)}; {doubt}{printable(item.reason)}")
+    if match.only_b:
+        lines += ["", "# Of the target, without a partner:"]
+        lines += [f"# ?: {_scalar(item.path)}  # {shape_text(item.weight.tensor.shape)}{_maybe(item.candidates)}" for item in match.only_b]
+    return "\n".join(lines) + "\n"
+
+
+def match_json(match: Match) -> str:
+    """A whole match as a map in JSON; what should be looked at stands under keys of its own, which are no names."""
+    known = match.to_dict()
+    doubtful = [entry for pair, entry in zip(match.pairs, known["pairs"], strict=True) if pair.doubt]
+    remarks = (doubtful, known["only_b"], known["only_a"])
+    return json.dumps({**match.mapping, **dict(zip(REMARKS, remarks, strict=True))}, indent=2) + "\n"
 
 
 def _others(paths: Sequence[Path]) -> str:

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from kmodel_tools.converter import Conversion
 from kmodel_tools.matcher import Match, Pair
-from kmodel_tools.render.words import WIDTH, byte_size, counted, printable, shape_text
+from kmodel_tools.matcher.result import CONTENT, END, MAP, NAME, ORDER, POSITION, SHAPE, SPELLING
+from kmodel_tools.render.words import WIDTH, byte_size, counted, printable
 from kmodel_tools.tensor import DType
 from kmodel_tools.tree import Path, join_path
 
 LABEL = 14
+OTHER = "not in the other"
+TOLD = {
+    NAME: "by their paths",
+    SPELLING: "by their paths, spelt otherwise",
+    END: "by the ends of them",
+    MAP: "as the map says",
+    CONTENT: "by their values",
+    SHAPE: "the only ones of their class and shapes",
+    ORDER: "by class and shapes, in order",
+    POSITION: "by their places",
+}
+"""What told, of several."""
 
 
 def transfer_text(match: Match, source: str, into: str, report: Conversion | None, top: int, lost: Sequence[str] = ()) -> str:
@@ -35,11 +49,13 @@ def transfer_text(match: Match, source: str, into: str, report: Conversion | Non
     for label, count in (("widened", widened), ("rounded", len(other) - widened)):
         if count:
             lines += _paragraph(label, [f"{counted(count, 'weight')} to the precision of the target"], top)
-    skipped = [f"{join_path(pair.path_a)}: {_why(pair, match)}" for pair in match.mismatched]
-    skipped += [f"{join_path(path)}: {match.reasons.get(path, 'not in the target')}" for path, _ in match.only_a]
+    lines += _paragraph("fitted", [f"{join_path(pair.path_b)}: {pair.remark}" for pair in pairs if pair.remark], top)
+    lines += _paragraph("doubtful", [f"{join_path(pair.path_b)}: {pair.doubt}" for pair in pairs if pair.doubt], top)
+    skipped = [f"{join_path(pair.path_a)}: {pair.remark}" for pair in match.mismatched]
+    skipped += [f"{join_path(item.path)}: {item.reason.replace(OTHER, 'not in the target')}" for item in match.only_a]
     lines += _paragraph("skipped", skipped, top)
-    kept = [f"{join_path(path)}: not in the source" for path, _ in match.only_b]
-    kept += [f"{join_path(pair.path_b)}: {_why(pair, match)}" for pair in match.mismatched]
+    kept = [f"{join_path(item.path)}: {item.reason.replace(OTHER, 'not in the source')}" for item in match.only_b]
+    kept += [f"{join_path(pair.path_b)}: {pair.remark}" for pair in match.mismatched]
     lines += _paragraph("as it was", kept, top)
     if match.left_out:
         lines += _paragraph("left out", [f"{counted(match.left_out, 'weight')}: as asked for by --include and --exclude"], top)
@@ -50,21 +66,25 @@ def transfer_text(match: Match, source: str, into: str, report: Conversion | Non
 
 
 def _by_layer(pairs: Iterable[Pair]) -> list[str]:
-    """A line for each layer, with the other's path where it differs."""
-    layers: dict[tuple[Path, Path], list[str]] = {}
+    """A line for each layer, with the other's path where it differs, and what told then."""
+    layers: dict[tuple[Path, Path], list[Pair]] = {}
     for pair in pairs:
-        layers.setdefault((pair.path_a[:-1], pair.path_b[:-1]), []).append(pair.path_b[-1])
+        layers.setdefault((pair.path_a[:-1], pair.path_b[:-1]), []).append(pair)
     lines = []
-    for (layer_a, layer_b), roles in layers.items():
+    for (layer_a, layer_b), found in layers.items():
         name = join_path(layer_b) or "(the model itself)"
-        lines.append(f"{name}: {', '.join(roles)}" + (f"  from {join_path(layer_a)}" if layer_a != layer_b else ""))
+        told = "; ".join(dict.fromkeys(pair.reason for pair in found if pair.how != END or pair.doubt))
+        other = f"  from {join_path(layer_a) or '(the model itself)'}" + (f" ({told})" if told else "") if layer_a != layer_b else ""
+        lines.append(f"{name}: {', '.join(pair.path_b[-1] for pair in found)}{other}")
     return lines
 
 
 def _how(pairs: Sequence[Pair]) -> str:
     """By what they were found, if it was not by their paths alone."""
-    ends = sum(pair.path_a != pair.path_b for pair in pairs)
-    return f": {len(pairs) - ends:,} by their paths, {ends:,} by the ends of them" if ends else ""
+    counts = Counter(pair.how for pair in pairs)
+    if set(counts) <= {NAME}:
+        return ""
+    return ": " + ", ".join(f"{counts[how]:,} {text}" for how, text in TOLD.items() if counts[how])
 
 
 def _holds(wide: DType, narrow: DType) -> bool:
@@ -73,15 +93,6 @@ def _holds(wide: DType, narrow: DType) -> bool:
     if wide not in order or narrow not in order:
         return False
     return order[wide] > max(order[narrow], order[DType.BFLOAT16])
-
-
-def _why(pair: Pair, match: Match) -> str:
-    if pair.path_a in match.reasons:
-        return match.reasons[pair.path_a]
-    a, b = pair.a.tensor, pair.b.tensor
-    if a.shape != b.shape:
-        return f"{shape_text(a.shape)} in the source, {shape_text(b.shape)} in the target"
-    return f"{a.dtype.value} in the source, {b.dtype.value} in the target"
 
 
 def _paragraph(label: str, items: Sequence[str], top: int) -> list[str]:

@@ -78,10 +78,42 @@ def brought_to(model: Model, other: Model) -> Brought:
     return Brought(new.model, True, (*new.changes, *lost))
 
 
-def _unknown_meaning(other: Model) -> tuple[str, ...]:
-    """What weights that come without an architecture may mean otherwise in a model of Keras 3."""
+def brought_into(model: Model, other: Model) -> Brought:
+    """Carry a model to the generation of another one: to Keras 3 as `brought_to` does, and to Keras 2 as well.
+
+    Args:
+        model: The model.
+        other: The model whose generation is wanted, with its architecture.
+    """
+    era = generation(model)
+    if era is not None and (generation(other) is Era.KERAS_3 or era not in (Era.KERAS_3, *FIRST)):
+        return brought_to(model, other)
+    if model.architecture is None:
+        return Brought(model, remarks=_unknown_meaning(other, model))
+    try:
+        new = carried(model, GENERATIONS[Era.KERAS_2])
+    except ConversionError as error:
+        return Brought(model, remarks=(f"it is taken as it is stored: {error.problem}",))
+    lost = (f"not carried, and so not looked at: {'; '.join(new.lost)}",) if new.lost else ()
+    return Brought(new.model, True, (*new.changes, *lost))
+
+
+def _unknown_meaning(other: Model, model: Model | None = None) -> tuple[str, ...]:
+    """What weights that come without an architecture may mean otherwise in another model.
+
+    Args:
+        other: The model that they are for: of Keras 3, unless `model` is given.
+        model: The model that they come from, where it may be of Keras 3 or of no known generation.
+    """
     layers = _hard_sigmoids(other.architecture) if other.architecture is not None else ""
-    return (f"hard_sigmoid is another function in Keras 3 than in the earlier one that these weights are of: {layers}",) if layers else ()
+    if not layers:
+        return ()
+    era = generation(model) if model is not None else Era.TF_KERAS
+    if era is None:
+        return (f"the source does not say which Keras it is of, and hard_sigmoid is another function in Keras 3 than before: {layers}",)
+    if era is Era.KERAS_3:
+        return (f"hard_sigmoid is another function in Keras 3, which these weights are of, than in the model: {layers}",)
+    return (f"hard_sigmoid is another function in Keras 3 than in the earlier one that these weights are of: {layers}",)
 
 
 def taken_for(source: Model, like: Model) -> tuple[str, ...]:

@@ -55,6 +55,7 @@ def policy(name: str, kind: str = "DTypePolicy") -> Json:
     [
         (layer("RMSNormalization"), "is not in Keras 2"),
         (layer("RandomCrop", height=2, width=2), "leaves images as they are when it predicts"),
+        (layer("StringLookup", output_mode="tf_idf"), "keeps frequencies of words"),
         (layer("SpectralNormalization", layer=layer("Embedding", "e", input_dim=3, output_dim=2)), "in the dtype of its input"),
         (layer("InputLayer", "in2", batch_shape=[None, 5], optional=True), "may be left out"),
         (layer("LSTM", units=2, activation="hard_sigmoid"), "applies hard_sigmoid to its state"),
@@ -279,3 +280,8 @@ def test_names_of_layers_inside_of_others_too() -> None:
     made, found = downgraded(layer("TimeDistributed", layer=layer("Dense", "a b", units=2)))
     assert made["config"]["layer"]["config"]["name"] == "a_b"
     assert found.changes == ("TensorFlow takes other signs in a name; underscores stand for them in: a b",)
+
+
+def test_what_early_releases_of_keras_3_say_and_take_back() -> None:
+    """Cures `the layer random_rotation (RandomRotation) has value_range=[0, 255], which no layer of Keras 2 does`."""
+    assert "value_range" not in settings(layer("RandomRotation", factor=[-0.1, 0.1], value_range=[0, 255]))

@@ -152,8 +152,10 @@ def test_a_few_equal_values_do_not_tell_a_layer() -> None:
     def small(name: str) -> Layer:
         return Layer(name, weights=(weight("decay", np.zeros(())),))
 
-    before, after = model(dense("a"), small("x")), model(dense("a", KERNEL[:1]), small("y"))
+    before, after = model(dense("a"), small("x")), model(small("y"), dense("a", KERNEL[:1]))
     assert [change.kind for change in kmt.diff(before, after).layers] == ["removed", "added"]
+    in_place = model(dense("a", KERNEL[:1]), small("y"))
+    assert [change.kind for change in kmt.diff(before, in_place).layers] == ["renamed"]
 
 
 def test_a_weight_of_a_layer_that_is_in_both_has_not_moved() -> None:
@@ -320,3 +322,90 @@ def test_no_model_is_changed_by_comparing() -> None:
     before = copy.deepcopy(architecture)
     kmt.diff(model(architecture=architecture, training_config={"optimizer": "adam"}), model(architecture=architecture))
     assert architecture == before
+
+
+# Layers that were exchanged, moved, renamed, or are strangers.
+
+
+def random_dense(name: str, seed: int, shape: tuple[int, int] = (8, 6)) -> Layer:
+    random = np.random.default_rng(seed)
+    return dense(name, random.random(shape).astype(np.float32), random.random(shape[1]).astype(np.float32))
+
+
+def sequential(*layers: Layer) -> Model:
+    configs = [{"class_name": layer.class_name, "config": {"name": layer.name}} for layer in layers]
+    return Model(layers=layers, architecture={"class_name": "Sequential", "config": {"name": "m", "layers": configs}})
+
+
+def test_weights_that_hold_the_values_of_others_are_named() -> None:
+    before = sequential(random_dense("a", 1), random_dense("b", 2), random_dense("c", 3))
+    after = sequential(random_dense("a", 3), random_dense("b", 1), random_dense("c", 2))
+    result = kmt.diff(before, after)
+    assert {change.path_b: change.values_of for change in result.weights} == {
+        f"{one}/{role}": f"{other}/{role}" for one, other in (("a", "c"), ("b", "a"), ("c", "b")) for role in ("kernel", "bias")
+    }
+    assert result.aspect("weights").detail == "6 of 6 weights changed, 6 hold values of others"
+
+
+def test_a_layer_that_moved_is_named_with_its_place() -> None:
+    layers = [random_dense(name, seed) for seed, name in enumerate("abcd")]
+    result = kmt.diff(sequential(*layers), sequential(layers[3], *layers[:3]))
+    assert [(change.kind, change.path_b, change.after) for change in result.layers] == [("moved", "d", "")]
+    assert statuses(result)["weights"] == SAME
+    result = kmt.diff(sequential(*layers), sequential(layers[1], layers[2], layers[0], layers[3]))
+    assert [(change.kind, change.path_b, change.after) for change in result.layers] == [("moved", "a", "c")]
+    graph = replace(sequential(*layers), architecture={"class_name": "Functional", "config": {"name": "m", "layers": []}})
+    assert statuses(kmt.diff(graph, replace(graph, layers=(layers[3], *layers[:3]))))["layers"] == SAME
+
+
+def test_a_layer_of_another_name_and_other_values_is_no_renamed_one_if_the_others_kept_theirs() -> None:
+    kept = random_dense("a", 1)
+    before, after = sequential(kept, random_dense("b", 2)), sequential(kept, random_dense("x", 3))
+    result = kmt.diff(before, after)
+    assert [(change.kind, change.path_a or change.path_b) for change in result.layers] == [("removed", "b"), ("added", "x")]
+    assert result.layers[0].doubt == "x has its class, its place and its shapes, but no values in common, while other layers kept theirs"
+    trained = dense("x", random_dense("b", 2).weights[0].tensor.read() * np.float32(1.01), random_dense("b", 4).weights[1].tensor.read())
+    assert [change.kind for change in kmt.diff(before, sequential(kept, trained)).layers] == ["renamed"]
+    counted = kmt.diff(sequential(kept, random_dense("d", 2)), sequential(kept, random_dense("d_1", 3)))
+    assert [change.kind for change in counted.layers] == ["renamed"]
+    everything = kmt.diff(sequential(random_dense("a", 5), random_dense("b", 2)), sequential(random_dense("y", 6), random_dense("x", 3)))
+    assert [change.kind for change in everything.layers] == ["renamed", "renamed"]
+
+
+def test_a_name_that_was_not_believed_is_when_nothing_else_is_left() -> None:
+    kept = random_dense("last", 1)
+    after = sequential(random_dense("new", 3), random_dense("dense_1", 4, (8, 5)), kept)
+    result = kmt.diff(sequential(random_dense("dense_1", 2), kept), after)
+    assert [(change.kind, change.path_b) for change in result.layers] == [("added", "new")]
+    assert next((change.path_a, change.shape_a, change.shape_b) for change in result.weights) == ("dense_1/kernel", (8, 6), (8, 5))
+
+
+def test_a_layer_without_weights_is_found_under_another_name() -> None:
+    first, last = random_dense("a", 1), random_dense("b", 2)
+    before, after = (sequential(first, Layer(name, class_name="Dropout"), last) for name in ("dropout_1", "dropout_7"))
+    assert [(change.kind, change.path_b) for change in kmt.diff(before, after).layers] == [("renamed", "dropout_7")]
+    more = sequential(first, Layer("dropout_7", class_name="Dropout"), last, random_dense("new", 3))
+    changes = [(change.kind, change.path_a, change.path_b) for change in kmt.diff(before, more).layers]
+    assert changes == [("renamed", "dropout_1", "dropout_7"), ("added", "", "new")]
+    two = sequential(first, Layer("x", class_name="Dropout"), Layer("y", class_name="Dropout"), last)
+    assert sorted(change.kind for change in kmt.diff(before, two).layers) == ["added", "added", "removed"]
+
+
+def test_the_cosine() -> None:
+    def cosine(a: Array, b: Array) -> float | None:
+        values = kmt.diff(model(dense(kernel=a)), model(dense(kernel=b))).weights[0].values
+        assert values is not None
+        return values.cosine
+
+    random = np.random.default_rng(1)
+    a, b = (random.standard_normal((20, 30)).astype(np.float32) for _ in range(2))
+    expected = float(np.dot(a.ravel(), b.ravel()) / np.linalg.norm(a) / np.linalg.norm(b))
+    assert cosine(a, b) == pytest.approx(expected, rel=1e-5)
+    assert cosine(a, 2 * a) == pytest.approx(1)
+    assert cosine(a, -a) == pytest.approx(-1)
+    assert cosine(a, np.zeros_like(a)) is None
+    assert cosine(a, np.full_like(a, np.nan)) is None
+    large = random.standard_normal((700, 900)).astype(np.float32)
+    other = large.copy()
+    other[-1] = 0  # in the last block alone
+    assert cosine(large, other) == pytest.approx(np.linalg.norm(other) / np.linalg.norm(large), rel=1e-5)

@@ -22,6 +22,16 @@ VALUES = np.arange(24, dtype=np.float32)
         (VALUES.reshape(4, 6), VALUES.reshape(4, 6).T.astype(np.float64), None),
         (VALUES.reshape(4, 6), VALUES[:20].reshape(4, 5), None),
         (VALUES[:1].reshape(1, 1), VALUES[:1], None),
+        (VALUES, VALUES[::-1], "flipped along axis 0"),
+        (VALUES.reshape(4, 6), VALUES.reshape(4, 6)[:, ::-1], "flipped along axis 1"),
+        (VALUES.reshape(2, 3, 4), VALUES.reshape(2, 3, 4)[::-1, :, ::-1], "flipped along axes (0, 2)"),
+        (VALUES.reshape(4, 6), np.roll(VALUES.reshape(4, 6), 2, 1), "rolled by 2 along axis 1"),
+        (VALUES.astype(np.float16).reshape(4, 6), np.roll(VALUES.astype(np.float16).reshape(4, 6), 1, 0), "rolled by 1 along axis 0"),
+        (VALUES.reshape(4, 6), VALUES.reshape(4, 6)[[2, 0, 3, 1]], "permuted along axis 0"),
+        (VALUES.reshape(4, 6), VALUES[[5, 4, *range(6, 24), *range(4)]].reshape(4, 6), "the same values in another order"),
+        (VALUES.astype(np.complex128).reshape(4, 6), VALUES.astype(np.complex128).reshape(4, 6)[::-1], "flipped along axis 0"),
+        (np.array([0, 1, 0, 0, 1, 1], np.int32), np.array([1, 0, 0, 0, 1, 1], np.int32), None),
+        (VALUES, np.sort(VALUES) + (np.arange(24) < 2) * np.float32(2), None),
     ],
 )
 def test_layouts(a: np.ndarray, b: np.ndarray, expected: str | None) -> None:

@@ -54,10 +54,31 @@ def agrees(case: Case, model: Any, other: Any) -> None:
     assert len(model.weights) == len(other.weights)
     for variable, twin in zip(model.weights, other.weights, strict=True):
         np.testing.assert_array_equal(np.asarray(variable), np.asarray(twin), err_msg=variable.name)
+    same_outputs(predicted(case, model), predicted(case, other))
+
+
+def predicted(case: Case, model: Any) -> list[Any]:
+    """What a model of the zoo makes of the inputs of its case."""
     fed = making.inputs_of(case)
-    given = fed if len(fed) > 1 else fed[0]
-    for one, two in zip(_outputs(model(given, training=False)), _outputs(other(given, training=False)), strict=True):
-        np.testing.assert_array_equal(np.asarray(one), np.asarray(two))
+    return [np.asarray(output) for output in _outputs(model(fed if len(fed) > 1 else fed[0], training=False))]
+
+
+def same_outputs(one: list[Any], other: list[Any]) -> None:
+    """Assert that two models gave the same, bit by bit."""
+    for left, right in zip(one, other, strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def zero(variables: list[Any]) -> None:
+    """Make variables zero."""
+    for variable in variables:
+        variable.assign(np.zeros(variable.shape, np.asarray(variable).dtype))
+
+
+def state_of(model: Any) -> list[Any]:
+    """The variables of a compiled model's optimizer."""
+    variables = model.optimizer.variables
+    return list(variables() if callable(variables) and not isinstance(variables, list) else variables)
 
 
 def same_state(model: Any, other: Any) -> None:

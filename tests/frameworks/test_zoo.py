@@ -134,6 +134,51 @@ def test_containers_of_one_model_do_not_differ(saved: Saved) -> None:
         assert result.same == (not rows), f"{label_a}, {label_b}: {_told(result)}"
 
 
+def test_the_live_model_is_what_its_files_hold(saved: Saved) -> None:
+    """Paths, values, trainability and slots are those that the framework itself tells; and no file differs from the live model."""
+    tree = kmt.from_keras(saved.model)
+    expected, found = judge.expected_weights(saved.model), judge.tree_weights(tree)
+    assert [item.path for item in expected] == [item.path for item in found], _difference(expected, found)
+    assert [item.trainable for item in expected] == [item.trainable for item in found]
+    _same_values("live", expected, found)
+    _same_slots("live", saved.model, tree, nameless=False)
+    for label, (path, container) in saved.files.items():
+        if exceptions.rows_for(saved.case.name, container):
+            continue  # the container does not have the paths, or not their order
+        result = kmt.diff(saved.model, path)
+        assert result.same, f"{label}: {_told(result)}"
+        if (saved.framework, container) != ("tf_keras", exceptions.WEIGHTS):
+            assert kmt.digest(tree) == kmt.digest(path), label
+
+
+def test_every_container_loads_into_the_live_model(saved: Saved) -> None:
+    values = [np.array(variable) for variable in saved.model.weights]
+    state = [np.array(variable) for variable in reloading.state_of(saved.model)]
+    predicted = reloading.predicted(saved.case, saved.model)
+    for label, (path, container) in saved.files.items():
+        reloading.zero(saved.model.weights)
+        reloading.zero(reloading.state_of(saved.model))
+        nameless = saved.framework == "tf_keras" and container == exceptions.WEIGHTS
+        rows = exceptions.rows_for(saved.case.name, container)
+        twice = any(row.values_too for row in rows)
+        tied = not twice and (optimizer := kmt.read(path).optimizer) is not None and bool(optimizer.slots)
+        asked: dict[str, Any] = {"by": "auto" if rows or nameless else "name", "strict": not twice, "optimizer": tied}
+        if (saved.framework, saved.case.name, container) in exceptions.LIVE_REFUSALS:
+            with pytest.raises(kmt.MatchError):
+                kmt.load_into(saved.model, path, **asked)
+            assert not any(np.any(np.array(variable)) for variable in saved.model.weights), f"{label}: something was assigned"
+            continue
+        kmt.load_into(saved.model, path, **asked)
+        for variable, value in zip(saved.model.weights, values, strict=True):
+            assert judge.same_value(np.array(variable), value), f"{label}: {variable.name}"
+        reloading.same_outputs(predicted, reloading.predicted(saved.case, saved.model))
+        if tied:
+            for variable, value in zip(reloading.state_of(saved.model), state, strict=True):
+                assert judge.same_value(np.array(variable), value), f"{label}: {variable.name}"
+    for variable, value in zip([*saved.model.weights, *reloading.state_of(saved.model)], [*values, *state], strict=True):
+        variable.assign(value)
+
+
 SPELLED_ANEW = frozenset({"module", "registered_name", "build_config", "shared_object_id"})
 """What tf_keras 2.13 and later add to the objects in a legacy file, and not to those in a SavedModel."""
 

@@ -16,6 +16,7 @@ from kmodel_tools.architecture.downgrade.walk import downgraded_layer
 from kmodel_tools.architecture.envelope import Config, Era, version_numbers
 from kmodel_tools.architecture.layers_by_path import LayersByPath
 from kmodel_tools.architecture.upgrade.draft import Notes, reading
+from kmodel_tools.architecture.upgrade.within_keras_3 import brought_up
 from kmodel_tools.architecture.weight_rules import WeightRule
 from kmodel_tools.tree import Model, Path
 
@@ -57,5 +58,5 @@ def downgrade(config: Config, keras_version: str | None = None, held: Model | No
     with reading("the architecture"):
         notes = Notes(Era.KERAS_3, held=LayersByPath(held) if held is not None else None)
     notes.version = version_numbers(keras_version or "")
-    made, _ = downgraded_layer(config, ((),), notes)
+    made, _ = downgraded_layer(brought_up(config, keras_version, notes), ((),), notes)
     return Downgraded(made, notes.renamed, tuple(notes.rules), notes.sentences(), custom_objects(made))

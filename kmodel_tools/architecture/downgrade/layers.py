@@ -60,4 +60,16 @@ def normalized_kernel(draft: Draft) -> None:
     )
 
 
-RULES = (todays_name, refuse_what_is_new, crop_in_predicting, normalized_kernel)
+def refuse_frequencies(draft: Draft) -> None:
+    """A layer that weighs words by how many documents have them: the frequencies are a variable that legacy files do not hold.
+
+    Cures `Layer count mismatch when loading weights from file`, which tf_keras would say of the new file.
+
+    Raises:
+        UpgradeError: It is such a one.
+    """
+    if draft.config.get("output_mode") == "tf_idf":
+        raise draft.refuse("keeps frequencies of words (tf_idf), which legacy files do not hold")
+
+
+RULES = (todays_name, refuse_what_is_new, crop_in_predicting, normalized_kernel, refuse_frequencies)

@@ -12,8 +12,6 @@ from kmodel_tools.architecture.downgrade.graph import Graph
 from kmodel_tools.architecture.downgrade.inputs import downgraded_input
 from kmodel_tools.architecture.downgrade.masks import passed_on_in_row, without_told_masks
 from kmodel_tools.architecture.downgrade.objects import downgraded_value
-from kmodel_tools.architecture.downgrade.operations.activations import as_operations
-from kmodel_tools.architecture.downgrade.operations.carrying import Carrying, is_operation
 from kmodel_tools.architecture.envelope import class_of, is_model, layer_configs, settings_of
 from kmodel_tools.architecture.layer_table import MODEL_CLASSES
 from kmodel_tools.architecture.upgrade.draft import Draft, Json, Notes, reading
@@ -143,6 +141,10 @@ def _sequential(node: Mapping[str, Any], draft: Draft, depth: int) -> Json:
 
 def _functional(node: Mapping[str, Any], draft: Draft, depth: int) -> Json:
     """A graph of layers."""
+    # These load NumPy, which looking at a model does not need.
+    from kmodel_tools.architecture.downgrade.operations.activations import as_operations
+    from kmodel_tools.architecture.downgrade.operations.carrying import Carrying, is_operation
+
     ends = {key: draft.config.get(key) for key in ("input_layers", "output_layers")}
     entries = without_told_masks(json.loads(json.dumps(layer_configs(node))), list(ends.values()), draft.notes)
     entries = as_operations(entries, depth > 0)

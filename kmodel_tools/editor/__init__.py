@@ -10,6 +10,7 @@ from kmodel_tools.architecture.legacy_weights import sub_layers_are_ordered
 from kmodel_tools.derived import cast as cast_tensor
 from kmodel_tools.errors import ConversionError
 from kmodel_tools.matcher import check_patterns, match, selector
+from kmodel_tools.matcher.result import ORDER, POSITION
 from kmodel_tools.tensor import DType
 from kmodel_tools.tree import Layer, Model, Optimizer, Path, Slot, Weight, join_path, make_from_below
 
@@ -81,7 +82,7 @@ def take_averages(model: Model) -> tuple[Model, int]:
         raise ConversionError("the model holds no moving averages")
     if len({id(slot.weight) for slot in slots}) < len(slots):
         keys = [slot.key for slot in slots if sum(other.weight is slot.weight for other in slots) > 1]
-        raise ConversionError(f"a weight has several moving averages: {_listed(keys)}", cure="there is no way yet to choose one")
+        raise ConversionError(f"a weight has several moving averages: {listed(keys)}", cure="there is no way yet to choose one")
     by_weight = {id(slot.weight): slot for slot in slots}
 
     def averaged(_: Path, weight: Weight) -> Weight:
@@ -111,22 +112,26 @@ def graft(source: Model, onto: Model, by: str = "auto") -> tuple[Model, str, tup
     source, beside = _model_in(source, onto)
     pairing = match(source, onto, by)
     unordered = next((model for model in (source, onto) if not sub_layers_are_ordered(model)), None)
-    if pairing.by == "position" and unordered is not None and not (source.format == onto.format == "keras-h5"):
+    if (
+        any(pair.how in (ORDER, POSITION) for pair in pairing.pairs)
+        and unordered is not None
+        and not (source.format == onto.format == "keras-h5")
+    ):
         raise ConversionError(
             f"the weights cannot be paired by names ({pairing.why}), and a legacy file of weights does not tell the order of nested layers",
             cure="give a whole model as --like, or a map of names: --map",
         )
     if pairing.only_a or pairing.only_b:
-        lacks = [f"{join_path(path)} is not in the source" for path, _ in pairing.only_b]
-        lacks += [f"{join_path(path)} has no place" for path, _ in pairing.only_a]
-        raise ConversionError(f"the two models do not have the same weights: {_listed(lacks)}", tuple(lacks))
+        lacks = [f"{join_path(item.path)} is not in the source" for item in pairing.only_b]
+        lacks += [f"{join_path(item.path)} has no place" for item in pairing.only_a]
+        raise ConversionError(f"the two models do not have the same weights: {listed(lacks)}", tuple(lacks))
     differing = [
         f"{join_path(pair.path_b)} is {pair.b.tensor.shape}, and {pair.a.tensor.shape} in the source"
         for pair in pairing.pairs
         if pair.a.tensor.shape != pair.b.tensor.shape
     ]
     if differing:
-        raise ConversionError(f"shapes differ: {_listed(differing)}", tuple(differing))
+        raise ConversionError(f"shapes differ: {listed(differing)}", tuple(differing))
     new = {id(pair.b): replace(pair.b, tensor=pair.a.tensor) for pair in pairing.pairs}
     grafted = replace_weights(onto, lambda _, weight: new[id(weight)])
     optimizer = _optimizer(source.optimizer, {id(pair.a): new[id(pair.b)] for pair in pairing.pairs})
@@ -146,5 +151,6 @@ def _model_in(source: Model, onto: Model) -> tuple[Model, tuple[str, ...]]:
     return inner, tuple(left)
 
 
-def _listed(items: Sequence[str]) -> str:
+def listed(items: Sequence[str]) -> str:
+    """The first of some, and how many there are besides."""
     return "; ".join(items[:3]) + (f"; and {len(items) - 3} more" if len(items) > 3 else "")
