@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kmodel_tools.api import average as average
     from kmodel_tools.api import convert as convert
     from kmodel_tools.api import detect as detect
+    from kmodel_tools.api import diagnose as diagnose
     from kmodel_tools.api import diff as diff
     from kmodel_tools.api import digest as digest
     from kmodel_tools.api import formats as formats
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from kmodel_tools.converter import Conversion as Conversion
     from kmodel_tools.differ.result import Diff as Diff
     from kmodel_tools.digester import Digest as Digest
+    from kmodel_tools.doctor.finding import Evidence as Evidence
+    from kmodel_tools.doctor.finding import Finding as Finding
     from kmodel_tools.editor.joining import Joined as Joined
     from kmodel_tools.errors import AmbiguousFormatError as AmbiguousFormatError
     from kmodel_tools.errors import ConversionError as ConversionError
@@ -63,6 +66,7 @@ _HOMES = {
         "average",
         "convert",
         "detect",
+        "diagnose",
         "diff",
         "digest",
         "formats",
@@ -80,6 +84,7 @@ _HOMES = {
     "kmodel_tools.converter": ("Conversion",),
     "kmodel_tools.differ.result": ("Diff",),
     "kmodel_tools.digester": ("Digest",),
+    "kmodel_tools.doctor.finding": ("Evidence", "Finding"),
     "kmodel_tools.editor.joining": ("Joined",),
     "kmodel_tools.errors": (
         "AmbiguousFormatError",

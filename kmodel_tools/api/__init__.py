@@ -8,6 +8,7 @@ from kmodel_tools.api.comparing import propose_map as propose_map
 from kmodel_tools.api.live import from_keras as from_keras
 from kmodel_tools.api.live import load_into as load_into
 from kmodel_tools.api.reading import detect as detect
+from kmodel_tools.api.reading import diagnose as diagnose
 from kmodel_tools.api.reading import digest as digest
 from kmodel_tools.api.reading import format_named as format_named
 from kmodel_tools.api.reading import formats as formats

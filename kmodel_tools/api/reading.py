@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from kmodel_tools.api.arguments import Readable, model_of
@@ -14,6 +15,7 @@ from kmodel_tools.inspector.summary import Summary
 from kmodel_tools.tree import Model
 
 if TYPE_CHECKING:
+    from kmodel_tools.doctor.finding import Finding
     from kmodel_tools.verifier import Verification
 
 
@@ -104,3 +106,28 @@ def digest(model: Readable, everything: bool = False) -> Digest:
         path = model if isinstance(model, (str, os.PathLike)) else None
         raise KmtError("holds no weights, of which a digest could be made", path=path, cure="digest the architecture: kmt hash --all")
     return _digest(given, everything)
+
+
+def diagnose(
+    path: str | os.PathLike[str],
+    other: str | os.PathLike[str] | None = None,
+    error: str | None = None,
+    themes: Collection[str] | None = None,
+) -> tuple[Finding, ...]:
+    """Say why a file does not open, gives other results than it did, or is unsafe to load. Nothing in it is run.
+
+    Args:
+        path: A file, a directory, or a checkpoint's prefix.
+        other: A second one, to be compared with it.
+        error: The message that Keras or TensorFlow gave.
+        themes: What to look for, of `doctor.finding.THEMES`; everything if it is None.
+
+    Returns:
+        The findings, the gravest and surest first.
+
+    Raises:
+        KmtError: There is nothing at a path, or no theme of a name.
+    """
+    from kmodel_tools.doctor import diagnose as _diagnose
+
+    return _diagnose(path, other, error, themes)

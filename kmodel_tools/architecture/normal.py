@@ -200,15 +200,15 @@ def _tensor_name(tensor: Sequence[Any], path: Path, names: Mapping[Path, str], w
 def _arguments(call: Any) -> list[Any]:
     """What a call was given besides tensors; one of Keras 2 has a dictionary with each tensor, one of Keras 3 has `kwargs`.
 
-    Keras 3 writes `training` with every call, and takes what the model is called with in its place (3.15.1 `models/functional.py`,
-    `operation_fn`).
+    Keras 3 writes `training=False` with every call, and takes what the model is called with in its place (3.15.1 `models/functional.py`,
+    `operation_fn`); True holds where a model is called without a word of it.
     """
     given: Normal = {}
     is_keras_3 = isinstance(call, Mapping)
     kept = [call.get("kwargs")] if is_keras_3 else [item[3] for item in _calls_of_keras_2(call)]
     for arguments in kept:
         for key, value in arguments.items() if isinstance(arguments, Mapping) else ():
-            if value is not None and not any(True for _ in _tensors(value)) and not (is_keras_3 and key == "training"):
+            if value is not None and not any(True for _ in _tensors(value)) and not (is_keras_3 and key == "training" and not value):
                 given[key] = normal(value)
     return [given] if given else []
 

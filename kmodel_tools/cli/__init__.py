@@ -21,6 +21,7 @@ COMMANDS = {
     "transfer": "Load what fits of one model into another.",
     "merge": "Put the layers of several files into one file of weights.",
     "average": "Write the mean of the weights of several files of one model.",
+    "doctor": "Say why a model does not open, gives other results, or is unsafe.",
     "hash": "Print digests of models that do not depend on the container.",
     "formats": "List the formats that are read and written.",
 }
@@ -69,6 +70,7 @@ def kmt() -> None:
     kmt diff before.h5 after.keras        what changed?
     kmt convert model.h5 model.keras      the same model in another format
     kmt transfer old.h5 new.h5 -o out.h5  load what fits, by name
+    kmt doctor model.h5                   why does it not work?
     kmt hash model.h5 model.keras         are the weights the same?
     """
 

@@ -111,6 +111,30 @@ def read_bundle(prefix: str, salvage: bool = False) -> dict[str, Tensor]:
     return found
 
 
+def shard_lengths(prefix: str) -> list[tuple[str, int, int | None]]:
+    """For each shard of a checkpoint: its path, how long it must be at least for what the index says, and how long it is.
+
+    The last is None for a shard that is not there.
+
+    Raises:
+        CorruptFileError: The index is damaged.
+        UnsupportedFeatureError: It is of a byte order that is not known.
+    """
+    index = ByteRange.of_file(prefix + ".index")
+    shards, needed = 0, dict[int, int]()
+    for key, value in open_table(index).items():
+        if key == b"":
+            shards, _ = _header(value, index.path)
+        else:
+            entry = _entry(value, index.path, _key_text(key))
+            needed[entry.shard] = max(needed.get(entry.shard, 0), entry.offset + entry.size)
+    found: list[tuple[str, int, int | None]] = []
+    for number in sorted(needed):
+        path = f"{prefix}.data-{number:05d}-of-{shards:05d}"
+        found.append((path, needed[number], os.path.getsize(path) if os.path.isfile(path) else None))
+    return found
+
+
 def _key_text(key: bytes) -> str:
     return key.decode("utf-8", "surrogateescape")
 

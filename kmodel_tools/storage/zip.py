@@ -27,6 +27,8 @@ from kmodel_tools.tensor import BLOCK, Buffer, ByteRange
 
 LOCAL_HEADER = struct.Struct("<4s22xHH")
 ENCRYPTED = 0x1
+SIZE_FOLLOWS = 0x8
+MOST_MEMBERS = 100_000
 ZIP64_FROM = 1 << 31
 CONSTANT_DATE = (1980, 1, 1, 0, 0, 0)
 INFLATION_LIMIT = 100
@@ -106,6 +108,40 @@ def _refuse_unsafe(info: zipfile.ZipInfo, path: str) -> None:
     raise UnsupportedFeatureError(
         problem, path=path, where=info.filename, cure="Keras never writes one: have a look where the file comes from"
     )
+
+
+def stated_length(archive: ByteRange) -> int:
+    """How long an archive that was cut short must have been at least: up to the end of the last member that it begins.
+
+    Members follow each other from the start; one whose header leaves its size to a record behind it ends the search.
+    """
+    at = 0
+    for _ in range(MOST_MEMBERS):
+        if at + LOCAL_HEADER.size > archive.length:
+            break
+        head = archive.slice(at, LOCAL_HEADER.size).read()
+        magic, name, extra = LOCAL_HEADER.unpack(head)
+        if magic != b"PK\3\4":
+            break
+        size: int | None = int.from_bytes(head[18:22], "little")
+        end = at + LOCAL_HEADER.size + name + extra
+        if size == 0xFFFFFFFF and end <= archive.length:
+            size = _wide_size(archive.slice(at + LOCAL_HEADER.size + name, extra).read())
+        if size is None or int.from_bytes(head[6:8], "little") & SIZE_FOLLOWS:
+            break
+        at = end + size
+    return at
+
+
+def _wide_size(extra: bytes) -> int | None:
+    """The stored size in the ZIP64 field of a local header (APPNOTE 4.5.3), or None."""
+    at = 0
+    while at + 4 <= len(extra):
+        kind, length = struct.unpack_from("<HH", extra, at)
+        if kind == 1 and length >= 16:
+            return int.from_bytes(extra[at + 12 : at + 20], "little")
+        at += 4 + length
+    return None
 
 
 def member_range(archive: ByteRange, member: Member) -> ByteRange:

@@ -134,7 +134,8 @@ def _array_edited(random: np.random.Generator, item: Layer, edit: str, values: A
         return changed(item, "", lambda array: array.astype(np.float64 if edit == "widen" else np.float16))
     if edit == "shape":
         expected.add("reshaped", path, path)
-        return changed(item, "", lambda array: random.standard_normal((*array.shape[:-1], array.shape[-1] + 1)).astype(np.float32))
+        # A shape that no other layer has: a deleted one of just that shape would be the likelier partner.
+        return changed(item, "", lambda array: random.standard_normal((*array.shape[:-1], array.shape[-1] + 100)).astype(np.float32))
     count = int(random.integers(1, values.size + 1))
     expected.add(f"changed {count}", path, path)
 

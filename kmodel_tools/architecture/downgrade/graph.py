@@ -115,7 +115,8 @@ class Graph:
         kwargs = {key: self._argument(value, layer) for key, value in kwargs.items() if value is not None}
         # Keras 3 takes what the model is called with in its place, of whatever is written here (3.15.1 `models/functional.py`,
         # `operation_fn`), and writes False with every call; Keras 2 would never train a Dropout that is called so.
-        kwargs.pop("training", None)
+        if kwargs.pop("training", None):
+            layer.say("is called with training=True, which Keras 3 does not mind when it predicts, and Keras 2 would: left out")
         for key in NOT_IN_KERAS_2 & kwargs.keys():
             raise layer.refuse(f"is called with {key}, which Keras 2 does not take")
         given = self._structure(args[0], layer)

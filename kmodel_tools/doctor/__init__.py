@@ -1,0 +1,102 @@
+"""Why a saved model does not open, gives other results than it did, or is unsafe: findings, the gravest and likeliest first.
+
+Nothing of a file is imported, decoded or run. A check is a function of a `Case` that yields findings; each module holds those of a theme,
+in a tuple `CHECKS`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator
+
+from kmodel_tools.doctor import architecture, comparison, containers, messages, opening, precision, refused, safety, training, weights
+from kmodel_tools.doctor.case import Case
+from kmodel_tools.doctor.finding import SEVERITIES, SURENESS, THEMES, Finding
+from kmodel_tools.doctor.kinds import kinds
+from kmodel_tools.errors import KmtError
+
+Check = Callable[[Case], Iterator[Finding]]
+BY_THEMES: tuple[tuple[tuple[Check, ...], frozenset[str]], ...] = (
+    (containers.CHECKS, frozenset({"safety", "opening"})),
+    (safety.CHECKS, frozenset({"safety", "opening"})),
+    (opening.CHECKS, frozenset({"opening"})),
+    (weights.CHECKS, frozenset({"weights"})),
+    (refused.CHECKS, frozenset({"opening"})),
+    (architecture.CHECKS, frozenset({"opening", "architecture", "training"})),
+    (training.CHECKS, frozenset({"training"})),
+    (precision.CHECKS, frozenset({"precision", "architecture"})),
+)
+"""Checks, and the themes that their findings are of: what nobody asks for is not looked at."""
+CHECKS: tuple[Check, ...] = tuple(check for checks, _ in BY_THEMES for check in checks)
+CONSEQUENCES = {
+    **dict.fromkeys(opening.EXPLAINED, frozenset({"damaged", "not-a-model"})),
+    "truncated": frozenset({"damaged", "not-a-model", "saving-broke-off", "weights-missing"}),
+    "missing-part": frozenset({"damaged", "not-a-model", "weights-missing"}),
+    "saving-broke-off": frozenset({"weights-missing"}),
+}
+"""Findings that follow from another one, which says what is the matter."""
+
+NOT_IN_A_FILE = (
+    ("the order of classes", "print the class names in training and here: flow_from_directory sorts folders, a LabelEncoder labels"),
+    (
+        "preprocessing outside of the model",
+        "feed one input of training to both programs; compare scale, mean, RGB or BGR, resizing, tokens",
+    ),
+    ("the split of the data", "a test set that was in training looks too good; one from elsewhere too bad: fix the seed of the split"),
+    ("labels and metrics", "compare predictions first, numbers of one batch: if they are equal, labels or the metric differ"),
+    ("seeds and shuffling of a run", "keras.utils.set_random_seed(1) before anything else, in both programs"),
+)
+"""What no file shows, and what to look at instead."""
+
+
+def diagnose(
+    path: str | os.PathLike[str],
+    other: str | os.PathLike[str] | None = None,
+    error: str | None = None,
+    themes: Collection[str] | None = None,
+) -> tuple[Finding, ...]:
+    """Examine one file, or two, or a message that was given for one.
+
+    Args:
+        path: A file, a directory, or a checkpoint's prefix.
+        other: A second one, to be compared with it.
+        error: The message that Keras or TensorFlow gave.
+        themes: What to look for, of `finding.THEMES`; everything if it is None.
+
+    Returns:
+        The findings, ranked: those about the message, then by severity, by how sure they are, and by how often their kind is
+        the cause.
+
+    Raises:
+        KmtError: There is nothing at a path, or no theme of a name.
+    """
+    unknown = sorted(set(themes or ()) - set(THEMES))
+    if unknown:
+        raise KmtError(f"there is no theme {unknown[0]!r}", cure=f"the themes are: {', '.join(THEMES)}")
+    case = Case(path)
+    if other is not None:
+        return _of_two(case, Case(other), themes)
+    wanted = THEMES if themes is None or error is not None else themes
+    found = [item for checks, own in BY_THEMES if not own.isdisjoint(wanted) for check in checks for item in check(case)]
+    said = {follows for item in found for follows in CONSEQUENCES.get(item.identifier, ())}
+    found = [item for item in found if item.identifier not in said]
+    answers = () if error is None else ranked(messages.explain(case, error, found))
+    return tuple(item for item in (*answers, *ranked(found)) if themes is None or item.theme in themes)
+
+
+def _of_two(case: Case, other: Case, themes: Collection[str] | None) -> tuple[Finding, ...]:
+    """What in two files can change a prediction; where one of them does not open, what is the matter with it."""
+    closed = [item for item in (case, other) if item.model is None]
+    found = [finding for item in closed for finding in diagnose(item.path)] if closed else comparison.compare(case, other)
+    return ranked(item for item in found if themes is None or item.theme in themes)
+
+
+def ranked(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Findings, the gravest first; within a severity the surest, then in the order of the documentation."""
+    order = {identifier: number for number, identifier in enumerate(kinds())}
+    return tuple(
+        sorted(
+            dict.fromkeys(findings),
+            key=lambda item: (SEVERITIES.index(item.severity), SURENESS.index(item.sure), order[item.identifier]),
+        )
+    )

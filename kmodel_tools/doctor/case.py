@@ -1,0 +1,129 @@
+"""A file as the doctor has it in hand: what could be read of it, each value read once."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shlex
+from typing import Any
+
+from kmodel_tools.architecture.envelope import Era, era_of
+from kmodel_tools.architecture.spec import LayerSpec, ModelSpec, followed
+from kmodel_tools.doctor.facts import Facts, facts_of
+from kmodel_tools.errors import KmtError
+from kmodel_tools.format import Probe
+from kmodel_tools.formats import read_model
+from kmodel_tools.tree import Model, Path, Weight, split_path
+
+
+class Case:
+    """One file.
+
+    Attributes:
+        path: The path as the user gave it.
+        probe: A look at it, or None where there is nothing to look at.
+        model: The model in it, with what is damaged described as such, or None if it does not open.
+        error: Why it does not open, or None.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Open the file as far as it opens.
+
+        Raises:
+            KmtError: There is nothing at the path.
+        """
+        self.path = os.fspath(path)
+        self.probe: Probe | None = None
+        self.model: Model | None = None
+        self.error: KmtError | None = None
+        try:
+            self.probe = Probe(self.path, salvage=True)
+            self.model = read_model(self.path, salvage=True)
+        except KmtError as error:
+            if not os.path.lexists(self.path) and not beside(self.path):
+                raise
+            self.error = error
+
+    @property
+    def quoted(self) -> str:
+        """The path as an argument of a shell."""
+        return shlex.quote(self.path)
+
+    @property
+    def stem(self) -> str:
+        """The path without its suffix: where a converted file may go."""
+        for suffix in (".weights.h5", ".weights.json", ".keras", ".h5", ".hdf5", ".json", ".yaml", ".index", ".ckpt", ".pb", ".pbtxt"):
+            if self.path.endswith(suffix):
+                return self.path.removesuffix(suffix)
+        return self.path.rstrip("/")
+
+    def output(self, ending: str) -> str:
+        """A path for what a cure writes, as an argument of a shell."""
+        return shlex.quote(self.stem + ending)
+
+    def converted(self, ending: str) -> str:
+        """A path for a converted model, as an argument of a shell: whole where there is an architecture, else its weights."""
+        whole = self.model is not None and self.model.architecture is not None
+        return self.output(f"{ending}{'.keras' if whole else '.weights.h5'}")
+
+    def carried(self, ending: str) -> str:
+        """The command that carries the model to Keras 3; an architecture alone stays one."""
+        if self.model is not None and self.model.format == "keras-json":
+            return f"kmt convert {self.quoted} {self.output(ending + '.json')} --target keras3"
+        return f"kmt convert {self.quoted} {self.output(ending + '.keras')}"
+
+    @functools.cached_property
+    def spec(self) -> ModelSpec | None:
+        """What the configuration says, or None where there is none that can be followed."""
+        return None if self.model is None else followed(self.model)
+
+    @functools.cached_property
+    def remains(self) -> tuple[tuple[str, Any], ...]:
+        """The configurations of a file that does not open as a model, as far as they can be read."""
+        from kmodel_tools.doctor.containers import configurations
+
+        return () if self.probe is None else tuple(configurations(self.probe))
+
+    @functools.cached_property
+    def era(self) -> Era | None:
+        """The generation that the configuration is of, or None where there is none."""
+        if self.model is None or self.model.architecture is None:
+            return None
+        return era_of(self.model.architecture, self.model.metadata.get("keras_version"))
+
+    @functools.cached_property
+    def layers(self) -> tuple[tuple[Path, LayerSpec], ...]:
+        """Every layer of the configuration with its path, a model before what it holds."""
+        if self.spec is None:
+            return ()
+        found: list[tuple[Path, LayerSpec]] = []
+        stack: list[tuple[Path, LayerSpec]] = [((), self.spec.root)]
+        while stack:
+            path, layer = stack.pop()
+            found.append((path, layer))
+            stack.extend(((*path, *components(child)), child) for child in reversed(layer.children))
+        return tuple(found)
+
+    @functools.cached_property
+    def weights(self) -> tuple[tuple[Path, Weight], ...]:
+        """Every weight with its path."""
+        return () if self.model is None else tuple(self.model.weights())
+
+    @functools.cached_property
+    def facts(self) -> dict[int, Facts]:
+        """What the values of each weight show, by the weight's identity; a weight that cannot be read is not there."""
+        found = ((id(weight), facts_of(weight.tensor)) for _, weight in self.weights)
+        return {key: facts for key, facts in found if facts is not None}
+
+
+def components(spec: LayerSpec) -> Path:
+    """What a layer adds to the paths below it."""
+    return (spec.name,) if spec.attr is None else split_path(spec.attr)
+
+
+def beside(path: str) -> tuple[str, ...]:
+    """The files that a path is the beginning of: shards of a checkpoint without its index."""
+    folder, name = os.path.split(path)
+    if not name or not os.path.isdir(folder or "."):
+        return ()
+    return tuple(sorted(item for item in os.listdir(folder or ".") if item.startswith(f"{name}.data-") and "-of-" in item))

@@ -1,0 +1,165 @@
+"""What users were told, the file that it was for, and what in the file explains it.
+
+The messages are those of Keras 3.15.1 and TensorFlow 2.21 for these very files, but for the last ones: of Keras 2, as users report
+them. A file is a model of `make.py`, `MODEL as NAME` where it lies under another name, or `/PATH` of a sample.
+"""
+
+from __future__ import annotations
+
+MESSAGES = (
+    (
+        "not-an-hdf5-file",
+        "clean.keras as model.h5",
+        "zip-named-h5: content = zip archive",
+        "OSError: Unable to synchronously open file (file signature not found)",
+    ),
+    (
+        "not-an-hdf5-file",
+        "clean.h5 as model.keras",
+        "hdf5-named-keras: content = HDF5 file",
+        "ValueError: File not found: filepath=model.keras. Please ensure the file is an accessible `.keras` zip file.",
+    ),
+    (
+        "weights-given-for-model",
+        "clean.weights.h5",
+        "architecture = none in the file",
+        "ValueError: No model config found in the file at clean.weights.h5.",
+    ),
+    (
+        "layer-count",
+        "clean.weights.h5 as w.h5",
+        "new-weights-named-h5: layout = Keras 3.6 or later",
+        "ValueError: Layer count mismatch when loading weights from file. Model expected 3 layers, found 0 saved layers.",
+    ),
+    (
+        "layer-count",
+        "clean.h5",
+        "layers with weights in the file = 3: hidden, norm, head",
+        "ValueError: Layer count mismatch when loading weights from file. Model expected 1 layers, found 3 saved layers.",
+    ),
+    (
+        "argument-not-known",
+        "/tf2.2/states.h5",
+        "time_major = false",
+        "ValueError: Unrecognized keyword arguments passed to GRU: {'time_major': False}",
+    ),
+    (
+        "name-not-known",
+        "custom.keras",
+        "scaled: class_name = Scaled",
+        "TypeError: <class 'keras.src.models.sequential.Sequential'> could not be deserialized properly.\n\nException "
+        "encountered: Could not "
+        "locate class 'Scaled'. Make sure custom classes and functions are decorated with `@keras.saving.register_keras_serializable()`.",
+    ),
+    (
+        "variables-not-received",
+        "clean.h5 as w.weights.h5",
+        "legacy-named-weights-h5: layout = whole model",
+        "ValueError: A total of 3 objects could not be loaded. Example error message for object <Dense name=hidden, built=True>:\n\n"
+        "Layer 'hidden' expected 2 variables, but received 0 variables during loading. Expected: ['kernel', 'bias']",
+    ),
+    (
+        "shape-mismatch",
+        "clean.h5",
+        "head/kernel: model_weights/head/head/kernel = (16, 3)",
+        "ValueError: Shape mismatch in layer #2 (named head)for weight head/kernel. Weight expects shape (16, 5). "
+        "Received saved weight with "
+        "shape (16, 3)",
+    ),
+    (
+        "shape-mismatch",
+        "clean.weights.h5",
+        "head/kernel: layers/dense_1/vars/0 = (16, 3)",
+        "The shape of the target variable and the shape of the target value in `variable.assign(value)` must match. "
+        "variable.shape=(16, 5), "
+        "Received: value.shape=(16, 3). Target variable: <Variable path=head/kernel, shape=(16, 5), dtype=float32>",
+    ),
+    (
+        "lambda-not-loaded",
+        "lambda.keras",
+        "double: lambda-bytecode: function",
+        "ValueError: Requested the deserialization of a `Lambda` layer whose `function` is a Python lambda. This "
+        "carries a potential risk of "
+        "arbitrary code execution and thus it is disallowed by default.",
+    ),
+    (
+        "vocabulary-not-loaded",
+        "words_lost.h5",
+        "lookup: vocabulary-missing: vocabulary",
+        "FailedPreconditionError: Exception encountered when calling StringLookup.call().\n\nTable not initialized. [Op:LookupTableFindV2]",
+    ),
+    (
+        "format-not-in-keras-3",
+        "/saved_model/tf_keras-2.21.0",
+        "architecture = recovered",
+        "ValueError: File format not supported: filepath=tf_keras-2.21.0. Keras 3 only supports V3 `.keras` files, legacy H5 format files "
+        "(`.h5` extension).",
+    ),
+    (
+        "no-keras-object",
+        "/saved_model/keras-3.15.1_export",
+        "architecture = none in it",
+        "AttributeError: '_UserObject' object has no attribute 'summary'",
+    ),
+    (
+        "by-name-not-possible",
+        "clean.weights.h5",
+        "message = ValueError: `by_name` only supports",
+        "ValueError: `by_name` only supports loading legacy '.h5' or '.hdf5' files. Received: clean.weights.h5",
+    ),
+    (
+        "optimizer-not-loaded",
+        "clean.keras",
+        "optimizer = Adam, 14 variables",
+        "UserWarning: Skipping variable loading for optimizer 'adam', because it has 2 variables whereas the saved "
+        "optimizer has 14 variables.",
+    ),
+    (
+        "argument-missing",
+        "custom.keras",
+        'scaled: config = {"name": "scaled"',
+        "TypeError: Scaled.__init__() missing 1 required positional argument: 'factor'",
+    ),
+    (
+        "objects-not-restored",
+        "clean.weights.h5",
+        "slots of the optimizer = 12",
+        "Value in checkpoint could not be found in the restored object: (root).optimizer._variables.3",
+    ),
+    (
+        "h5py-3-decode",
+        "/keras_h5/keras-2.3.1.h5",
+        "keras_version = 2.3.1",
+        "AttributeError: 'str' object has no attribute 'decode'",
+    ),
+    (
+        "recurrent-kinds",
+        "/tf2.2/states.h5",
+        "reset_after = ",
+        "ValueError: CuDNNGRU is not compatible with GRU(reset_after=False)",
+    ),
+    (
+        "name-clash",
+        "clean.keras",
+        "message = ValueError: Unable to create group",
+        "ValueError: Unable to create group (name already exists)",
+    ),
+    (
+        "names-too-long",
+        "clean.keras",
+        "message = RuntimeError: Unable to create attribute",
+        "RuntimeError: Unable to create attribute (object header message is too large)",
+    ),
+    (
+        "configuration-refused",
+        "/keras_h5/keras-2.0.9_hard_sigmoid.h5",
+        "rejected-by-keras-3: config = a list of layers",
+        "TypeError: pop expected at most 1 argument, got 2",
+    ),
+    (
+        "message-not-known",
+        "clean.keras",
+        "message = RuntimeError: CUDA out of memory",
+        'Traceback (most recent call last):\n  File "train.py", line 3\nRuntimeError: CUDA out of memory\n',
+    ),
+)

@@ -1,0 +1,69 @@
+"""Broken files: whatever is cut off or flipped, the doctor has an answer; and forged configurations end in no crash."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+import kmodel_tools as kmt
+from kmodel_tools.doctor.kinds import kinds
+from tests.test_hostile import FILES, PARSED_HERE, beside
+
+OF_FOLDERS = ("saved_model.pb", "saved_model.pbtxt", "keras_metadata.pb")
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=f"{path.parent.name}/{path.name}") for path in FILES])
+def test_broken_files_are_examined(path: Path, tmp_path: Path) -> None:
+    target = beside(path, tmp_path)
+    data, chance = path.read_bytes(), random.Random(path.name)
+    for _ in range(3):
+        target.write_bytes(data[: chance.randrange(len(data))])
+        assert examined(target)
+    for _ in range(3 if path in PARSED_HERE else 0):
+        broken = bytearray(data)
+        broken[chance.randrange(len(broken))] = chance.randrange(256)
+        target.write_bytes(bytes(broken))
+        examined(target)
+
+
+def examined(target: Path) -> bool:
+    """Whether anything is found; a file of a folder is examined with it."""
+    found = kmt.diagnose(target.parent if target.name in OF_FOLDERS else target)
+    assert all(item.identifier in kinds() and item.cure for item in found)
+    return bool(found) or target.name in OF_FOLDERS or target.suffix in (".pbtxt", ".yaml", ".pb")
+
+
+FORGED = (
+    {"class_name": "Sequential", "config": {"layers": [{"class_name": "Dense", "config": None}]}},
+    {"class_name": "Sequential", "config": {"layers": [{"class_name": "Dense", "config": {"name": ["x"], "units": "many", "dtype": 5}}]}},
+    {"class_name": "Sequential", "config": {"layers": [{"class_name": "Lambda", "config": {"name": 1, "function": [], "module": {}}}]}},
+    {"class_name": "Sequential", "config": {"layers": [{"class_name": ["Dense"], "config": {"name": "x"}}]}},
+    {
+        "class_name": "Functional",
+        "config": {"layers": [{"name": "a", "class_name": "Dropout", "config": {"name": "a"}, "inbound_nodes": 7}]},
+    },
+    {"class_name": "Sequential", "config": {"layers": [{"class_name": "StringLookup", "config": {"name": "x", "vocabulary": {"a": 1}}}]}},
+    {
+        "class_name": "Sequential",
+        "config": {"layers": [{"class_name": "Bidirectional", "config": {"name": "x", "layer": {"class_name": 3}}}]},
+    },
+    {"class_name": "function", "module": 5, "config": "system", "layers": [{}]},
+)
+
+
+@pytest.mark.parametrize("config", FORGED)
+def test_forged_configurations_are_examined(config: object, tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    path.write_text(json.dumps(config), encoding="utf-8")
+    kmt.diagnose(path)
+    kmt.diagnose(path, error="Unrecognized keyword arguments passed to Dense: {'x': 1}\nUnknown layer: 'Own'\nShape mismatch (1, 2)")
+
+
+def test_deep_configurations_are_examined(tmp_path: Path) -> None:
+    text = '{"class_name": "Sequential", "config": {"layers": [' * 150 + "]}}" * 150
+    path = tmp_path / "model.json"
+    path.write_text(text, encoding="utf-8")
+    kmt.diagnose(path)

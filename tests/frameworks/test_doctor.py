@@ -1,0 +1,216 @@
+"""Keras 3.15.1 as the judge of the doctor: it refuses what it is said to, says what is explained, and the cures are valid Python."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import kmodel_tools as kmt
+from kmodel_tools.doctor.facts import facts_of
+from kmodel_tools.doctor.initial import CONSISTENT, EXACT, MOVED, state_of
+from kmodel_tools.tensor import DType, InMemory, Tensor
+from tests.conftest import ROOT, SAMPLES
+from tests.doctor.cases import MODELS, UPGRADES
+
+keras = pytest.importorskip("keras")
+
+pytestmark = [
+    pytest.mark.frameworks,
+    # The frameworks warn about themselves: of formats that they call legacy, of protobuf and of NumPy.
+    pytest.mark.filterwarnings("ignore"),
+]
+INPUTS = np.random.default_rng(3).standard_normal((16, 4)).astype("float32")
+WHOLE = (
+    *sorted((SAMPLES / "keras_h5").glob("*.h5")),
+    *sorted((SAMPLES / "keras_archive").glob("*.keras")),
+    *sorted(UPGRADES.glob("tf*/*.h5")),
+    *sorted(UPGRADES.glob("2*/*.h5")),
+)
+
+
+def model(name: str) -> Any:
+    return keras.models.load_model(MODELS / name)
+
+
+def cure(path: Path, identifier: str) -> str:
+    return next(item.cure for item in kmt.diagnose(path) if item.identifier == identifier)
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=f"{path.parent.name}/{path.name}") for path in WHOLE if "weights" not in path.name])
+def test_keras_refuses_what_it_is_said_to_refuse(path: Path) -> None:
+    """No file that it loads is said to be rejected; those that it rejects are, but for the ones named here."""
+    not_foreseen = {"tf2.2/trained.h5"}  # an input without a size, which Keras 2 took
+    said = {item.identifier for item in kmt.diagnose(path) if item.severity == "error"}
+    refused = ""
+    try:
+        keras.models.load_model(path, compile=False)
+    except (TypeError, ValueError) as error:
+        refused = str(error) or "refused"
+    assert bool(refused) == ("rejected-by-keras-3" in said) or f"{path.parent.name}/{path.name}" in not_foreseen, refused
+    assert refused or not said
+
+
+def load_under(name: str, other: str) -> Callable[[Path], Any]:
+    def load(folder: Path) -> Any:
+        shutil.copy(MODELS / name, folder / other)
+        if "weights" in name or "weights" in other or other == "w.h5":
+            return model("clean.keras").load_weights(folder / other)
+        return keras.models.load_model(folder / other)
+
+    return load
+
+
+def narrow(folder: Path) -> Any:
+    layers = [keras.Input((4,)), keras.layers.Dense(16), keras.layers.BatchNormalization(), keras.layers.Dense(5)]
+    return keras.Sequential(layers).load_weights(MODELS / "clean.h5")
+
+
+def called(folder: Path) -> Any:
+    return model("words_lost.h5")(keras.ops.convert_to_tensor([["a"]]))
+
+
+FAILURES: tuple[tuple[str, str, Callable[[Path], Any]], ...] = (
+    ("not-an-hdf5-file", "model.h5", load_under("clean.keras", "model.h5")),
+    ("not-an-hdf5-file", "model.keras", load_under("clean.h5", "model.keras")),
+    ("weights-given-for-model", "clean.weights.h5", lambda folder: keras.models.load_model(MODELS / "clean.weights.h5")),
+    ("layer-count", "w.h5", load_under("clean.weights.h5", "w.h5")),
+    ("variables-not-received", "w.weights.h5", load_under("clean.h5", "w.weights.h5")),
+    ("shape-mismatch", "clean.h5", narrow),
+    ("name-not-known", "custom.keras", lambda folder: model("custom.keras")),
+    ("lambda-not-loaded", "lambda.keras", lambda folder: model("lambda.keras")),
+    ("vocabulary-not-loaded", "words_lost.h5", called),
+    (
+        "by-name-not-possible",
+        "clean.weights.h5",
+        lambda folder: model("clean.keras").load_weights(MODELS / "clean.weights.h5", by_name=True),
+    ),
+)
+
+
+@pytest.mark.parametrize(("identifier", "name", "fail"), [pytest.param(*item, id=f"{item[0]}-{item[1]}") for item in FAILURES])
+def test_what_keras_says_is_explained(identifier: str, name: str, fail: Callable[[Path], Any], tmp_path: Path) -> None:
+    with pytest.raises(Exception) as failure:  # noqa: PT011  # whatever Keras and TensorFlow raise
+        fail(tmp_path)
+    path = tmp_path / name if (tmp_path / name).exists() else MODELS / name
+    first = kmt.diagnose(path, error=f"{type(failure.value).__name__}: {failure.value}")[0]
+    assert first.identifier == identifier
+    assert first.severity == "error" or identifier == "by-name-not-possible"
+
+
+def test_statistics_are_updated_by_the_cure() -> None:
+    """Nothing that is trained changes by it."""
+    found = model("statistics.keras")
+    before = [np.array(weight) for weight in found.trainable_weights]
+    exec(cure(MODELS / "statistics.keras", "batchnorm-statistics-initial"), {"model": found, "inputs_of_training": [INPUTS]})
+    assert all(np.array_equal(old, new) for old, new in zip(before, found.trainable_weights, strict=True))
+    assert not np.array_equal(found.get_layer("norm").moving_mean, np.zeros(16))
+
+
+def test_a_lost_vocabulary_is_set_by_the_cure() -> None:
+    found = model("words_lost.h5")
+    words = keras.ops.convert_to_tensor([["c"], ["z"]])
+    exec(cure(MODELS / "words_lost.h5", "vocabulary-missing"), {"model": found, "WORDS_OF_TRAINING_IN_THEIR_ORDER": ["a", "b", "c"]})
+    assert np.array_equal(found(words), model("words_kept.h5")(words))
+
+
+def test_layers_compute_in_float32_by_the_cure() -> None:
+    found = model("mixed.keras")
+    policy, _, where = cure(MODELS / "mixed.keras", "mixed-policy").partition("  # ")
+    assert where.startswith("for layer in model.layers")
+    for layer in found.layers:
+        exec(policy, {"layer": layer})
+    assert np.array(found(INPUTS)).dtype == np.float32
+
+
+def test_denormals_are_gone_by_the_cure() -> None:
+    weight = model("denormal.keras").get_layer("head").kernel
+    exec(cure(MODELS / "denormal.keras", "denormals"), {"w": weight, "keras": keras})
+    assert not np.any(weight)
+
+
+def test_states_are_reset_by_the_cure() -> None:
+    found = model("stateful.keras")
+    inputs = np.ones((16, 5, 2), "float32")
+    first, second = np.array(found(inputs)), np.array(found(inputs))
+    exec(cure(MODELS / "stateful.keras", "stateful-layer"), {"model": found})
+    assert not np.array_equal(first, second)
+    assert np.array_equal(first, found(inputs))
+
+
+def test_predictions_of_a_layer_called_in_training_depend_on_chance() -> None:
+    """As the finding says: those of `model(x)`, and not those of `predict`, until the cure."""
+    found = model("random.keras")
+    assert not np.array_equal(found(INPUTS), found(INPUTS))
+    assert np.array_equal(found.predict(INPUTS, verbose=0), found.predict(INPUTS, verbose=0))
+    new = model("clean.keras")
+    exec(cure(MODELS / "random.keras", "random-at-inference").split(", then ")[1], {"new_model": new, "model": found})
+    assert np.array_equal(new(INPUTS), found.predict(INPUTS, verbose=0))
+
+
+def test_a_model_with_a_loss_of_ones_own_loads_by_the_cure() -> None:
+    path = MODELS / "custom_loss.keras"
+    assert isinstance(eval(cure(path, "custom-training-objects"), {"keras": keras}), keras.Model)
+    assert ROOT in path.parents
+
+
+INITIALIZERS = (
+    "glorot_uniform",
+    "glorot_normal",
+    "he_uniform",
+    "he_normal",
+    "lecun_uniform",
+    "lecun_normal",
+    "random_uniform",
+    "random_normal",
+    "truncated_normal",
+    "orthogonal",
+    "zeros",
+    "ones",
+)
+
+
+@pytest.mark.parametrize("name", INITIALIZERS)
+def test_what_initializers_make_is_told(name: str) -> None:
+    """Of twenty draws each is told for what it is, whatever the shape; and none of them after a small step."""
+    for seed in range(20):
+        made = keras.initializers.get(name)
+        config = {"kernel_initializer": keras.initializers.serialize(made)}
+        if "seed" in made.get_config():
+            made = type(made)(seed=seed)
+        shape = ((40, 30), (3, 3, 8, 6), (30, 40))[seed % 3]
+        values = np.array(made(shape))
+        state = state_of("kernel", config, shape, facts(values))
+        assert state is not None
+        assert state[0] in (CONSISTENT, EXACT), (seed, state)
+        stepped = state_of("kernel", config, shape, facts(values * 1.4 + 0.01))
+        assert stepped is not None
+        assert stepped[0] == MOVED
+
+
+def facts(values: Any) -> Any:
+    tensor = Tensor(DType.FLOAT32, values.shape, InMemory(np.ascontiguousarray(values, "<f4").tobytes()))
+    return facts_of(tensor)
+
+
+def test_the_bias_of_an_lstm_is_told() -> None:
+    layer = keras.layers.LSTM(4)
+    layer.build((None, 3, 2))
+    bias = np.array(layer.cell.bias)
+    state = state_of("bias", layer.get_config(), bias.shape, facts(bias))
+    assert state == (EXACT, "zeros, ones of the forget gate")
+
+
+def test_attention_is_told_in_every_layer() -> None:
+    """Its kernels are those of equations, for which releases count inputs and outputs in two ways."""
+    layer = keras.layers.MultiHeadAttention(4, 8)
+    layer.build((None, 5, 16), (None, 5, 16))
+    for dense in (layer.query_dense, layer.output_dense):
+        kernel = np.array(dense.kernel)
+        state = state_of("kernel", layer.get_config(), kernel.shape, facts(kernel))
+        assert state is not None
+        assert state[0] == CONSISTENT
