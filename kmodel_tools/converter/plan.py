@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
 from kmodel_tools.architecture.envelope import Era
-from kmodel_tools.architecture.upgrade import KERAS_VERSION, upgrade
 from kmodel_tools.converter.choosing import chosen, extracted, named
 from kmodel_tools.converter.extras import SAVE_COUNTER, arrays_beside, line_beside
 from kmodel_tools.converter.fitting import refuse_gaps
-from kmodel_tools.converter.legacy_file import spelled_for_legacy_file
+from kmodel_tools.converter.generations import AS_ASKED, in_its_generation
 from kmodel_tools.converter.numbering import numbered, order_depends_on_flags
 from kmodel_tools.converter.optimizer import CHECKPOINT, carried_state, retied, same_layout
 from kmodel_tools.converter.planting import planted
@@ -20,7 +18,7 @@ from kmodel_tools.converter.precision import beyond_precision
 from kmodel_tools.converter.replacing import Replacing
 from kmodel_tools.converter.request import Request
 from kmodel_tools.converter.salvage import without_damaged
-from kmodel_tools.converter.unpacking import NONE_HELD, refuse_what_is_of_weights, without_state, without_weights
+from kmodel_tools.converter.unpacking import refuse_what_is_of_weights, without_state, without_weights
 from kmodel_tools.editor import cast, graft, take_averages
 from kmodel_tools.errors import ConversionError, KmtError
 from kmodel_tools.format import Format, Part
@@ -29,18 +27,11 @@ from kmodel_tools.tree import Model, Weight
 from kmodel_tools.upgrader.generation import (
     FIRST,
     GENERATIONS,
-    VERSIONS,
     brought_to,
-    carried,
     generation,
-    refuse_values_of_keras_3,
     taken_for,
 )
 from kmodel_tools.verifier import unread_parts
-
-STORE = "keras-weights"
-DOCUMENT = "keras-json"
-AS_ASKED = "optimizer state: as asked for"
 
 
 @dataclass(slots=True)
@@ -269,87 +260,7 @@ class Plan:
         return extra.role == SAVE_COUNTER and options.get("root") != "model"
 
     def _architecture(self, model: Model) -> Model:
-        era = generation(model)
-        wanted = self._wanted_generation(era)
-        if model.architecture is None:
-            self._refuse_old_values(generation(self.source))
-            return self._meant_for(wanted, model) if self.request.target else model
-        whole = not self.weights_only and Part.ARCHITECTURE in self.target.holds
-        if era is not None and GENERATIONS[era] != wanted:
-            model = self._carried_to(wanted, era, model if whole else replace(model, training_config=None))
-        elif era is Era.KERAS_3 and whole and not (self.source.format == self.target.name == "keras-h5" and self.request.target is None):
-            model = self._brought_up(model)
-        elif not whole:
-            self._refuse_old_values(era)
-        if not whole:
-            why = "as asked for" if self.weights_only else "a file of weights holds none"
-            self.left_out += (
-                [] if self.holes or self.part else [f"architecture{' and training configuration' if model.training_config else ''}: {why}"]
-            )
-            # The layout still needs it: groups go by classes, and the order of weights by what is frozen.
-            return model if self.target.name != "keras-archive" else replace(model, architecture=None)
-        assert model.architecture is not None
-        if self.target.name == "keras-h5":
-            model = spelled_for_legacy_file(model, era)
-        if era is None or GENERATIONS[era] == wanted:
-            self.carried.append("architecture")
-        if model.training_config and self.target.name == DOCUMENT and wanted != GENERATIONS[Era.KERAS_3]:
-            self.left_out.append(f"training configuration: {NONE_HELD} before Keras 3")
-            return replace(model, training_config=None)
-        if model.training_config and self.target.name == "keras-h5" and not _names_optimizer(model.training_config):
-            self.lost.append("the training configuration (it names no optimizer, without which a legacy file does not load)")
-            return replace(model, training_config=None)
-        if model.training_config:
-            self.carried.append("training configuration")
-        return model
-
-    def _brought_up(self, model: Model) -> Model:
-        """A model of an earlier Keras 3 as the last one loads it."""
-        assert model.architecture is not None
-        new = upgrade(model.architecture, model.metadata.get("keras_version"))
-        self.carried += [f"of the architecture: {sentence}" for sentence in new.changes]
-        if self.target.name == DOCUMENT and new.config != model.architecture:
-            self.inferred.append("it is written as Keras 3.15 loads it, which releases before 3.4 do not")
-        known = {"keras_version": KERAS_VERSION} | {key: value for key, value in model.metadata.items() if value}
-        return replace(model, architecture=new.config, metadata=known)
-
-    def _carried_to(self, wanted: str, era: Era, model: Model) -> Model:
-        """The model as one of another generation."""
-        if self.holes or self.part:
-            raise KmtError(f"a part of a model is not carried from {GENERATIONS[era]} to {wanted}", cure="convert the whole model first")
-        if wanted == GENERATIONS[Era.KERAS_3]:
-            refuse_values_of_keras_3(self.source, model)
-        optimizer = None if self.request.weights_only or not self.request.optimizer else model.optimizer
-        if optimizer is not model.optimizer:
-            self.left_out.append(AS_ASKED)
-        new = carried(replace(model, optimizer=optimizer), wanted)
-        self.changes += new.changes
-        self.lost += new.lost
-        self.left_out += new.left_out
-        what = "the weights are" if self.weights_only or Part.ARCHITECTURE not in self.target.holds else "architecture,"
-        self.carried.append(f"{what} carried from {GENERATIONS[era]} to {wanted}")
-        return new.model
-
-    def _meant_for(self, wanted: str, model: Model) -> Model:
-        """Weights without an architecture, named as a generation names them."""
-        self.inferred.append(f"the weights are taken as they are for {wanted}: without an architecture, nothing says what they mean there")
-        return replace(model, metadata={**model.metadata, "keras_version": VERSIONS[wanted]})
-
-    def _wanted_generation(self, era: Era | None) -> str:
-        """The generation to write for."""
-        if self.request.target is not None:
-            return {"keras2": "Keras 2", "keras3": "Keras 3"}[self.request.target]
-        if era is None or self.target.name == "keras-archive" or (era in FIRST and self.target.name == STORE and not self.holes):
-            return GENERATIONS[Era.KERAS_3]
-        return GENERATIONS[era]
-
-    def _refuse_old_values(self, era: Era | None) -> None:
-        if era in FIRST and self.target.name != "keras-h5":
-            assert era is not None
-            raise ConversionError(
-                f"layers of {GENERATIONS[era]} keep other arrays than those of later releases",
-                cure="write a whole model: kmt convert OLD.h5 NEW.keras, for weights alone with their own architecture: --like OLD.json",
-            )
+        return in_its_generation(self, model)
 
     def _optimizer(self, model: Model) -> Model:
         if model.optimizer is None:
@@ -385,7 +296,3 @@ class Plan:
 def _redundant(model: Model, role: str) -> bool:
     """Whether an array beside the tree is no loss: a kernel that is stored twice, that of a normalized Embedding as `kernel` too."""
     return role == "kernel" and any(weight.role in ("kernel", "embeddings") for _, weight in model.weights())
-
-
-def _names_optimizer(training_config: Mapping[str, Any]) -> bool:
-    return bool(training_config.get("optimizer") or training_config.get("optimizer_config"))
