@@ -335,3 +335,14 @@ def test_ten_thousand_renamed_layers_are_aligned_in_five_seconds() -> None:
     start = time.process_time()
     assert not match(alike, more).pairs
     assert time.process_time() - start < 5
+
+
+def test_layers_of_different_attributes_are_not_paired_by_their_order() -> None:
+    def held(*attrs: str) -> Model:
+        inner = [Layer(attr, attr, "Dense", (Weight("kernel", Tensor.of(np.zeros((3, 3))), attr),)) for attr in attrs]
+        return Model(layers=(Layer(f"block_of_{attrs[0]}", None, "Block", (), tuple(inner)),))
+
+    found = match(held("dense_1", "dense_2"), held("dense_2", "dense_1"), "auto")
+    assert all(pair.path_a[-2] == pair.path_b[-2] for pair in found.pairs)
+    elements = match(held("rest/0", "rest/1"), held("rest/1", "rest/2"), "auto")
+    assert [pair.path_b[1:3] for pair in elements.pairs] == [("rest", "1"), ("rest", "2")]

@@ -17,7 +17,7 @@ from kmodel_tools.matcher.names import by_counted_names, by_names, by_sure_names
 from kmodel_tools.matcher.pairing import Pairing
 from kmodel_tools.matcher.patterns import check_patterns, renamer, selector
 from kmodel_tools.matcher.result import CONTENT, HOW, NAMED, ORDER, POSITION, Leftover, Match, Pair
-from kmodel_tools.matcher.sides import Symbols, class_of, side_of
+from kmodel_tools.matcher.sides import Symbols, are_apart, class_of, side_of
 from kmodel_tools.tree import Model
 
 __all__ = ["HOW", "NAMED", "WAYS", "Leftover", "Match", "Pair", "check_patterns", "class_of", "match", "renamer", "selector"]
@@ -108,6 +108,8 @@ def _auto(pairing: Pairing, content: Content | None) -> _Told:
     a, b = pairing.a, pairing.b
     names = [name for name in a.names if name is not None]
     how, why = place_or_name(names, a, b)
+    if how == "position" and any(are_apart(one, other) for one, other in zip(a.items, b.items, strict=False)):
+        how, why = "shape", "the order of layers is another one than that of the attributes that hold them"
     if how == "position" and len(names) == len(a.names) and not any(item.mapped for item in a.items):
         _all_in_order(pairing)
         return _Told(pairing, how, why)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from kmodel_tools.matcher.pairing import Doubt, Pairing, either
 from kmodel_tools.matcher.result import CONTENT, ORDER, SHAPE
 from kmodel_tools.matcher.sequences import align, rising
-from kmodel_tools.matcher.sides import Side, Symbols, only_scales, order_tells
+from kmodel_tools.matcher.sides import Side, Symbols, are_apart, only_scales, order_tells
 from kmodel_tools.tree import Weight
 
 FEW = 4
@@ -111,6 +111,8 @@ def _pass(
         )
         for one, other in found.pairs:
             for place, partner in zip(units_a[one], units_b[other], strict=True):
+                if are_apart(pairing.a.items[place], pairing.b.items[partner]):
+                    continue
                 how = SHAPE if keys.exact_a[place] in keys.single and not doubt else ORDER
                 pairing.pair_layers(place, partner, how, doubt)
         alike += sum(len(units_a[one]) for one, _ in found.pairs) + found.best - len(found.pairs)

@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
+from kmodel_tools.architecture.checkpoint_layout import LISTED
 from kmodel_tools.architecture.layer_classes import canonical_class
 from kmodel_tools.architecture.legacy_weights import sub_layers_are_ordered
 from kmodel_tools.architecture.normal import plain_class
 from kmodel_tools.errors import KmtError
 from kmodel_tools.matcher.maps import Mapped, targets
 from kmodel_tools.matcher.patterns import renamer
-from kmodel_tools.tree import Layer, Model, Path, Weight, join_path
+from kmodel_tools.tree import Layer, Model, Path, Weight, join_path, split_path
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,6 +27,7 @@ class Item:
         class_name: Its class, under the name of the latest release, or None.
         weights: Places of its weights in `Side.weights`.
         mapped: Whether a map gave it its name, so that nothing else is to be asked.
+        attr: The attribute that holds it, without the places in lists; "" where a graph or a list of layers does.
     """
 
     path: Path
@@ -33,6 +35,7 @@ class Item:
     class_name: str | None
     weights: tuple[int, ...]
     mapped: bool = False
+    attr: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,8 +100,20 @@ def _items(
     found = []
     for (path, name, mapped), places in groups.items():
         holder = holders.get(id(weights[places[0]][1]))
-        found.append(Item(path, name, class_of(holder.class_name if holder else None), tuple(places), mapped))
+        kind = class_of(holder.class_name if holder else None)
+        found.append(Item(path, name, kind, tuple(places), mapped, _attribute(holder) if path == name else ""))
     return found
+
+
+def _attribute(holder: Layer | None) -> str:
+    if holder is None or holder.attr is None or LISTED.fullmatch(holder.attr):
+        return ""
+    return "/".join(part for part in split_path(holder.attr) if not part.isdigit())
+
+
+def are_apart(a: Item, b: Item) -> bool:
+    """Whether two layers are held by different attributes: names of layers are counted anew, those of attributes are not."""
+    return bool(a.attr and b.attr) and a.attr != b.attr
 
 
 def _holders(model: Model) -> dict[int, Layer]:

@@ -203,8 +203,6 @@ SHAPES: Sequence[Form] = [
     lambda t: t.tf.stack([t.x, t.y]),
     lambda t: t.tf.stack([t.x, t.y], -1),
     lambda t: t.tf.stack(t.x),
-    lambda t: t.tf.stack(t.x, axis=1),
-    lambda t: t.tf.stack(t.x, -1),
     lambda t: t.tf.unstack(t.x, axis=1),
     lambda t: t.tf.unstack(t.x, axis=-1)[2] + 1,
     lambda t: t.tf.split(t.x, 2, axis=-1),
