@@ -164,7 +164,7 @@ CHECKPOINT_REFUSALS: dict[tuple[str, str, str], str] = {
     ("tf_keras", "model-shared_with_nested", "h5"): "4 of its arrays are not tied to weights",
     ("tf_keras", "model-subclassed", "archive"): "21 of its arrays are not tied to weights",
     ("keras", "model-subclassed", "archive"): "22 of its arrays are not tied to weights",
-    ("keras", "model-subclassed", "checkpoint"): "the two models do not have the same weights",
+    ("keras", "model-subclassed", "checkpoint"): "does not tell in which order its model counts its weights",
     ("keras", "Pipeline", "checkpoint"): "the two models do not have the same weights",
 }
 """Framework, model and source of checkpoints that are refused, and what the refusal says.

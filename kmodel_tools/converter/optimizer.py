@@ -12,6 +12,7 @@ from typing import Any
 
 from kmodel_tools.architecture.envelope import Era, era_of_version, version_numbers
 from kmodel_tools.architecture.optimizers import DEFAULT_RATES, HYPERPARAMETERS, ITERATIONS, LEARNING_RATE, kind_of, rounds_of
+from kmodel_tools.architecture.spec import followed
 from kmodel_tools.converter.request import Request
 from kmodel_tools.format import Format, Part
 from kmodel_tools.formats._shared.optimizer_state import OptimizerSpec, described_optimizer, slots_in_order, tie_by_order
@@ -83,6 +84,15 @@ def retied(model: Model, source: Model) -> Model:
     spec = OptimizerSpec(described.class_name or optimizer.class_name, described.config, interleaved=True)
     tied, _ = tie_by_order(spec, optimizer.extras, [weight for _, weight in model.weights()])
     return replace(model, optimizer=tied) if tied.slots else model
+
+
+def counts_as_listed(model: Model) -> bool:
+    """Whether the order of a model's weights is that in which Keras counts them, and the state of an optimizer with them.
+
+    Keras's own layout lists the attributes of somebody's own class by their names, and the class counts them as it set them.
+    """
+    spec = followed(model)
+    return model.format not in STORES or (spec is not None and spec.root.is_model)
 
 
 def same_layout(model: Model, target: Format) -> bool:

@@ -12,7 +12,7 @@ from kmodel_tools.converter.extras import SAVE_COUNTER, arrays_beside, line_besi
 from kmodel_tools.converter.fitting import refuse_gaps
 from kmodel_tools.converter.generations import AS_ASKED, in_its_generation
 from kmodel_tools.converter.numbering import numbered, order_depends_on_flags
-from kmodel_tools.converter.optimizer import CHECKPOINT, carried_state, retied, same_layout
+from kmodel_tools.converter.optimizer import CHECKPOINT, carried_state, counts_as_listed, retied, same_layout
 from kmodel_tools.converter.planting import planted
 from kmodel_tools.converter.precision import beyond_precision
 from kmodel_tools.converter.replacing import Replacing
@@ -145,6 +145,9 @@ class Plan:
         grafted, how, beside = graft(source, like, "auto" if self.request.mapping is None else "name")
         self.inferred.append(f"weights are paired {how}")
         self.lost += line_beside(beside)
+        if grafted.optimizer is not None and not counts_as_listed(like):
+            self.lost.append("the optimizer's state (the file of --like does not tell in which order its model counts its weights)")
+            grafted = replace(grafted, optimizer=None)
         return retied(grafted, source)
 
     def _numbered(self, source: Model) -> Model:
