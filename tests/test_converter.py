@@ -15,7 +15,10 @@ import pytest
 import kmodel_tools as kmt
 from kmodel_tools import converter
 from kmodel_tools.converter.extras import arrays_beside
+from kmodel_tools.converter.planting import planted
+from kmodel_tools.editor import replace_weights
 from kmodel_tools.formats import load_format
+from kmodel_tools.tensor import Tensor
 from kmodel_tools.tree import Layer, Model, Weight, join_path
 from tests.conftest import ERAS, SAMPLES, sample_files
 
@@ -179,8 +182,34 @@ def test_a_checkpoint_counts_how_often_it_was_saved(tmp_path: Path) -> None:
     kmt.convert(tmp_path / "first", tmp_path / "m", to="tf-checkpoint")
     found = {key.partition("/")[0] for key, _ in kmt.read(tmp_path / "m").tensors()}
     assert {"model", "optimizer", "save_counter"} <= found
-    with pytest.raises(kmt.ConversionError, match="save_counter"):
-        kmt.convert(tmp_path / "m", tmp_path / "n", to="tf-checkpoint", options={"root": "model"})
+    counted = "how often tf.train.Checkpoint has saved, which is no part of the model"
+    report = kmt.convert(tmp_path / "m", tmp_path / "n", to="tf-checkpoint", options={"root": "model"})
+    assert counted in report.left_out
+
+
+def beside(*names: str) -> Model:
+    """A checkpoint that holds a model under each of some names, and the number of a step."""
+    model = kmt.read(KERAS_2)
+    kept = [Layer(name, attr=name, layers=with_tensors_of_its_own(model).layers) for name in names]
+    return Model(layers=tuple(kept), own_weights=(Weight("step", Tensor.of(np.int64(3)), "step"),), format="tf-checkpoint")
+
+
+def with_tensors_of_its_own(model: Model) -> Model:
+    return replace_weights(model, lambda path, weight: replace(weight, tensor=Tensor.of(weight.tensor.read())))
+
+
+def test_the_architecture_finds_its_model_in_a_checkpoint_that_holds_more() -> None:
+    like = Model(architecture=kmt.read(KERAS_2).architecture, metadata=dict(kmt.read(KERAS_2).metadata))
+    model, remarks, left = planted(beside("net"), like)
+    assert remarks[0] == "the model is what the source calls net"
+    assert left == ("step",)
+    assert kmt.digest(model).weights == kmt.digest(KERAS_2).weights
+    with pytest.raises(kmt.ConversionError, match=r"no place for: net/my_d1/kernel; .*; and it fits ema; net alike"):
+        planted(beside("net", "ema"), like)
+    part = beside("net")
+    less = replace(part, layers=(replace(part.layers[0], layers=part.layers[0].layers[:-1]),))
+    with pytest.raises(kmt.ConversionError, match=r"the architecture has no place for: .* it has one for: my_d1/kernel"):
+        planted(less, like)
 
 
 def test_an_archive_is_laid_out_as_keras_lays_it_out(tmp_path: Path) -> None:

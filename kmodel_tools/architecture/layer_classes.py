@@ -155,6 +155,44 @@ def fits(variables: tuple[Variable, ...], arrays: Sequence[Described]) -> bool:
     )
 
 
+SETTINGS = {"u": ("units", "output_dim"), "f": ("filters",), "n": ("input_dim",), "d": ("output_dim",), "m": ("depth_multiplier",)}
+"""Symbols of the table that a layer's configuration binds, and the settings that do."""
+WINDOWED = re.compile(r"(Depthwise|Separable)?Conv[123]D(Transpose)?$")
+"""Classes whose kernels begin with `kernel_size`."""
+
+
+def misshapen(variables: tuple[Variable, ...], class_name: str, config: Config, held: Mapping[str, Shape]) -> dict[str, str]:
+    """The roles of a layer's weights whose shapes its configuration does not allow, and the settings that say so.
+
+    Args:
+        variables: The variables of the layer.
+        class_name: Its class.
+        config: Its configuration, of Keras 2 or later.
+        held: The shape of each weight, by its role.
+    """
+    used = {name for variable in variables for dim in variable.dims if (name := dim.lstrip("0123456789")) in SETTINGS}
+    bound = {name: (key, config[key]) for name in used for key in SETTINGS[name] if isinstance(config.get(key), int)}
+    said = [f"{key}={size}" for key, size in bound.values()]
+    symbols: dict[str, int | Shape] = {name: size for name, (_, size) in bound.items()}
+    found = {}
+    for variable in variables:
+        shape = held.get(variable.role)
+        window = _window(class_name, config) if variable.role in ("kernel", "depthwise_kernel") else ()
+        if shape is not None and not (_shape_fits(variable.dims, shape, symbols) and shape[: len(window)] == window):
+            found[variable.role] = ", ".join([*said, *([f"kernel_size={window}"] if window else [])]) or "other sizes"
+    after = config.get("reset_after")
+    if canonical_class(class_name) == "GRUCell" and isinstance(after, bool) and len(held.get("bias", (0,) * (1 + after))) != 1 + after:
+        found["bias"] = f"reset_after={after}"  # the recurrent kernel has a bias of its own with it
+    return found
+
+
+def _window(class_name: str, config: Config) -> Shape:
+    size = config.get("kernel_size")
+    if WINDOWED.match(canonical_class(class_name) or "") is None or not isinstance(size, (list, tuple)):
+        return ()
+    return tuple(size)
+
+
 def _dtype_fits(wanted: str, dtype: DType) -> bool:
     return dtype.is_float if wanted == FLOATS else dtype.value == wanted
 

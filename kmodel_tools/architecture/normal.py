@@ -24,10 +24,12 @@ Nothing else is touched: a default that one release wrote and another did not is
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from kmodel_tools.architecture.downgrade.masks import needless_masks
 from kmodel_tools.architecture.envelope import iter_mappings, settings_of
 from kmodel_tools.architecture.optimizers import kind_of
 from kmodel_tools.architecture.spec import LayerSpec
@@ -35,6 +37,7 @@ from kmodel_tools.tree import Path, split_path
 
 OF_THE_CONTAINER = frozenset({"module", "registered_name", "build_config", "compile_config", "shared_object_id"})
 """Keys of an object that say how it was stored, or restate the rest of it."""
+MASKS = frozenset({"mask", "query_mask", "value_mask", "key_mask"})
 OLD_CLASSES = {"OrthogonalInitializer": "Orthogonal", "IdentityInitializer": "Identity"}
 """What Keras 3.0 to 3.6 wrote for classes that Keras 2, and Keras 3 since 3.8, call otherwise."""
 POLICIES = frozenset({"DTypePolicy", "FloatDTypePolicy", "Policy", "PolicyV1"})
@@ -142,7 +145,7 @@ def connections(path: Path, spec: LayerSpec, names: Mapping[Path, str], with_cal
     """What each layer of a functional model is called on: for every call the names of the tensors, then what else was passed."""
     found: dict[Path, list[Any]] = {}
     layers = spec.config.get("layers")
-    for node in layers if isinstance(layers, list) else ():
+    for node in _with_needed_masks(layers) if isinstance(layers, list) else ():
         if isinstance(node, Mapping) and isinstance(node.get("inbound_nodes"), list):
             name = str(settings_of(node).get("name") or node.get("name"))
             found[(*path, name)] = [
@@ -150,6 +153,25 @@ def connections(path: Path, spec: LayerSpec, names: Mapping[Path, str], with_cal
                 for call in node["inbound_nodes"]
             ]
     return found
+
+
+def _with_needed_masks(layers: list[Any]) -> list[Any]:
+    """A graph of Keras 3 without the masks that calls are told and would come to by themselves; any other as it is."""
+    called = [node for node in layers if isinstance(node, Mapping) and isinstance(node.get("inbound_nodes"), list)]
+    told = any(isinstance(call, Mapping) and MASKS & (call.get("kwargs") or {}).keys() for node in called for call in node["inbound_nodes"])
+    if not told:
+        return layers
+    try:
+        needless = needless_masks(json.loads(json.dumps(layers)))
+    except (TypeError, ValueError, LookupError, AttributeError):
+        return layers  # a damaged or forged graph, in which nothing can be followed
+    return [{**node, "inbound_nodes": [_without(node, *item, needless) for item in enumerate(node["inbound_nodes"])]} for node in called]
+
+
+def _without(node: Mapping[str, Any], index: int, call: Any, needless: Collection[tuple[str, int, str]]) -> Any:
+    if not isinstance(call, Mapping) or not isinstance(call.get("kwargs"), Mapping):
+        return call
+    return {**call, "kwargs": {key: value for key, value in call["kwargs"].items() if (node.get("name"), index, key) not in needless}}
 
 
 def _tensors(node: Any) -> Iterator[Sequence[Any]]:

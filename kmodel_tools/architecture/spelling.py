@@ -1,4 +1,4 @@
-"""One configuration in the two spellings of Keras 3: that of `.keras` archives, and that of its legacy HDF5 files.
+"""One configuration as `.keras` archives, legacy HDF5 files and documents of an architecture alone spell it.
 
 They differ in how layers say what they are and in how the training configuration is laid out. Keras 3 reads layers with
 and without `module` from either container (3.15.1 `keras/src/models/functional.py`, `process_layer`; `sequential.py`,
@@ -8,6 +8,8 @@ and without `module` from either container (3.15.1 `keras/src/models/functional.
 
     archive   {"module", "class_name", "config", "registered_name", "compile_config": {"optimizer": {…}, "loss", …}}
     legacy    {"class_name", "config"}   beside it {"optimizer_config": {"class_name", "config"}, "loss", …}
+    document  Keras 3: as the archive · Keras 2: {"class_name", "config", "keras_version", "backend"} · Keras 1 did not know "backend"
+              Keras 0.3: {"name": "Sequential", "layers"}
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kmodel_tools.architecture.custom_objects import BUILTIN_NAMES
-from kmodel_tools.architecture.envelope import Config, class_of
+from kmodel_tools.architecture.envelope import Config, Era, class_of
 from kmodel_tools.architecture.layer_classes import is_builtin
 from kmodel_tools.architecture.upgrade.objects import LISTS
 
@@ -87,6 +89,28 @@ def legacy_training_config(training_config: Config) -> dict[str, Any]:
     if isinstance(optimizer, Mapping):
         optimizer = {"class_name": class_of(optimizer), "config": optimizer.get("config")}
     return found | {"optimizer_config": optimizer}
+
+
+def document_config(architecture: Config, era: Era | None, training_config: Config | None, producer: Config) -> dict[str, Any]:
+    """What `model.to_json()` of a generation writes, and the marks of objects that may be shared, which only archives have.
+
+    Sources: Keras 0.3.3 `models.py`, `model_to_json`; 1.2.2 `engine/topology.py`, `_updated_config`; 2.3.1 `engine/network.py`;
+    3.15.1 `models/model.py`, `to_json`, which alone writes what the model was compiled with.
+
+    Args:
+        architecture: The configuration, in any spelling of its generation.
+        era: The generation.
+        training_config: What the model was compiled with, or None.
+        producer: Who wrote it: `keras_version` and `backend`, where that is known.
+    """
+    if era is Era.KERAS_3:
+        return archive_config(architecture, training_config)
+    if "config" not in architecture:
+        return dict(architecture)
+    known = {key: producer[key] for key in ("keras_version", "backend") if producer.get(key)}
+    if era is Era.TF_KERAS and "keras_version" in known:
+        known.setdefault("backend", "tensorflow")  # the archives of tf.keras do not say it
+    return legacy_config(architecture) | known
 
 
 def _said(kind: str) -> dict[str, Any]:

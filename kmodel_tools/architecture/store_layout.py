@@ -37,10 +37,11 @@ def places(root: LayerSpec) -> Iterator[Place]:
     while stack:
         place = stack.pop()
         yield place
-        stack.extend(reversed(list(_children(place))))
+        stack.extend(reversed(list(children_of(place))))
 
 
-def _children(place: Place) -> Iterator[Place]:
+def children_of(place: Place) -> Iterator[Place]:
+    """Yield the objects that one holds itself."""
     spec = place.spec
     if spec.is_model:
         groups = numbered(file_class(child.class_name) for child in spec.children)

@@ -68,7 +68,8 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Write the model SOURCE as DESTINATION, in the format of its suffix: .keras, .weights.h5, .h5.
+    """Write the model SOURCE as DESTINATION, in the format of its suffix: .keras, .weights.h5, .h5, or .json and .yaml for its
+    architecture.
 
     What the target cannot hold is listed before anything is written, and refused unless --lossy lets it go. A .h5 is
     whole if the model has an architecture, and holds weights alone with --weights-only or without one.
@@ -76,6 +77,8 @@ def command(
     \b
     kmt convert model.h5 model.keras
     kmt convert ckpt-7 model.weights.h5 --like model.keras
+    kmt convert model.h5 model.json
+    kmt convert weights.h5 model.h5 --like model.json
     kmt convert new.keras old.h5 --target keras2
     kmt convert old.h5 new.keras --replace-layer 'lambda_1=Rescaling(scale=0.5)'
     kmt convert resnet_v1_50.ckpt --like resnet.keras --propose-map names.yaml

@@ -56,7 +56,8 @@ def convert(source: Model, destination: str | os.PathLike[str], request: Request
             raise KmtError(f"{target.title} has no option {name!r}", cure="see them with: kmt formats")
     _check_destination(target, path, request.overwrite)
     request = _aimed(request, target, source)
-    refuse_an_architecture_alone(source)
+    if Part.WEIGHTS in target.holds:
+        refuse_an_architecture_alone(source)
     plan = Plan(source, target, request)
     model = plan.model()
     plan.left_out += _companions(target, path)
@@ -105,6 +106,8 @@ def _custom(plan: Plan, model: Model, path: str) -> tuple[tuple[CustomObject, ..
     if plan.weights_only or model.architecture is None or Part.ARCHITECTURE not in plan.target.holds:
         return (), ""
     custom = custom_objects(model.architecture, model.training_config)
+    if Part.WEIGHTS not in plan.target.holds:
+        return custom, ""
     return custom, loading_stub(path, model.architecture, model.training_config) if generation(model) is Era.KERAS_3 else ""
 
 

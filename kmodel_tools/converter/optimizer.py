@@ -55,7 +55,7 @@ def carried_state(model: Model, source: Model, era: Era | None, target: Format, 
     if request.options.get("layout") == "names" and target.name == CHECKPOINT:
         named = source.metadata.get("dialect", "").endswith("name-based")
         return State(model.optimizer) if named else State(None, ["the optimizer's state (those of TensorFlow 1 keep another one)"])
-    if not _is_upgraded(model, era) and _stays_as_it_is(source, era, target, request):
+    if not _is_carried(model, era) and _stays_as_it_is(source, era, target, request):
         why = _other_trained(model) if request.like is not None else None
         return State(model.optimizer) if why is None else State(None, [f"the optimizer's state ({why})"])
     compiled_with = described_optimizer(model.training_config).class_name
@@ -87,10 +87,10 @@ def same_layout(model: Model, target: Format) -> bool:
     return model.format == target.name or (model.format in STORES and target.name in STORES)
 
 
-def _is_upgraded(model: Model, era: Era | None) -> bool:
-    """Whether the model that will be written is of Keras 3, and its source is not: the archives of both count otherwise."""
+def _is_carried(model: Model, era: Era | None) -> bool:
+    """Whether one of the model that will be written and its source is of Keras 3, and the other is not: their files count otherwise."""
     version = model.metadata.get("keras_version", "")
-    return era is not Era.KERAS_3 and bool(version) and era_of_version(version) is Era.KERAS_3
+    return bool(version) and (era is Era.KERAS_3) is not (era_of_version(version) is Era.KERAS_3)
 
 
 def _stays_as_it_is(source: Model, era: Era | None, target: Format, request: Request) -> bool:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kmodel_tools.architecture.envelope import Era, iter_configs
-from kmodel_tools.architecture.spelling import without_modules
-from kmodel_tools.architecture.upgrade import upgrade
-from kmodel_tools.converter.extras import arrays_beside
+from kmodel_tools.architecture.envelope import Era
+from kmodel_tools.architecture.upgrade import KERAS_VERSION, upgrade
+from kmodel_tools.converter.extras import SAVE_COUNTER, arrays_beside, line_beside
+from kmodel_tools.converter.fitting import refuse_gaps
+from kmodel_tools.converter.legacy_file import spelled_for_legacy_file
 from kmodel_tools.converter.numbering import numbered, order_depends_on_flags
 from kmodel_tools.converter.optimizer import CHECKPOINT, carried_state, retied, same_layout
 from kmodel_tools.converter.planting import planted
@@ -17,6 +18,7 @@ from kmodel_tools.converter.precision import beyond_precision
 from kmodel_tools.converter.replacing import Replacing
 from kmodel_tools.converter.request import Request
 from kmodel_tools.converter.salvage import without_damaged
+from kmodel_tools.converter.unpacking import NONE_HELD, refuse_what_is_of_weights, without_state, without_weights
 from kmodel_tools.editor import cast, graft, select, take_averages
 from kmodel_tools.errors import ConversionError, KmtError
 from kmodel_tools.format import Format, Part
@@ -26,9 +28,8 @@ from kmodel_tools.upgrader.generation import FIRST, GENERATIONS, VERSIONS, broug
 from kmodel_tools.verifier import unread_parts
 
 STORE = "keras-weights"
+DOCUMENT = "keras-json"
 AS_ASKED = "optimizer state: as asked for"
-SAVE_COUNTER = "save_counter"
-KERAS_2 = frozenset({Era.KERAS_2, Era.TF_KERAS})
 
 
 @dataclass(slots=True)
@@ -56,6 +57,8 @@ class Plan:
 
     def model(self) -> Model:
         """The model that will be written, the lists being filled on the way."""
+        if Part.WEIGHTS not in self.target.holds:
+            return self._document()
         self.inferred += [note.text for note in self.source.notes if note.kind == "inferred"]
         self._extras(self.source)
         if self.source.graph is not None:
@@ -77,6 +80,17 @@ class Plan:
         self._remark_order(model)
         return replace(model, extras=tuple(extra for extra in model.extras if self._carries(extra)))
 
+    def _document(self) -> Model:
+        """The architecture that will be written alone."""
+        refuse_what_is_of_weights(self.request, self.target)
+        model, self.left_out = without_state(self.source, self.request.optimizer)
+        for step in (self._named, self._like, self._marked, self._architecture, self._replaced):
+            model = step(model)
+        before, after = (GENERATIONS[era] if (era := generation(item)) is not None else "" for item in (self.source, model))
+        if before and before != after:
+            self.inferred.append(f"it goes with weights as {after} has them, whose values may be others: write them with --target too")
+        return without_weights(model)
+
     def _like(self, source: Model) -> Model:
         """The model in the layout of another file."""
         like = self.request.like
@@ -93,14 +107,17 @@ class Plan:
         (self.inferred if source.architecture is not None else self.lost).extend(brought.remarks)
         source = brought.model
         if like.architecture is not None and not any(True for _ in like.weights()):
-            model, remarks = planted(source, like)
+            model, remarks, beside = planted(source, like)
             self.inferred += remarks
-            return model
+            self.lost += line_beside(beside)
+            if self.target.name == "keras-h5" and not self.weights_only:
+                refuse_gaps(model)
+            if source.training_config and not model.training_config:
+                self.left_out.append("training configuration: it is that of the source, and --like gives another architecture")
+            return retied(model, source)
         grafted, how, beside = graft(source, like, "auto" if self.request.mapping is None else "name")
         self.inferred.append(f"weights are paired {how}")
-        if beside:
-            listed = ", ".join(beside[:3]) + (" …" if len(beside) > 3 else "")
-            self.lost.append(f"{len(beside)} arrays that stand beside the model ({listed})")
+        self.lost += line_beside(beside)
         return retied(grafted, source)
 
     def _numbered(self, source: Model) -> Model:
@@ -242,8 +259,8 @@ class Plan:
         whole = not self.weights_only and Part.ARCHITECTURE in self.target.holds
         if era is not None and GENERATIONS[era] != wanted:
             model = self._carried_to(wanted, era, model if whole else replace(model, training_config=None))
-        elif era is Era.KERAS_3 and self.target.name == "keras-archive":
-            model = self._brought_up(model)
+        elif era is Era.KERAS_3 and whole and (self.target.name != "keras-h5" or not model.metadata.get("keras_version")):
+            model = self._brought_up(model)  # a document does not say its version, nor does a model that is packed with one
         elif not whole:
             self._refuse_old_values(era)
         if not whole:
@@ -252,19 +269,13 @@ class Plan:
             # The layout still needs it: groups go by classes, and the order of weights by what is frozen.
             return model if self.target.name != "keras-archive" else replace(model, architecture=None)
         assert model.architecture is not None
-        if self.target.name == "keras-h5" and generation(model) in KERAS_2 and self.source.format == "keras-archive" and era in KERAS_2:
-            spelled = [without_modules(part) for part in (model.architecture, model.training_config)]
-            model = replace(model, architecture=spelled[0], training_config=spelled[1])
-        if (
-            self.target.name == "keras-h5"
-            and model.format != "keras-h5"
-            and any(config.get("lora_rank") for config in iter_configs(model.architecture))
-        ):
-            raise ConversionError(
-                "a layer with LoRA is stored merged, and a legacy file needs its factors", cure="convert to .keras, or its --weights-only"
-            )
+        if self.target.name == "keras-h5":
+            model = spelled_for_legacy_file(model, era)
         if era is None or GENERATIONS[era] == wanted:
             self.carried.append("architecture")
+        if model.training_config and self.target.name == DOCUMENT and wanted != GENERATIONS[Era.KERAS_3]:
+            self.left_out.append(f"training configuration: {NONE_HELD} before Keras 3")
+            return replace(model, training_config=None)
         if model.training_config and self.target.name == "keras-h5" and not _names_optimizer(model.training_config):
             self.lost.append("the training configuration (it names no optimizer, without which a legacy file does not load)")
             return replace(model, training_config=None)
@@ -277,7 +288,10 @@ class Plan:
         assert model.architecture is not None
         new = upgrade(model.architecture, model.metadata.get("keras_version"))
         self.carried += [f"of the architecture: {sentence}" for sentence in new.changes]
-        return replace(model, architecture=new.config)
+        if self.target.name == DOCUMENT and new.config != model.architecture:
+            self.inferred.append("it is written as Keras 3.15 loads it, which releases before 3.4 do not")
+        known = {"keras_version": KERAS_VERSION} | {key: value for key, value in model.metadata.items() if value}
+        return replace(model, architecture=new.config, metadata=known)
 
     def _carried_to(self, wanted: str, era: Era, model: Model) -> Model:
         """The model as one of another generation."""
@@ -349,8 +363,8 @@ class Plan:
 
 
 def _redundant(model: Model, role: str) -> bool:
-    """Whether an array beside the tree is no loss: a kernel that is stored twice."""
-    return any(weight.role == role == "kernel" for _, weight in model.weights())
+    """Whether an array beside the tree is no loss: a kernel that is stored twice, that of a normalized Embedding as `kernel` too."""
+    return role == "kernel" and any(weight.role in ("kernel", "embeddings") for _, weight in model.weights())
 
 
 def _names_optimizer(training_config: Mapping[str, Any]) -> bool:

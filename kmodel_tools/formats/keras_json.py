@@ -15,15 +15,18 @@ writes it, is a JSON string that holds the document. Sources: Keras 0.3.3 `model
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from kmodel_tools.architecture.envelope import Config, ConfigError, Era, class_of, era_of, is_model, settings_of
 from kmodel_tools.architecture.spec import LayerSpec, model_spec
-from kmodel_tools.errors import CorruptFileError
+from kmodel_tools.architecture.spelling import document_config
+from kmodel_tools.errors import ConversionError, CorruptFileError, KmtError
 from kmodel_tools.format import Container, Format, Part, Probe, parse_json
-from kmodel_tools.storage.yaml_data import parse_yaml
+from kmodel_tools.storage.atomic import new_file
+from kmodel_tools.storage.yaml_data import parse_yaml, yaml_text
 from kmodel_tools.tree import Layer, Model, Note
 
 TIMES_ENCODED = 4
@@ -142,12 +145,44 @@ def _of_keras_0(document: Config) -> tuple[Layer, ...]:
     return tuple(Layer(name, None, kind) for name, kind in kinds.items())
 
 
+def write(model: Model, path: str, overwrite: bool, options: Mapping[str, str]) -> None:
+    """Write a model's architecture as its own generation's `to_json()` does, or its `to_yaml()` for a path that ends in .yaml or .yml.
+
+    Raises:
+        ConversionError: It has no architecture, or one that cannot be told by its document.
+        KmtError: The file is there already, or cannot be written.
+        MissingDependencyError: pyyaml is not installed, and YAML is to be written.
+    """
+    if model.architecture is None:
+        raise ConversionError(
+            "a document of an architecture needs one, and the source has none", cure="name a whole model, or give one: --like"
+        )
+    version = model.metadata.get("keras_version")
+    era = era_of(model.architecture, version)
+    document = document_config(model.architecture, era, model.training_config, model.metadata)
+    if not _is_architecture(document):
+        raise ConversionError(
+            f"a model of the class {class_of(document)} is no graph and no list of layers: its document would not say that it is a model"
+        )
+    is_yaml = path.endswith((".yaml", ".yml"))
+    try:
+        text = yaml_text(document) if is_yaml else json.dumps(document)
+        back = parse_yaml(text, path) if is_yaml else json.loads(text)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConversionError(f"the architecture holds what {'YAML' if is_yaml else 'JSON'} cannot: {error}") from error
+    if json.dumps(back, sort_keys=True) != json.dumps(document, sort_keys=True):  # as text, in which NaN is equal to NaN
+        raise KmtError("would not read back as the same architecture, and was not written", path=path, cure="please report this")
+    with new_file(path, overwrite) as file:
+        file.write(text.encode())
+
+
 FORMAT = Format(
     name="keras-json",
     title="Keras architecture (.json, .yaml)",
     suffixes=(".json", ".yaml", ".yml"),
     containers=frozenset({Container.JSON, Container.OTHER}),
-    holds=Part.NAMES | Part.CLASSES | Part.ARCHITECTURE,
+    holds=Part.NAMES | Part.CLASSES | Part.ARCHITECTURE | Part.TRAINING_CONFIG,
     detect=detect,
     read=read,
+    write=write,
 )

@@ -10,6 +10,8 @@ from kmodel_tools.render.words import byte_size, counted, custom_text, printable
 
 WIDTH = 80
 LABEL = 12
+DOCUMENT = "keras-json"
+"""The format that has no place for weights: none to be counted."""
 LAMBDAS = (
     "Lambda layers hold Python bytecode, which was copied and not looked into: {layers}. Keras loads it with safe_mode=False "
     "alone, and only under the minor version of Python that saved it. --replace-layer NAME=CONFIG puts another layer in the "
@@ -21,7 +23,8 @@ def conversion_text(report: Conversion, source: str) -> str:
     """What was lost, carried, changed, concluded and left out, a paragraph each; then how to load a model with custom objects."""
     lines = [printable(f"{source} ({report.source_format}) → {report.destination} ({report.target_format})")]
     lines += _paragraph("lost", report.lost)
-    lines += _paragraph("carried", [f"{counted(report.weights, 'weight')} ({byte_size(report.nbytes)})", *report.carried])
+    weights = [] if report.target_format == DOCUMENT else [f"{counted(report.weights, 'weight')} ({byte_size(report.nbytes)})"]
+    lines += _paragraph("carried", [*weights, *report.carried])
     lines += _paragraph("changed", report.changes)
     lines += _paragraph("custom", [custom_text(item, 8) for item in report.custom if item.kind != "lambda"])
     bytecode = [layer for item in report.custom if item.kind == "lambda" for layer in item.used_by]

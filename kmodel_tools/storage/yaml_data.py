@@ -94,6 +94,22 @@ def parse_yaml(text: str, path: str) -> Any:
     return builder.top
 
 
+def yaml_text(document: Any) -> str:
+    """Write dictionaries, lists, text and numbers as YAML: a line for each, keys by the alphabet, as `model.to_yaml()` did.
+
+    Raises:
+        ValueError: It holds something else, or is nested deeper than can be written.
+        MissingDependencyError: pyyaml is not installed.
+    """
+    yaml = _module()
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    try:
+        text: str = yaml.dump(document, Dumper=dumper, default_flow_style=False)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(" ".join(str(error).split())) from error
+    return text
+
+
 def _follow(builder: _Builder, loader: Any, event: Any) -> None:
     events = builder.yaml.events
     if isinstance(event, events.DocumentStartEvent):

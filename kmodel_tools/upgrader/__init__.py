@@ -17,6 +17,8 @@ from kmodel_tools.tree import Layer, Model, Path, Weight, join_path, split_path
 from kmodel_tools.upgrader.origin import Origin, made_of
 from kmodel_tools.upgrader.slots import carried_slots
 
+DOCUMENT = "keras-json"
+"""The format of an architecture alone."""
 OF_THE_FILE = frozenset({"backend", "dialect"})
 """Metadata that tells of the file that a model was read from, and nothing of an upgraded one."""
 
@@ -50,6 +52,8 @@ def apply_rules(
         keras_version: The release that the new configuration is for; the metadata of the result say so.
         dropped: Paths of old weights that the new model has no use for, with the reason in a clause.
 
+    A document of an architecture alone, which has no weights to be made, stays one.
+
     Returns:
         The model and what it lost. Layers without weights are there, and a layer that was shared is shared. An optimizer's
         state stays with the weights that are carried, and is made as they are where that is exact (`carried_slots`).
@@ -65,7 +69,8 @@ def apply_rules(
     planter = _Planter(model, rules)
     layers = tuple(planter.layer(child, (child.name,)) for child in root.children)
     lost = planter.leftovers(dropped or {})
-    if planter.problems:
+    alone = model.format == DOCUMENT
+    if planter.problems and not alone:
         raise ConversionError(f"the weights do not fit the upgraded architecture: {_listed(planter.problems)}", tuple(planter.problems))
     names = {id(weight): join_path(path) for path, weight in model.weights()}
     kept = [(weight, Origin(((weight, ()),))) for weight in model.own_weights]
@@ -76,12 +81,12 @@ def apply_rules(
     upgraded = replace(
         model,
         name=root.name,
-        format="",
+        format=DOCUMENT if alone else "",
         layers=layers,
         architecture=architecture,
         optimizer=optimizer,
         metadata=metadata,
-        inventory=None,
+        inventory=() if alone else None,
     )
     return Upgraded(upgraded, (*lost, *lost_slots))
 

@@ -139,3 +139,22 @@ def test_what_keras_3_writes_of_a_sequential_and_does_not_read() -> None:
     assert settings(start, dense, **written) == settings(start, dense)
     assert settings(dense, **written)["build_input_shape"] == [None, 4]  # it is what builds a list that has no InputLayer
     assert settings(start, dense, trainable=False) != settings(start, dense)
+
+
+def test_masks_that_keras_3_comes_to_by_itself_are_not_compared() -> None:
+    def node(kind: str, name: str, config: dict[str, Any], *args: Any, module: str = "keras.layers", **kwargs: Any) -> dict[str, Any]:
+        calls = [{"args": list(args), "kwargs": kwargs}] if args else []
+        return {"module": module, "class_name": kind, "config": {"name": name, **config}, "name": name, "inbound_nodes": calls}
+
+    mask = node("NotEqual", "m", {}, _tensor("x", 0, 0), 0, module="keras.src.ops.numpy")
+    other = node("NotEqual", "m", {}, _tensor("x", 0, 0), 7, module="keras.src.ops.numpy")
+    base = [node("InputLayer", "x", {}), node("Embedding", "e", {"mask_zero": True}, _tensor("x", 0, 0))]
+    told = node("LSTM", "out", {"units": 2}, _tensor("e", 0, 0), mask=_tensor("m", 0, 0))
+    untold = node("LSTM", "out", {"units": 2}, _tensor("e", 0, 0))
+
+    def called(*layers: dict[str, Any]) -> Any:
+        config = {"name": "m", "layers": [*base, *layers], "input_layers": ["x", 0, 0], "output_layers": ["out", 0, 0]}
+        return connections((), model_spec({"class_name": "Functional", "config": config}).root, {}, False)[("out",)]
+
+    assert called(mask, told) == called(untold) == [["e"]]
+    assert called(other, told) == [["e", "m"]]

@@ -12,6 +12,8 @@ from tests.architecture.configs import TF_KERAS, Json, calls, entry, graph, laye
 
 IMAGE = entry(shape=(None, 4, 6))
 ANY = entry(shape=(None, None, 6))
+KERNEL = [[[[1.0] * 6] * 2] * 3] * 3
+OFFSETS = {"offset_height": 0, "offset_width": 0}
 
 
 def op(function: str, name: str = "x", kind: str = "TFOpLambda") -> Json:
@@ -264,6 +266,73 @@ def test_a_shape_through_nodes() -> None:
         (node("x", "Reshape"), [[["in", 0, 0, {}], ["p", 0, 0, {}]]]),
     ]
     assert made(carried(*layers)) == [("Reshape", {"newshape": [-1, 24]})]
+
+
+def test_a_node_whose_first_argument_comes_last() -> None:
+    constants = {"0": [1, 8, 12, 2], "1": KERNEL}
+    attr = {"strides": {"list": {"i": ["1", "2", "2", "1"]}}, "padding": {"s": "U0FNRQ=="}}
+    start = entry(shape=(None, 4, 6, 6))
+    found = carried((node("x", "Conv2DBackpropInput", attr, constants), [[["in", 0, 0, {}]]]), start=start)
+    assert [kind for kind, _ in made(found) if kind in ("ExpandDims", "Flip", "Conv")] == ["ExpandDims", "ExpandDims", "Flip", "Conv"]
+
+
+def test_a_size_through_slice_reshape_and_maximum_of_nodes() -> None:
+    layers = [
+        (node("s", "Shape"), [[["in", 0, 0, {}]]]),
+        (node("part", "Slice", constants={"1": [1], "2": [1]}), [[["s", 0, 0, {}]]]),
+        (node("one", "Reshape", constants={"1": []}), [[["part", 0, 0, {}]]]),
+        (node("most", "Maximum", constants={"0": 0}), [[["one", 0, 0, {}]]]),
+        (node("p", "Pack", {"axis": {"i": "0"}}, {"0": -1, "2": 2, "3": 3}), [[["most", 0, 0, {}]]]),
+        (node("x", "Reshape"), [[["in", 0, 0, {}], ["p", 0, 0, {}]]]),
+    ]
+    assert made(carried(*layers, start=ANY)) == [("Reshape", {"target_shape": [-1, 2, 3]})]
+
+
+@pytest.mark.parametrize(
+    ("scale", "moved", "fits"), [([2.0, 2.0], [0.0, 0.0], True), ([2.0, 3.0], [0, 0], False), ([2.0, 2.0], [1, 0], False)]
+)
+def test_an_antialiased_resize_is_told_from_other_scaling(scale: list[float], moved: list[float], fits: bool) -> None:
+    constants = {"1": [8, 12], "2": scale, "3": moved}
+    attr = {"kernel_type": {"s": "dHJpYW5nbGU="}, "antialias": {"b": True}}
+    layers = [(node("x", "ScaleAndTranslate", attr, constants), [[["in", 0, 0, {}]]])]
+    if fits:
+        kind, config = made(carried(*layers, start=entry(shape=(None, 4, 6, 3))))[0]
+        assert (kind, config["interpolation"], config["antialias"]) == ("Resize", "bilinear", True)
+        return
+    with pytest.raises(UpgradeError, match="cuts images and scales them at once"):
+        carried(*layers, start=entry(shape=(None, 4, 6, 3)))
+
+
+def test_numbers_in_a_list_that_are_chosen_from_are_not_of_the_dtype_of_the_condition() -> None:
+    whole = (op("math.greater", "c"), [["in", 0, 0, {"y": 0.0}]])
+    found = carried(whole, (op("where"), [["c", 0, 0, {"x": ["in", 0, 0], "y": [1.0, 2, 3, 4, 5, 6]}]]))
+    arrays = [item for made in found["config"]["layers"][1:] for item in made["inbound_nodes"][0]["args"] if "__numpy__" in str(item)]
+    assert [item["config"]["dtype"] for item in arrays] == ["float32"]
+
+
+@pytest.mark.parametrize(
+    ("function", "call", "why"),
+    [
+        (
+            "nn.conv2d_transpose",
+            {"filters": [[[[1.0] * 6] * 2] * 3] * 3, "output_shape": [1, 9, 12, 2], "strides": 2},
+            "gives 9 for 4 in steps of 2",
+        ),
+        ("nn.local_response_normalization", {"depth_radius": 10**9}, "neighbours, which is not written into a configuration"),
+        ("linalg.svd", {"full_matrices": False, "how": 1}, "is called with how=1"),
+        ("scatter_nd", {"updates": 1.0, "shape": [10**6, 10**6]}, "which is not written into a configuration"),
+        ("image.resize_with_pad", {"target_height": 10, "target_width": 9, "method": "area"}, "by the method 'area'"),
+        (
+            "image.pad_to_bounding_box",
+            {"offset_height": 0, "offset_width": 0, "target_height": 3, "target_width": 9},
+            "by less than nothing",
+        ),
+        ("math.unsorted_segment_max", {"segment_ids": [0, 1], "num_segments": 2}, "numbers|extremes"),
+    ],
+)
+def test_what_later_operations_cannot_do_is_named(function: str, call: Json, why: str) -> None:
+    with pytest.raises(UpgradeError, match=rf"the layer x \(TFOpLambda\) is the operation {function} of TensorFlow, which .*({why})"):
+        carried((op(function), [["in", 0, 0, call]]), start=entry(shape=(None, 4, 6, 6)))
 
 
 def test_a_node_that_nothing_does_is_named() -> None:

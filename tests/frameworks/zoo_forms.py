@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+from tests.frameworks.zoo_layers import slash
 from tests.frameworks.zoo_wrapped import Whole, frozen
 
 Framework = Any
@@ -23,7 +24,7 @@ class Growth:
     def name(self, kind: str) -> str | None:
         """A name: one of Keras's own, one with a slash, or one that other models have too."""
         self.count += 1
-        return self.draw.choice([None, f"{kind}/{self.count}", f"{kind}_{self.count}", f"m{self.depth}_{self.count}"])
+        return self.draw.choice([None, f"{kind}{slash(self.K)}{self.count}", f"{kind}_{self.count}", f"m{self.depth}_{self.count}"])
 
     def layer(self) -> Any:
         """A layer, new or one that is there already."""
@@ -85,7 +86,7 @@ def random_graph(K: Framework, seed: str, inputs: int = 1) -> Any:
     """A model of random layers."""
     draw = random.Random(seed)
     growth = Growth(K, draw)
-    entries = [K.Input((5,), name=draw.choice([None, f"in_{number}", f"in/{number}"])) for number in range(inputs)]
+    entries = [K.Input((5,), name=draw.choice([None, f"in_{number}", f"in{slash(K)}{number}"])) for number in range(inputs)]
     found = growth.grown(list(entries), draw.randint(3, 9))
     outputs = [found[-1], *draw.sample(found[inputs:], min(len(found) - inputs, draw.randint(0, 2)))]
     if len(entries) > 1:
@@ -108,8 +109,6 @@ NAMES = "accuracy acc mse mae AUC binary_accuracy categorical_accuracy cosine_si
 
 def compiled(K: Framework, model: Any, draw: random.Random) -> Any:
     """A model that is compiled with something and has been trained for a step."""
-    import numpy as np
-
     S, M = K.losses, K.metrics
     made_by = K.optimizers
     schedules = made_by.schedules
@@ -135,7 +134,10 @@ def compiled(K: Framework, model: Any, draw: random.Random) -> Any:
         made_by.Lion,
         made_by.Adafactor,
     ]
-    kinds += [getattr(made_by.legacy, name) for name in ("Adam", "SGD", "RMSprop", "Adagrad", "Adadelta", "Adamax", "Nadam", "Ftrl")]
+    if K.__name__ == "keras":
+        kinds += [made_by.Lamb, made_by.Muon, *kinds]
+    else:
+        kinds += [getattr(made_by.legacy, name) for name in ("Adam", "SGD", "RMSprop", "Adagrad", "Adadelta", "Adamax", "Nadam", "Ftrl")]
     kind = draw.choice(kinds)
     more: dict[str, Any] = {}
     if "legacy" not in kind.__module__:
@@ -166,15 +168,34 @@ def compiled(K: Framework, model: Any, draw: random.Random) -> Any:
     made += [M.mean_absolute_error, M.Recall(thresholds=[0.3, 0.5]), M.TopKCategoricalAccuracy(3), M.MeanIoU(2), M.F1Score(threshold=0.5)]
     made += [M.MeanMetricWrapper(M.mean_squared_error, name="w"), M.SensitivityAtSpecificity(0.5), M.R2Score(), M.LogCoshError()]
     metrics = draw.sample([*names, *made], draw.randint(0, 3))
-    outputs = model.outputs
-    weights = [0.3 + number for number in range(len(outputs))] if isinstance(model.output, list) and draw.random() < 0.3 else None
-    model.compile(optimizer, loss, metrics=metrics if not isinstance(model.output, dict) else None, loss_weights=weights, run_eagerly=True)
-    given = [np.abs(np.random.default_rng(1).standard_normal((4, *tensor.shape[1:]))).astype("float32") for tensor in model.inputs]
-    targets: Any = {key: np.eye(4, int(item.shape[-1])) for key, item in model.output.items()} if isinstance(model.output, dict) else None
-    targets = targets if targets is not None else [np.eye(4, int(item.shape[-1])) for item in outputs]
+    outputs, form = model.outputs, ends_of(model)
+    weights = [0.3 + number for number in range(len(outputs))] if isinstance(form, list) and draw.random() < 0.3 else None
+    if K.__name__ == "keras" and isinstance(form, list):  # Keras 3 takes a list for each output
+        metrics = [metrics] * len(outputs)
+        loss = [loss] * len(outputs)
+    model.compile(optimizer, loss, metrics=metrics if not isinstance(form, dict) else None, loss_weights=weights, run_eagerly=True)
     if draw.random() < 0.8:
-        model.train_on_batch(given if len(given) > 1 else given[0], targets)
+        model.train_on_batch(*batch_for(model))
     return model
+
+
+def ends_of(model: Any) -> Any:
+    """The outputs of a model, in the structure that it gives them in."""
+    graph = getattr(model, "_functional", None) or model  # a Sequential of Keras 3 has one inside
+    return graph._outputs_struct if hasattr(graph, "_outputs_struct") else model.output
+
+
+def batch_for(model: Any) -> tuple[Any, Any]:
+    """A batch that a model of vectors can be trained on."""
+    import numpy as np
+
+    given = [np.abs(np.random.default_rng(1).standard_normal((4, *tensor.shape[1:]))).astype("float32") for tensor in model.inputs]
+    form = ends_of(model)
+    targets: Any = {key: np.eye(4, int(item.shape[-1])) for key, item in form.items()} if isinstance(form, dict) else None
+    if targets is None:
+        targets = [np.eye(4, int(item.shape[-1])) for item in model.outputs]
+        targets = targets if isinstance(form, list) or len(targets) > 1 else targets[0]
+    return given if len(given) > 1 else given[0], targets
 
 
 def forms(K: Framework, seed: int, size: int) -> Iterator[Whole]:
@@ -197,7 +218,7 @@ def _plain(K: Framework, label: str) -> Any:
     draw = random.Random(label)
     L = K.layers
     entry = K.Input((5,), name="entry")
-    x = L.BatchNormalization(name="norm")(L.Dense(5, activation=draw.choice(["relu", "hard_sigmoid"]), name="a/b")(entry))
+    x = L.BatchNormalization(name="norm")(L.Dense(5, activation=draw.choice(["relu", "hard_sigmoid"]), name=f"a{slash(K)}b")(entry))
     one = L.Dense(5, activation="sigmoid", name="one")(x)
     ends = draw.choice([one, [one, L.Dense(3, activation="softmax", name="two")(x)], {"p": one, "q": L.Dense(2, name="q")(x)}])
     return (

@@ -1,8 +1,8 @@
-"""Every built-in layer class of tf_keras with many values of every argument: a zoo that grows with its size and its seed.
+"""Every built-in layer class of tf_keras, or of Keras 3, with many values of every argument: a zoo that grows with its size and its seed.
 
 `table` says for each class what it is called on, the arguments that it needs, and values of all others. The cases of a
-class are: as it is by default, each argument with one of its values, and some at random all together. What tf_keras itself
-does not build or run (a value that another one excludes) is no case.
+class are: as it is by default, each argument with one of its values, and some at random all together. What the framework itself
+does not build or run (a value that another one excludes) is no case. `zoo_keras_3` holds what Keras 3 alone has.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kmodel_tools.architecture.upgrade.objects import ACTIVATIONS
+from tests.frameworks.zoo_keras_3 import FUNCTIONS, of_keras_3
 
 Framework = Any
 Arguments = Mapping[str, Sequence[Any]]
@@ -61,19 +62,28 @@ class Fresh:
     arguments: tuple[Any, ...] = ()
 
 
+def slash(K: Framework) -> str:
+    """A sign in names that other files or graphs take for another: Keras 3 takes no slash, and TensorFlow no space."""
+    return " " if K.__name__ == "keras" else "/"
+
+
 def activations(K: Framework) -> list[Any]:
     """Functions by name, as objects, and layers."""
     import tensorflow as tf
 
     A, L = K.activations, K.layers
-    known = [name for name in sorted(ACTIVATIONS) if hasattr(A, name)]
-    objects = [A.hard_sigmoid, A.relu, A.gelu, A.softmax, tf.nn.relu, tf.nn.softmax, tf.nn.silu, tf.nn.elu, tf.nn.sigmoid, tf.math.tanh]
+    is_keras_3 = K.__name__ == "keras"
+    names = ACTIVATIONS | FUNCTIONS if is_keras_3 else ACTIVATIONS
+    known = [name for name in sorted(names) if hasattr(A, name)]
+    objects = [A.hard_sigmoid, A.relu, A.gelu, A.softmax]
+    if not is_keras_3:
+        objects += [tf.nn.relu, tf.nn.softmax, tf.nn.silu, tf.nn.elu, tf.nn.sigmoid, tf.math.tanh]
     layers = [
         Fresh(L.LeakyReLU, (0.2,)),
         Fresh(L.ReLU, (1.5, 0.1, 0.2)),
         Fresh(L.ELU, (0.6,)),
         Fresh(L.Softmax),
-        Fresh(L.ThresholdedReLU, (0.3,)),
+        *([] if is_keras_3 else [Fresh(L.ThresholdedReLU, (0.3,))]),
         Fresh(L.PReLU),
         Fresh(L.Activation, ("hard_sigmoid",)),
         Fresh(L.Activation, ("tanh",)),
@@ -352,7 +362,7 @@ def table(K: Framework) -> dict[str, tuple[str, dict[str, Any], Arguments]]:
     for kind in ("Add", "Average", "Maximum", "Minimum", "Multiply"):
         found[kind] = ("[sequence sequence sequence]", {}, {})
     found["Subtract"] = ("[sequence sequence]", {}, {})
-    return found
+    return of_keras_3(K, found) if K.__name__ == "keras" else found
 
 
 COMMON: Mapping[str, Sequence[Any]] = {

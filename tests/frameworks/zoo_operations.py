@@ -55,6 +55,9 @@ FUNCTIONS: Sequence[Form] = [
     lambda t: t.tf.where(t.x > 0, t.x, 0.0),
     lambda t: t.tf.where(t.x > 0, 1.0, 0.0),
     lambda t: t.tf.where(t.x > 0, 1, 0),
+    lambda t: t.tf.where(t.x > 0, t.x, [1.0, -2, 3, -4, 5, -6]),
+    lambda t: t.tf.where(t.b, [1, 2, 3, 4], t.n),
+    lambda t: t.tf.where(t.b, [1.5, 2, 3, 4], 0.5),
     lambda t: t.tf.where(t.x > 0, t.tf.zeros_like(t.x), t.x),
     lambda t: t.tf.where(t.b, t.n, 0),
     lambda t: t.tf.cast(t.x, t.tf.int32),
@@ -106,6 +109,10 @@ FUNCTIONS: Sequence[Form] = [
     lambda t: t.tf.math.reciprocal(t.w),
     lambda t: t.tf.math.divide_no_nan(t.x, t.tf.nn.relu(t.y)),
     lambda t: t.tf.math.multiply_no_nan(t.x, t.tf.nn.relu(t.y)),
+    lambda t: t.tf.math.multiply_no_nan(t.x, 2),
+    lambda t: t.tf.math.xdivy(2.0, t.w),
+    lambda t: t.tf.math.xlogy(t.tf.nn.relu(t.x), 3.0),
+    lambda t: t.tf.math.divide_no_nan(t.n, t.n - 3),
     lambda t: t.tf.math.reciprocal_no_nan(t.tf.nn.relu(t.y)),
     lambda t: t.tf.math.xlogy(t.tf.nn.relu(t.x), t.w),
     lambda t: t.tf.math.xdivy(t.tf.nn.relu(t.x), t.w),
@@ -195,6 +202,9 @@ SHAPES: Sequence[Form] = [
     lambda t: t.tf.stack([t.x, t.y], axis=1),
     lambda t: t.tf.stack([t.x, t.y]),
     lambda t: t.tf.stack([t.x, t.y], -1),
+    lambda t: t.tf.stack(t.x),
+    lambda t: t.tf.stack(t.x, axis=1),
+    lambda t: t.tf.stack(t.x, -1),
     lambda t: t.tf.unstack(t.x, axis=1),
     lambda t: t.tf.unstack(t.x, axis=-1)[2] + 1,
     lambda t: t.tf.split(t.x, 2, axis=-1),
@@ -533,6 +543,132 @@ BACKEND: Sequence[Form] = [
     lambda t: t.keras.backend.switch(t.b, t.x, t.y),
 ]
 
+WINDOWS: Sequence[Form] = [
+    lambda t: t.tf.nn.conv2d_transpose(t.i, weights(3, 3, 2, 4), [t.tf.shape(t.i)[0], 10, 12, 2], 2),
+    lambda t: t.tf.nn.conv2d_transpose(t.i, weights(3, 2, 2, 4), (t.tf.shape(t.i)[0], 11, 12, 2), [1, 2, 2, 1], "VALID"),
+    lambda t: t.tf.nn.conv2d_transpose(
+        t.i, weights(2, 2, 3, 4), output_shape=[t.tf.shape(t.i)[0], t.tf.shape(t.i)[1] * 2, t.tf.shape(t.i)[2] * 2, 3], strides=(2, 2)
+    ),
+    lambda t: t.tf.nn.conv2d_transpose(t.i, weights(1, 3, 2, 4), [t.tf.shape(t.i)[0], 9, 16, 2], (2, 3)),
+    lambda t: t.tf.nn.conv1d_transpose(t.x, weights(3, 2, 6), [t.tf.shape(t.x)[0], 8, 2], 2, "SAME"),
+    lambda t: t.tf.nn.separable_conv2d(t.i, weights(3, 3, 4, 2), weights(1, 1, 8, 3), [1, 2, 2, 1], "SAME"),
+    lambda t: t.tf.nn.conv2d(t.i, weights(3, 3, 4, 2), strides=1, padding="SAME", dilations=[1, 2, 2, 1]),
+    lambda t: t.tf.nn.pool(t.i, [2, 2], "MAX", [2, 2], "SAME"),
+    lambda t: t.tf.nn.pool(t.i, (2, 3), pooling_type="AVG"),
+    lambda t: t.tf.nn.local_response_normalization(t.i),
+    lambda t: t.tf.nn.lrn(t.i, depth_radius=2, bias=2, alpha=1e-4, beta=0.75),
+]
+
+LINEAR: Sequence[Form] = [
+    lambda t: t.tf.linalg.cholesky(positive(t)),
+    lambda t: t.tf.linalg.cholesky_solve(t.tf.linalg.cholesky(positive(t)), t.x),
+    lambda t: t.tf.linalg.solve(positive(t), t.x),
+    lambda t: t.tf.linalg.solve(t.tf.linalg.band_part(positive(t), 1, 0), t.x, adjoint=True),
+    lambda t: t.tf.linalg.triangular_solve(positive(t), t.x),
+    lambda t: t.tf.linalg.triangular_solve(positive(t), t.x, lower=False, adjoint=True),
+    lambda t: t.tf.linalg.qr(t.x),
+    lambda t: t.tf.linalg.svd(t.x, compute_uv=False),
+    lambda t: [abs(item) for item in t.tf.linalg.svd(t.x)],
+    lambda t: t.tf.linalg.eigvalsh(positive(t)),
+    lambda t: [abs(item) for item in t.tf.linalg.eigh(positive(t))],
+    lambda t: t.tf.linalg.logdet(positive(t)),
+    lambda t: t.tf.linalg.cross(t.x[..., :3], t.y[..., 3:]),
+    lambda t: t.tf.linalg.adjoint(t.x),
+    lambda t: t.tf.linalg.set_diag(positive(t), t.x[..., 0]),
+    lambda t: t.tf.linalg.global_norm([t.x, t.v]),
+    lambda t: t.tf.linalg.inv(positive(t)),
+    lambda t: t.tf.eye(4, batch_shape=[t.tf.shape(t.x)[0]]),
+    lambda t: t.tf.eye(t.tf.shape(t.u)[1]) * 2,
+    lambda t: t.tf.linalg.diag(t.v),
+    lambda t: t.tf.linalg.diag(t.b),
+    lambda t: t.tf.linalg.trace(positive(t)),
+]
+
+SCATTERING: Sequence[Form] = [
+    lambda t: t.tf.gather_nd(t.v, t.tf.stack([t.s, t.s], -1)),
+    lambda t: t.tf.gather_nd(t.x, t.tf.expand_dims(t.s, -1)),
+    lambda t: t.tf.gather_nd(t.x, t.z[..., None], batch_dims=1),
+    lambda t: t.tf.gather_nd(t.x, t.tf.stack([t.z, t.z + 1], -1), batch_dims=1),
+    lambda t: t.tf.gather_nd(t.i, t.tf.stack([t.z[:, 0], t.z[:, 1]], -1)[:, None], 1),
+    lambda t: t.tf.gather(t.i, t.z, axis=1, batch_dims=1),
+    lambda t: t.tf.gather(t.x, t.tf.stack([t.z, t.z], -1), axis=1, batch_dims=1),
+    lambda t: t.tf.gather(t.x, t.s, batch_dims=1),
+    lambda t: t.tf.gather(t.v, t.s[:, None], batch_dims=1, axis=-1),
+    lambda t: t.tf.tensor_scatter_nd_update(t.v, [[0], [2]], t.y[:2, 0]),
+    lambda t: t.tf.tensor_scatter_nd_add(t.x, t.tf.constant([[0, 1], [2, 3]]), t.tf.ones((2, 6))),
+    lambda t: t.tf.tensor_scatter_nd_sub(t.x, [[0, 1], [2, 3]], t.y[:2, 0]),
+    lambda t: t.tf.scatter_nd(t.s[:, None], t.v, [4, 6]),
+    lambda t: t.tf.math.unsorted_segment_sum(t.x, t.s, 3),
+    lambda t: t.tf.math.unsorted_segment_mean(t.x, t.s, num_segments=4),
+    lambda t: t.tf.math.in_top_k(t.s, t.v, k=2),
+]
+
+LOSSES: Sequence[Form] = [
+    lambda t: t.tf.nn.sparse_softmax_cross_entropy_with_logits(labels=t.s, logits=t.v),
+    lambda t: t.tf.nn.sparse_softmax_cross_entropy_with_logits(t.n // 2, t.x),
+    lambda t: t.tf.nn.sigmoid_cross_entropy_with_logits(labels=t.w, logits=t.x),
+    lambda t: t.tf.nn.weighted_cross_entropy_with_logits(t.w, t.x, 2.0),
+    lambda t: t.tf.nn.l2_loss(t.x),
+    lambda t: t.keras.backend.binary_crossentropy(t.w / 2, t.tf.sigmoid(t.x)),
+    lambda t: t.keras.backend.binary_crossentropy(t.w / 2, t.x, from_logits=True),
+    lambda t: t.keras.backend.categorical_crossentropy(t.w, t.tf.nn.softmax(t.x)),
+    lambda t: t.keras.backend.categorical_crossentropy(t.w, t.x, from_logits=True),
+    lambda t: t.keras.backend.sparse_categorical_crossentropy(t.s, t.tf.nn.softmax(t.v)),
+    lambda t: t.keras.backend.sparse_categorical_crossentropy(t.s, t.v, from_logits=True),
+    lambda t: t.keras.losses.sparse_categorical_crossentropy(t.n // 2, t.tf.nn.softmax(t.x)),
+    lambda t: t.keras.losses.binary_crossentropy(t.w / 2, t.tf.sigmoid(t.x)),
+    lambda t: t.keras.losses.categorical_crossentropy(t.w, t.tf.nn.softmax(t.x)),
+    lambda t: t.tf.clip_by_norm(t.x, 2.0),
+    lambda t: t.tf.clip_by_norm(t.x, 1.0, axes=[-1]),
+    lambda t: t.tf.math.zero_fraction(t.n - 3),
+    lambda t: t.tf.math.erfc(t.x),
+    lambda t: t.tf.math.xlog1py(t.tf.nn.relu(t.x), t.w),
+    lambda t: t.tf.bitwise.bitwise_and(t.n, 3) + t.tf.bitwise.bitwise_or(t.n, 1) + t.tf.bitwise.bitwise_xor(t.n, t.n // 2),
+    lambda t: t.tf.bitwise.left_shift(t.n, 2) + t.tf.bitwise.right_shift(t.n, 1) + t.tf.bitwise.invert(t.n),
+    lambda t: t.tf.random.uniform([t.tf.shape(t.x)[0], 3], 1.0, 2.0) * 0.0,
+    lambda t: t.tf.slice(t.tf.shape(t.i), [1], [2]),
+]
+
+ADJUSTING: Sequence[Form] = [
+    lambda t: t.tf.image.adjust_brightness(t.i, 0.2),
+    lambda t: t.tf.image.adjust_contrast(t.i, 1.5),
+    lambda t: t.tf.image.adjust_gamma(t.tf.sigmoid(t.i), 0.5, gain=2),
+    lambda t: t.tf.image.adjust_saturation(t.tf.sigmoid(t.i[..., :3]), 1.7),
+    lambda t: t.tf.image.adjust_hue(t.i[..., 1:], 0.3),
+    lambda t: t.tf.image.adjust_hue(t.tf.sigmoid(t.i[..., :3]), -0.4),
+    lambda t: t.tf.image.rgb_to_yuv(t.i[..., :3]),
+    lambda t: t.tf.image.yiq_to_rgb(t.i[..., :3]),
+    lambda t: t.tf.image.convert_image_dtype(t.tf.cast(abs(t.i) * 50, t.tf.uint8), t.tf.float32),
+    lambda t: t.tf.image.convert_image_dtype(t.tf.sigmoid(t.i), t.tf.uint8),
+    lambda t: t.tf.image.rot90(t.i),
+    lambda t: t.tf.image.rot90(t.i, k=2),
+    lambda t: t.tf.image.rot90(t.i, 3),
+    lambda t: t.tf.image.transpose(t.i),
+    lambda t: t.tf.image.pad_to_bounding_box(t.i, 1, 2, 9, 10),
+    lambda t: t.tf.image.resize_with_crop_or_pad(t.i, 8, 3),
+    lambda t: t.tf.image.resize_with_crop_or_pad(t.i, 2, 9),
+    lambda t: t.tf.image.resize_with_pad(t.i, 9, 9),
+    lambda t: t.tf.image.resize_with_pad(t.i, 7, 20, method="nearest"),
+    lambda t: t.tf.image.total_variation(t.i),
+    lambda t: t.tf.image.image_gradients(t.i),
+    lambda t: t.tf.image.sobel_edges(t.i),
+    lambda t: t.tf.image.psnr(t.i, t.tf.sigmoid(t.i), max_val=1.0),
+    lambda t: t.tf.image.crop_to_bounding_box(t.i, 1, 2, 3, 3),
+    lambda t: t.tf.image.central_crop(t.i, 0.5),
+    lambda t: t.tf.image.per_image_standardization(t.i),
+]
+
+
+def weights(*shape: int) -> Any:
+    """A constant kernel."""
+    return np.linspace(-1, 1, int(np.prod(shape))).reshape(shape).astype("float32")
+
+
+def positive(t: Any) -> Any:
+    """Positive definite matrices of (4, 4)."""
+    return t.tf.matmul(t.w, t.w, transpose_b=True) + 2 * np.eye(4, dtype="float32")
+
+
 THEMES: dict[str, Sequence[Form]] = {
     "arithmetic": ARITHMETIC,
     "functions": FUNCTIONS,
@@ -543,6 +679,11 @@ THEMES: dict[str, Sequence[Form]] = {
     "images": IMAGES,
     "sizes": SIZES,
     "backend": BACKEND,
+    "windows": WINDOWS,
+    "linear": LINEAR,
+    "scattering": SCATTERING,
+    "losses": LOSSES,
+    "adjusting": ADJUSTING,
 }
 
 REFUSED: dict[str, Form] = {

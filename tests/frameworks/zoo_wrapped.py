@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from tests.frameworks.zoo_layers import Fresh, activations
+from tests.frameworks.zoo_layers import Fresh, activations, slash
 
 Framework = Any
 Built = tuple[Any, list[str]]
@@ -74,7 +74,7 @@ def _made_bidirectional(K: Framework, draw: random.Random, size: int) -> Iterato
         stateful = draw.random() < 0.2
         more["stateful"] = stateful
         masked = draw.random() < 0.3
-        name = draw.choice(["b", "a/b"])
+        name = draw.choice(["b", f"a{slash(K)}b"])
 
         def make(kind: str = kind, more: dict[str, Any] = more, other: str | None = other, merge: Any = merge, name: str = name) -> Any:
             back = None
@@ -102,7 +102,7 @@ def _made_time_distributed(K: Framework, draw: random.Random, size: int) -> Iter
 
     def two() -> Any:
         inside = K.Input((6, 5, 2))
-        return K.Model(inside, L.Dense(3, name="q/w")(L.Flatten()(L.BatchNormalization()(inside))))
+        return K.Model(inside, L.Dense(3, name=f"q{slash(K)}w")(L.Flatten()(L.BatchNormalization()(inside))))
 
     inner: list[tuple[str, Callable[[], Any]]] = [
         ("Dense", lambda: L.Dense(3, activation="hard_sigmoid")),
@@ -167,7 +167,11 @@ def _made_rnn(K: Framework, draw: random.Random, size: int) -> Iterator[Whole]:
             return L.RNN(inner, **around)
 
         yield f"{kinds},{more},{around},{how}", _one(K, "sequence", make), ["sequence"]
-    yield "reverse", _one(K, "sequence", lambda: L.RNN(L.StackedRNNCells([L.LSTMCell(3), L.LSTMCell(2)]), name="r/s")), ["sequence"]
+    yield (
+        "reverse",
+        _one(K, "sequence", lambda: L.RNN(L.StackedRNNCells([L.LSTMCell(3), L.LSTMCell(2)]), name=f"r{slash(K)}s")),
+        ["sequence"],
+    )
     yield "both", _one(K, "sequence", lambda: L.Bidirectional(L.RNN(L.LSTMCell(3, recurrent_activation="hard_sigmoid")))), ["sequence"]
     yield "both stacked", _one(K, "sequence", lambda: L.Bidirectional(L.RNN([L.GRUCell(3), L.GRUCell(2)]))), ["sequence"]
 
@@ -193,7 +197,7 @@ def _made_states(K: Framework, draw: random.Random, size: int) -> Iterator[Whole
 
     for kind in LAYERS:
         for keyword in (True, False):
-            yield f"{kind},{keyword}", passed(kind, keyword, draw.choice(["s", "a/s"])), ["sequence"]
+            yield f"{kind},{keyword}", passed(kind, keyword, draw.choice(["s", f"a{slash(K)}s"])), ["sequence"]
 
     def from_input(kind: str, keyword: bool) -> Callable[[], Any]:
         def build() -> Any:
@@ -235,7 +239,7 @@ def _made_states(K: Framework, draw: random.Random, size: int) -> Iterator[Whole
     def decoder() -> Any:
         source, target = K.Input((6,), dtype="int64", name="src"), K.Input((6,), dtype="int64", name="dst")
         _, h, c = L.LSTM(4, return_state=True, name="encoder")(L.Embedding(9, 4, mask_zero=True)(source))
-        shared = L.Embedding(9, 4, mask_zero=True, name="emb/t")
+        shared = L.Embedding(9, 4, mask_zero=True, name=f"emb{slash(K)}t")
         y = L.LSTM(4, return_sequences=True, name="decoder")(shared(target), initial_state=[h, c])
         return K.Model([source, target], L.Dense(9, activation="softmax")(y))
 
@@ -408,7 +412,7 @@ def _made_sequential(K: Framework, draw: random.Random, size: int) -> Iterator[W
 
     def functional(count: int = 1) -> Any:
         inside = K.Input((5,))
-        x = L.Dense(5, name="f/a")(inside)
+        x = L.Dense(5, name=f"f{slash(K)}a")(inside)
         return K.Model(inside, L.Dense(4, activation="hard_sigmoid")(x))
 
     rows: list[tuple[str, Callable[[], list[Any]], str, tuple[int | None, ...]]] = [
@@ -431,7 +435,7 @@ def _made_sequential(K: Framework, draw: random.Random, size: int) -> Iterator[W
         yield f"{label},built", built(layers, shape, False), [kind]
 
         def said(layers: Callable[[], list[Any]] = layers, shape: tuple[int | None, ...] = shape) -> Any:
-            return K.Sequential([K.Input(shape[1:]), *layers()], name="row/s")
+            return K.Sequential([K.Input(shape[1:]), *layers()], name=f"row{slash(K)}s")
 
         yield f"{label},Input", said, [kind]
     yield (

@@ -66,7 +66,18 @@ SimpleRNN: seed
 ZeroPadding1D: data_format
 """
 
-DEFAULTS: Mapping[str, Any] = {"groups": 1, "keepdims": False, "synchronized": False, "seed": None, "zero_output_for_mask": False}
+DEFAULTS: Mapping[str, Any] = {
+    "crop_to_aspect_ratio": False,
+    "fill_value": 0.0,
+    "groups": 1,
+    "invert": False,
+    "keepdims": False,
+    "offset": 0.0,
+    "score_mode": "dot",
+    "seed": None,
+    "synchronized": False,
+    "zero_output_for_mask": False,
+}
 """Arguments that Keras 2 came to know late, and what every release does without them."""
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from kmodel_tools.architecture.downgrade.accepted import ANY, DEFAULTS, only_in_keras_3, taken
 from kmodel_tools.architecture.upgrade.arguments import UNUSED
 from kmodel_tools.architecture.upgrade.draft import Draft
+from kmodel_tools.architecture.upgrade.inputs import as_shape
 
 SHARED = frozenset({"dtype", "name", "trainable"})
 
@@ -71,6 +72,24 @@ def dtype_of_its_own(draft: Draft) -> None:
         draft.drop("dtype")
 
 
+def encoded_rank(draft: Draft) -> None:
+    """Layers that encode categories: those of Keras 2 put out no more than two axes.
+
+    Cures `When output_mode is not 'int', maximum supported output rank is 2` (tf_keras 2.21 `layers/preprocessing/preprocessing_utils.py`,
+    `encode_categorical_inputs`), which the new file would end in.
+
+    Raises:
+        UpgradeError: It is called on more.
+    """
+    mode = draft.config.get("output_mode", "multi_hot" if draft.is_a("CategoryEncoding") else "int")
+    if draft.class_name not in OF_TEXT - {"TextVectorization"} or mode == "int":
+        return
+    given = draft.notes.given.get(draft.paths[0], [])
+    shapes = [as_shape(shape) for shape in given if shape is not None]
+    if any(shape is not None and (len(shape) > 2 or (mode == "one_hot" and shape[1:] not in ([], [1]))) for shape in shapes):
+        raise draft.refuse(f"encodes more than one axis ({mode}), which layers of Keras 2 do not")
+
+
 def alpha(draft: Draft) -> None:
     """LeakyReLU: `negative_slope` as `alpha`, which Keras 2 calls it."""
     if draft.is_a("LeakyReLU") and "negative_slope" in draft.config:
@@ -94,4 +113,12 @@ def lambda_function(draft: Draft) -> None:
     config.setdefault("arguments", {})
 
 
-RULES = (lora_is_merged, drop_what_is_new, shapes_of_attention, dtype_of_its_own, alpha, lambda_function)
+RULES = (
+    lora_is_merged,
+    drop_what_is_new,
+    shapes_of_attention,
+    dtype_of_its_own,
+    encoded_rank,
+    alpha,
+    lambda_function,
+)

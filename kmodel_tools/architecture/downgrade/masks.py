@@ -18,11 +18,13 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from kmodel_tools.architecture.envelope import Era
 from kmodel_tools.architecture.topology import references
 from kmodel_tools.architecture.upgrade.draft import Json, Notes, UpgradeError
 from kmodel_tools.architecture.upgrade.graph import MERGES, STATES, Ref, calls_in_order, free_name, refs, tensor_at, with_refs
 from kmodel_tools.architecture.upgrade.mask_flow import ATTENTION, PASSING, STOPPING, USING, makes_mask
 from kmodel_tools.architecture.upgrade.objects import spelled
+from kmodel_tools.architecture.upgrade.semantics import HARD_SIGMOID
 
 OPERATIONS = "keras.src.ops."
 VALUED = frozenset({"Maximum", "Minimum", "Multiply"})
@@ -57,6 +59,26 @@ def without_told_masks(layers: Sequence[Json], ends: Sequence[Any], notes: Notes
     return _without_unused(listed, {str(item[0]) for end in ends for item in references(end)})
 
 
+def needless_masks(layers: Sequence[Json]) -> set[tuple[str, int, str]]:
+    """The masks that calls of a graph of Keras 3 are told, and would come to by themselves.
+
+    Args:
+        layers: The layers of a Functional model; their calls are changed.
+
+    Returns:
+        For each the layer, the number of its call, and the argument. None where the masks cannot be followed.
+    """
+    if not any(makes_mask(layer) for layer in layers if not is_operation(layer)):
+        return set()
+    masks = _Masks(list(layers), Notes(Era.KERAS_3), {str(layer["name"]) for layer in layers})
+    try:
+        for layer, index, node in calls_in_order(layers):
+            masks.call(layer, index, node)
+    except UpgradeError:
+        return set()
+    return masks.needless
+
+
 def is_operation(layer: Mapping[str, Any]) -> bool:
     """Whether a node of a graph is an operation of Keras 3."""
     return str(layer.get("module") or "").startswith(OPERATIONS)
@@ -73,6 +95,7 @@ class _Masks:
         told: The mask that a tensor is.
         new: The mask of each tensor that has one in Keras 3.
         old: The same in Keras 2.
+        needless: Masks that a call is told and Keras 3 comes to by itself: the layer, the number of the call, the argument.
     """
 
     layers: list[Json]
@@ -81,6 +104,7 @@ class _Masks:
     told: dict[Ref, Mask] = field(default_factory=dict)
     new: dict[Ref, Mask] = field(default_factory=dict)
     old: dict[Ref, Mask] = field(default_factory=dict)
+    needless: set[tuple[str, int, str]] = field(default_factory=set)
 
     def call(self, layer: Json, index: int, node: Json) -> None:
         """Follow the masks through one call, and change what it is told."""
@@ -98,7 +122,7 @@ class _Masks:
         elif kind == "MultiHeadAttention":
             self._attend(layer, out, node)
         elif kind in ("Attention", "AdditiveAttention"):
-            self._attend_to_list(layer, out, node, old)
+            self._attend_to_list(layer, out, node, new, old)
         elif kind in USING or "mask" in node["kwargs"]:
             self._mind(layer, out, node, new, old)
         else:
@@ -109,7 +133,7 @@ class _Masks:
         kind = layer["class_name"]
         if kind in PASSING | STOPPING and new and new[0] is not None:
             self.new[out] = new[0]
-        if kind in PASSING and old and old[0] is not None:
+        if kind in PASSING and not stops(layer) and old and old[0] is not None:
             self.old[out] = old[0]
 
     def _merge(self, layer: Json, out: Ref, new: Sequence[Mask], old: Sequence[Mask]) -> None:
@@ -139,6 +163,8 @@ class _Masks:
         implied = None if stateful or not new else new[0]
         wanted = self.told.get(told, ("tensor", told)) if told is not None else implied
         have = old[0] if old else None
+        if told is not None and wanted == implied:
+            self.needless.add((*out[:2], "mask"))
         if wanted == have:
             kwargs.pop("mask", None)
         elif wanted is None:
@@ -181,7 +207,7 @@ class _Masks:
                 new, old = (new, old) if inner["config"].get("return_sequences") else (None, None)
             elif kind != "InputLayer":
                 new = new if kind in PASSING | STOPPING else None
-                old = old if kind in PASSING else None
+                old = old if kind in PASSING and not stops(item) else None
         self._keep(out, new, old)
 
     def _attend(self, layer: Json, out: Ref, node: Json) -> None:
@@ -194,20 +220,27 @@ class _Masks:
             of = tensors[place]
             have = self.old.get(of) if of is not None else None
             wanted = self.told.get(told, ("tensor", told)) if told is not None else self.new.get(of) if of is not None else None
+            if told is not None and of is not None and wanted == self.new.get(of):
+                self.needless.add((*out[:2], name))
             if wanted != have:
                 raise UpgradeError(f"the layer {out[0]} (MultiHeadAttention) minds a {name} that Keras 2 does not pass on to it")
             kwargs.pop(name, None)
+        if kwargs.get("return_attention_scores") and any(self.old.get(ref) is not None for ref in tensors if ref is not None):
+            # Keras 3.15.1 `layers/activations/softmax.py` gives a step of which all is masked out zeros, tf_keras 2.21 the average.
+            self.notes.say("steps that are masked out get other values of attention in Keras 2", out[0])
         query = tensors[0]
         if query is not None:
             self._keep(out, self.new.get(query), self.old.get(query))
 
-    def _attend_to_list(self, layer: Json, out: Ref, node: Json, old: Sequence[Mask]) -> None:
+    def _attend_to_list(self, layer: Json, out: Ref, node: Json, new: Sequence[Mask], old: Sequence[Mask]) -> None:
         """Attention, whose masks are a list."""
         given = node["kwargs"].get("mask")
         if not isinstance(given, list):
             self._keep(out, old[0] if old else None, old[0] if old else None)
             return
         wanted = [self.told.get(ref, ("tensor", ref)) if (ref := next(refs(item), None)) is not None else None for item in given]
+        if wanted == list(new[: len(wanted)]) and not any(new[len(wanted) :]):
+            self.needless.add((*out[:2], "mask"))
         if wanted == list(old[: len(wanted)]) and not any(old[len(wanted) :]):
             del node["kwargs"]["mask"]
         self._keep(out, wanted[0] if wanted else None, wanted[0] if wanted else None)
@@ -225,6 +258,14 @@ class _Masks:
             return (name, 0, 0)
 
         return with_refs(value, bare)
+
+
+def stops(layer: Mapping[str, Any]) -> bool:
+    """Whether a layer passes masks on in Keras 3 and what is written for it does not: before `hard_sigmoid` stands a Rescaling."""
+    if layer["class_name"] == "Activation":
+        activation = layer["config"].get("activation")
+        return HARD_SIGMOID in (activation, activation.get("config") if isinstance(activation, Mapping) else None)
+    return layer["class_name"] in STOPPING
 
 
 def _made_here(layer: Mapping[str, Any], given: Sequence[Ref]) -> Mask:
@@ -293,7 +334,7 @@ def passed_on_in_row(layers: Sequence[Mapping[str, Any]], notes: Notes) -> list[
     for index, layer in enumerate(layers):
         kind = layer["class_name"]
         behind = [item["class_name"] for item in layers[index + 1 :]]
-        if masked and kind in STOPPING and any(name in USING for name in behind):
+        if masked and stops(layer) and any(name in USING for name in behind):
             if kind != "Identity":
                 name = layer["config"].get("name")
                 raise UpgradeError(f"the layer {name} ({kind}) passes a mask on to a layer that minds it, which it does not in Keras 2")

@@ -22,6 +22,7 @@ from kmodel_tools.architecture.upgrade.objects import (
     POLICIES,
     REGULARIZERS,
     plain_class,
+    plain_value,
 )
 
 OF_KERAS_3 = frozenset({"input_axes", "output_axes"})
@@ -37,6 +38,11 @@ ACTIVATIONS: Mapping[str, Any] = {
 _GONE_NAMES = """
     glu hard_shrink hard_silu hard_swish hard_tanh log_sigmoid soft_shrink sparse_plus sparse_sigmoid sparsemax squareplus tanh_shrink
     threshold
+"""
+TUPLES = frozenset({"ngrams"})
+"""Arguments that Keras 2 takes as a tuple and not as a list: ``ngrams` must be None, an integer, or a tuple of integers. Received: [1, 3]`.
+
+Its files hold them as `{"class_name": "__tuple__", "items": [1, 3]}` (tf_keras 2.21 `saving/legacy/saved_model/json_utils.py`).
 """
 GONE = frozenset(_GONE_NAMES.split())
 """Functions that Keras 2 does not have."""
@@ -54,6 +60,9 @@ def downgraded_value(draft: Draft, key: str, value: Any, layer: Callable[[Mappin
     Raises:
         UpgradeError: Keras 2 has no such object.
     """
+    plain = plain_value(value) if key in TUPLES else None
+    if isinstance(plain, list):
+        return {"class_name": "__tuple__", "items": plain}
     if isinstance(value, list):
         return [downgraded_value(draft, key, item, layer) for item in value]
     if not isinstance(value, Mapping):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from kmodel_tools.architecture.upgrade.channels import FIRST, KERNELS
 from kmodel_tools.architecture.upgrade.draft import Draft
+from kmodel_tools.architecture.upgrade.inputs import as_shape
 from kmodel_tools.architecture.upgrade.objects import activation_of
 from kmodel_tools.architecture.upgrade.semantics import CONV_RANKS, GATES, HARD_SIGMOID, STEEPER, WEIGHTED
+from kmodel_tools.architecture.upgrade.widths import put_out
 from kmodel_tools.architecture.weight_rules import Scale, Step, Take
 
 FLATTER = 1 / STEEPER
@@ -76,4 +79,22 @@ def refuse_hard_sigmoid_elsewhere(draft: Draft) -> None:
         raise draft.refuse("applies hard_sigmoid, and Keras 2 has another function of that name")
 
 
-RULES = (hard_sigmoid_of_weighted, hard_sigmoid_of_gates, hard_sigmoid_alone, refuse_hard_sigmoid_elsewhere)
+def bias_of_channels_first(draft: Draft) -> None:
+    """A biased convolution with `channels_first` whose output is, or may be, as wide as it has channels: Keras 3 on TensorFlow errs there.
+
+    The mirror of `upgrade.channels`, which tells where: Keras 2 and other backends add the bias to the channels.
+    """
+    config = draft.config
+    if draft.class_name not in KERNELS or config.get("data_format") != FIRST or not config.get("use_bias", True):
+        return
+    shape = next(map(as_shape, draft.notes.given.get(draft.paths[0], [])), None) or [None, None, None]
+    channels = config.get("filters") or (shape[1] or 0) * int(config.get("depth_multiplier") or 1)
+    width = put_out({"class_name": draft.class_name, "config": config}, [shape[-1]])
+    if channels != 1 and (not channels or width in (None, channels)):
+        draft.say(
+            "Keras 3 on TensorFlow adds a bias along the wrong axis where an image with its channels first is as wide as it has channels, "
+            "and Keras 2 does not: predictions differ if it is"
+        )
+
+
+RULES = (hard_sigmoid_of_weighted, hard_sigmoid_of_gates, hard_sigmoid_alone, refuse_hard_sigmoid_elsewhere, bias_of_channels_first)

@@ -161,4 +161,9 @@ def _settings(kind: str, settings: Mapping[str, Any], training: Training) -> Jso
     dtype = found.get("dtype")
     if isinstance(dtype, Mapping) and dtype.get("class_name") in POLICIES:
         found["dtype"] = settings_of(dtype).get("name")
+    function = found.get("fn")
+    if isinstance(function, Mapping) and function.get("class_name") == FUNCTION and isinstance(function.get("config"), str):
+        # Cures `Unknown metric function: 'function'` (tf_keras 2.21 `metrics/base_metric.py`, `MeanMetricWrapper.from_config`).
+        registered = function.get("registered_name")
+        found["fn"] = registered if isinstance(registered, str) and ">" in registered else function["config"]
     return found

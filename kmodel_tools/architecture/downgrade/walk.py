@@ -65,6 +65,9 @@ def _downgraded_layer(node: Mapping[str, Any], paths: tuple[Path, ...], notes: N
     if is_foreign(node, draft.class_name):
         kind = class_of(node)
         return _object(_registered(node) or kind, _arguments(draft, depth)), draft
+    built = node.get("build_config")
+    if isinstance(built, Mapping):
+        notes.given[paths[0]] = [built.get("input_shape")]
     for rule in RULES:
         rule(draft)
     if draft.class_name == "Sequential":  # a rule has put several layers in the place of one

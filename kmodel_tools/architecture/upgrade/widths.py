@@ -50,7 +50,7 @@ def _of_list(entries: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     found: dict[str, int] = {}
     width: int | None = None
     for entry in entries:
-        width = _said(entry) or _put_out(entry, [width])
+        width = _said(entry) or put_out(entry, [width])
         if width is not None:
             found[_name(entry)] = width
     return found
@@ -65,7 +65,7 @@ def _of_graph(entries: Sequence[Mapping[str, Any]]) -> dict[str, int]:
                 continue
             nodes = entry.get("inbound_nodes")
             calls = [[found.get(name) for name in _callers(call)] for call in (nodes if isinstance(nodes, list) else ())]
-            made = {_put_out(entry, inputs) for inputs in calls} if calls else {_said(entry)}
+            made = {put_out(entry, inputs) for inputs in calls} if calls else {_said(entry)}
             width = made.pop()
             if width is not None and not made:
                 found[_name(entry)] = width
@@ -86,11 +86,11 @@ def _said(entry: Mapping[str, Any]) -> int | None:
     shape = next((as_shape(settings[key]) for key in SHAPES if settings.get(key) is not None), None)
     if not shape or not isinstance(shape[-1], int):
         return None
-    return shape[-1] if class_of(entry) == "InputLayer" else _put_out(entry, [shape[-1]])
+    return shape[-1] if class_of(entry) == "InputLayer" else put_out(entry, [shape[-1]])
 
 
-def _put_out(entry: Mapping[str, Any], inputs: Sequence[int | None]) -> int | None:
-    """How wide the output of one call is."""
+def put_out(entry: Mapping[str, Any], inputs: Sequence[int | None]) -> int | None:
+    """How wide the output of one call of a layer is that is called on tensors of some widths, or None where that is not told."""
     if not inputs or inputs[0] is None or len(set(inputs)) != 1:
         return None
     kind, settings = class_of(entry), settings_of(entry)

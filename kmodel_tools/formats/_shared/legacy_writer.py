@@ -62,7 +62,8 @@ def legacy_objects(model: Model, layout: Layout, whole: bool) -> list[NewObject]
             f"a legacy file goes by the order of weights, and the source does not have that of the sub-layers of {listed}",
             cure="convert from a legacy file or a checkpoint of the same model",
         )
-    return list(_Writer(model, layout, whole and model.architecture is not None, _frozen_layers(model), _listed(model)).objects())
+    whole = whole and model.architecture is not None
+    return list(_Writer(model, layout, whole, _frozen_layers(model), _listed(model), _named(model)).objects())
 
 
 @dataclass(slots=True)
@@ -72,12 +73,15 @@ class _Writer:
     whole: bool
     frozen: frozenset[str]
     listed: dict[str, int]
+    named: frozenset[str]
     names: dict[int, str] = field(default_factory=dict)
 
     def objects(self) -> Iterator[NewObject]:
         model = self.model
         version = model.metadata.get("keras_version") or self.layout.value
-        producer: dict[str, Attribute] = {"backend": model.metadata.get("backend", "tensorflow"), "keras_version": version}
+        backend = model.metadata.get("backend") or ("" if self._is_keras_1() else "tensorflow")
+        producer: dict[str, Attribute] = {"backend": backend} if backend else {}
+        producer["keras_version"] = version
         top = ""
         if self.whole:
             top = f"{MODEL_WEIGHTS}/"
@@ -159,10 +163,16 @@ class _Writer:
 
     def _own_name(self, layer: Layer, weight: Weight) -> str | None:
         """The name that a weight has in its layer in a legacy file of the same generation, so that its state keeps finding it."""
-        if self.layout is not layout_of(self.model) or weight.key not in self.listed:
+        if self.layout is not layout_of(self.model) or weight.key not in self.named:
             return None
         prefix, _, name = weight.key.removeprefix(f"{MODEL_WEIGHTS}/").partition(f"{layer.name}/")
+        if self._is_keras_1():
+            return weight.key.rpartition("/")[2]  # has no slash there; and tells Theano, whose names do not end in `:0`
         return name if not prefix and name else None
+
+    def _is_keras_1(self) -> bool:
+        version = self.model.metadata.get("keras_version", "")
+        return bool(version) and era_of_version(version) is Era.KERAS_1
 
     def _suffixed(self, name: str) -> str:
         return f"{name}:0" if self.layout is Layout.KERAS_2 else name
@@ -252,6 +262,11 @@ def _below(layer: Layer) -> Iterator[Layer]:
 def _listed(model: Model) -> dict[str, int]:
     """The place of each array in a legacy file that the model comes from: it may know of frozen layers what the tree does not."""
     return {key: number for number, (key, _) in enumerate(model.inventory or ())} if model.format == "keras-h5" else {}
+
+
+def _named(model: Model) -> frozenset[str]:
+    """The keys that hold names of a legacy file: of one that was read, or of weights of one in an architecture that was apart from them."""
+    return frozenset(key for key, _ in model.inventory or ()) if model.format in ("keras-h5", "") else frozenset()
 
 
 def _frozen_layers(model: Model) -> frozenset[str]:

@@ -37,17 +37,17 @@ from kmodel_tools.architecture.upgrade.operations.values import (
 
 _OF_NN = """
     Relu Relu6 Sigmoid Softplus Softsign Silu LogSigmoid LeakyRelu Elu Selu Gelu Softmax LogSoftmax MaxPool AveragePool
-    Conv DepthwiseConv ConvTranspose OneHot DepthToSpace SpaceToDepth
+    Conv DepthwiseConv OneHot DepthToSpace SpaceToDepth
 """
 _OF_OTHERS = {
     "nn": _OF_NN,
-    "math": "TopK Logsumexp Rsqrt Erf Erfinv",
-    "core": "Cast SaturateCast StopGradient Unstack",
-    "image": "Resize RGBToGrayscale RGBToHSV HSVToRGB ExtractPatches",
-    "linalg": "Inv Det",
+    "math": "TopK Logsumexp Rsqrt Erf Erfc Erfinv InTopK SegmentSum SegmentMax SegmentMin SegmentProd",
+    "core": "Cast SaturateCast StopGradient Unstack Scatter ScatterUpdate",
+    "image": "Resize RGBToGrayscale RGBToHSV HSVToRGB ExtractPatches SobelEdges SSIM",
+    "linalg": "Inv Det Cholesky Solve SolveTriangular Qr SVD Eigh",
 }
 _MODULES = {kind: module for module, kinds in _OF_OTHERS.items() for kind in kinds.split()}
-_LOGIC = "Equal NotEqual Greater GreaterEqual Less LessEqual LogicalAnd LogicalOr LogicalNot LogicalXor Isnan Isinf Isfinite All Any"
+_LOGIC = "Equal NotEqual Greater GreaterEqual Less LessEqual LogicalAnd LogicalOr LogicalNot LogicalXor Isnan Isinf Isfinite All Any InTopK"
 _YES_OR_NO = frozenset(_LOGIC.split())
 Sizes = Sequence[Dim | None]
 MAX_OUTPUTS = 10_000

@@ -18,15 +18,20 @@ from kmodel_tools.architecture.upgrade.graph import Graph, all_references, is_re
 from kmodel_tools.architecture.upgrade.layers import OPERATIONS
 from kmodel_tools.architecture.upgrade.objects import LISTS
 from kmodel_tools.architecture.upgrade.operations import (
+    adjusting,
     creation,
     elementwise,
     images,
     indexing,
+    linear,
+    losses,
     neural,
     reductions,
     repeating,
+    scattering,
     shaping,
     sizes,
+    windows,
 )
 from kmodel_tools.architecture.upgrade.operations.building import Builder
 from kmodel_tools.architecture.upgrade.operations.calls import HANDLERS, Call
@@ -34,7 +39,10 @@ from kmodel_tools.architecture.upgrade.operations.layer_shapes import Result, Sp
 from kmodel_tools.architecture.upgrade.operations.tensorflow_op import call_of_node
 from kmodel_tools.architecture.upgrade.operations.values import BATCH, Dim, Tensor, Value, tensors_in
 
-THEMES = (creation, elementwise, images, indexing, neural, reductions, repeating, shaping, sizes)
+THEMES = (
+    *(adjusting, creation, elementwise, images, indexing, linear, losses),
+    *(neural, reductions, repeating, scattering, shaping, sizes, windows),
+)
 """Where operations are said; to import them is to know them."""
 CONSTANT = "_CONSTANT_VALUE"
 

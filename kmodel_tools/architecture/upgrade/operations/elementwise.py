@@ -17,6 +17,7 @@ math.rsqrt: Rsqrt | math.exp exp: Exp | math.expm1: Expm1 | math.log log: Log | 
 math.sin sin: Sin | math.cos cos: Cos | math.tan tan: Tan | math.asin asin: Arcsin | math.acos acos: Arccos
 math.atan atan: Arctan | math.sinh sinh: Sinh | math.cosh cosh: Cosh | math.tanh tanh nn.tanh: Tanh
 math.asinh asinh: Arcsinh | math.acosh acosh: Arccosh | math.atanh atanh: Arctanh | math.erf erf: Erf | math.erfinv: Erfinv
+math.erfc: Erfc | bitwise.invert: BitwiseNot | math.bessel_i0: I0
 math.floor floor: Floor | math.ceil ceil: Ceil | math.sign sign: Sign
 math.reciprocal reciprocal: Reciprocal | math.round round math.rint: Round
 math.sigmoid sigmoid nn.sigmoid: Sigmoid | nn.relu: Relu | nn.relu6: Relu6 | nn.elu: Elu | nn.selu: Selu
@@ -32,7 +33,7 @@ math.maximum maximum: Maximum | math.minimum minimum: Minimum | math.atan2 atan2
 math.equal equal: Equal | math.not_equal not_equal: NotEqual | math.greater greater: Greater
 math.greater_equal greater_equal: GreaterEqual | math.less less: Less | math.less_equal less_equal: LessEqual
 math.logical_and logical_and: LogicalAnd | math.logical_or logical_or: LogicalOr | math.logical_xor: LogicalXor
-math.divide_no_nan div_no_nan: DivideNoNan
+realdiv: Divide | truncatemod: Fmod
 """
 """TensorFlow's names: the class of Keras 3 that computes the same in the same dtype, for tensors of one dtype."""
 
@@ -79,8 +80,36 @@ def operands(call: Call, *names: str) -> tuple[Value, Value]:
     return x, y
 
 
+def two_tensors(call: Call) -> tuple[Tensor, Tensor]:
+    """Both operands as tensors of one dtype, a number too: Keras has no operation of numbers alone."""
+    x, y = operands(call)
+    like = next((item for item in (x, y) if isinstance(item, Tensor)), None)
+    return call.tensor(x, like), call.tensor(y, like)
+
+
 HANDLERS.update({name: _of_one(kind) for names, kind in _lines(_OF_ONE) for name in names})
 HANDLERS.update({name: _of_two(kind) for names, kind in _lines(_OF_TWO) for name in names})
+
+
+_BITWISE = {
+    "bitwise_and": "BitwiseAnd",
+    "bitwise_or": "BitwiseOr",
+    "bitwise_xor": "BitwiseXor",
+    "left_shift": "BitwiseLeftShift",
+    "right_shift": "BitwiseRightShift",
+}
+
+
+@carries(*(f"bitwise.{name}" for name in _BITWISE))
+def bitwise(call: Call) -> Value:
+    """Integers bit by bit; Keras takes no plain number here."""
+    return call.b.op(_BITWISE[call.function.rpartition(".")[2]], *two_tensors(call))
+
+
+@carries("math.real", "math.conj")
+def real(call: Call) -> Value:
+    """The same tensor, for what is carried is real."""
+    return call.b.op("Copy", call.x())
 
 
 @carries("__operators__.eq", "__operators__.ne")
@@ -90,9 +119,9 @@ def equality(call: Call) -> Value:
     return call.b.op("Equal" if call.function.endswith("eq") else "NotEqual", x, y)
 
 
-@carries("math.truediv", "truediv", "math.divide", "divide", "div", "RealDiv")
+@carries("math.truediv", "truediv", "math.divide", "divide", "div", "RealDiv", "math.divide_no_nan", "div_no_nan")
 def true_division(call: Call) -> Value:
-    """Division of floating point numbers; integers become such first, as TensorFlow has it: `float64` of 32 and 64 bits.
+    """Division of floating point numbers, by 0 too; integers become such first, as TensorFlow has it: `float64` of 32 and 64 bits.
 
     Source: TensorFlow 2.21 `python/ops/math_ops.py`, `_truediv_python3`.
     """
@@ -103,7 +132,7 @@ def true_division(call: Call) -> Value:
     if kinds:
         wide = "float32" if kinds <= {"int8", "int16", "uint8", "uint16"} else "float64"
         x, y = (call.b.cast(item, wide) if isinstance(item, Tensor) else item for item in (x, y))
-    return call.b.op("Divide", x, y)
+    return call.b.op("DivideNoNan" if "no_nan" in call.function else "Divide", x, y)
 
 
 @carries("math.squared_difference", "squared_difference")
@@ -116,23 +145,23 @@ def squared_difference(call: Call) -> Value:
 @carries("math.multiply_no_nan")
 def multiply_no_nan(call: Call) -> Value:
     """`x * y`, but 0 where `y` is 0, whatever `x` is."""
-    x, y = operands(call)
-    return call.b.op("Where", call.b.op("Equal", y, 0), 0, call.b.op("Multiply", x, y), dtype=_dtype(x, y))
+    x, y = two_tensors(call)
+    return call.b.op("Where", call.b.op("Equal", y, 0), 0, call.b.op("Multiply", x, y), dtype=x.dtype)
 
 
 @carries("math.xdivy")
 def xdivy(call: Call) -> Value:
     """`x / y`, but 0 where `x` is 0, whatever `y` is."""
-    x, y = operands(call)
-    return call.b.op("Where", call.b.op("Equal", x, 0), 0, call.b.op("Divide", x, y), dtype=_dtype(x, y))
+    x, y = two_tensors(call)
+    return call.b.op("Where", call.b.op("Equal", x, 0), 0, call.b.op("Divide", x, y), dtype=x.dtype)
 
 
-@carries("math.xlogy")
+@carries("math.xlogy", "math.xlog1py")
 def xlogy(call: Call) -> Value:
-    """`x log(y)`, but 0 where `x` is 0, whatever `y` is."""
-    x, y = operands(call)
-    y = call.b.as_tensor(y, next(item for item in (x, y) if isinstance(item, Tensor)))
-    return call.b.op("Where", call.b.op("Equal", x, 0), 0, call.b.op("Multiply", x, call.b.op("Log", y)), dtype=_dtype(x, y))
+    """`x log(y)`, or `x log(1 + y)`, but 0 where `x` is 0, whatever `y` is."""
+    x, y = two_tensors(call)
+    size = call.b.op("Log1p" if call.function.endswith("py") else "Log", y)
+    return call.b.op("Where", call.b.op("Equal", x, 0), 0, call.b.op("Multiply", x, size), dtype=x.dtype)
 
 
 def _dtype(*values: Value) -> str | None:
@@ -187,12 +216,15 @@ def where(call: Call) -> Value:
     ranks = {None if (shape := call.b.shape_of(item)) is None else len(shape) for item in (condition, x, y)}
     if call.is_v1 and len(ranks) > 1:
         raise call.refuse("chooses rows by a condition of TensorFlow 1, which no operation of Keras 3 does")
-    if not any(isinstance(item, Tensor) for item in (x, y)):
-        x = _typed(call, x, y)
+    like = next((item for item in (x, y) if isinstance(item, Tensor)), None)
+    if like is None:
+        x = like = _typed(call, x, y)
+    # Numbers in lists would else be of the dtype of the condition.
+    x, y = (call.tensor(item, like) if isinstance(item, list) else item for item in (x, y))
     return call.b.op("Where", condition, x, y, dtype=_dtype(x, y) or "float32")
 
 
-def _typed(call: Call, x: Value, y: Value) -> Value:
+def _typed(call: Call, x: Value, y: Value) -> Tensor:
     """The first of two constants as an array, for two numbers have no dtype in Keras."""
     arrays = [np.array(item) for item in (x, y)]
     if any(array.dtype.kind not in "fiub" for array in arrays):

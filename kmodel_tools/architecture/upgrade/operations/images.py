@@ -70,6 +70,30 @@ def resize_by_name(call: Call) -> Value:
     return resized_by_corners(call, method, align)
 
 
+_KERNELS = {"triangle": "bilinear", "keyscubic": "bicubic", "lanczos3": "lanczos3", "lanczos5": "lanczos5"}
+"""Kernels of `ScaleAndTranslate` that `tf.image.resize` uses, by the method that it uses them for."""
+
+
+@carries("ScaleAndTranslate")
+def scale_and_translate(call: Call) -> Value:
+    """What `tf.image.resize` is in a graph where it is antialiased, or goes by Lanczos.
+
+    Source: TensorFlow 2.3 `python/ops/image_ops_impl.py`, `resize_images_v2`: scales are the new sizes by the old, nothing is moved.
+    """
+    kernel, antialias = call.take("kernel_type", default="lanczos3"), call.flag("antialias", default=True)
+    x, size, scale, moved = call.x(), call.integers("size") or [], call.take("scale"), call.take("translation")
+    old = (x.shape or ())[1:3]
+    plain = all(isinstance(item, (list, np.ndarray)) for item in (scale, moved))
+    if kernel not in _KERNELS or not plain or not all(isinstance(item, int) for item in old) or len(old) != 2:
+        raise call.refuse("scales images as no operation of Keras 3 does, or by what is known only at run time")
+    wanted = [new / item for new, item in zip(size, old, strict=True) if isinstance(item, int)]
+    if np.any(np.abs(np.array(scale) - wanted) > 1e-6 * np.array(wanted)) or np.any(np.array(moved) != 0):
+        raise call.refuse("cuts images and scales them at once, which no operation of Keras 3 does")
+    if not antialias and not kernel.startswith("lanczos"):
+        raise call.refuse("scales images as no operation of Keras 3 does")
+    return resized(call, _KERNELS[kernel], antialias)
+
+
 def resized_by_corners(call: Call, method: str, align_corners: bool) -> Tensor:
     """Another size as TensorFlow 1 does it: rows and columns are picked, and mixed by constants that follow from both sizes.
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kmodel_tools.architecture.upgrade.operations.calls import Call, carries, short
+from kmodel_tools.architecture.upgrade.operations.scattering import taken_in_rows
 from kmodel_tools.architecture.upgrade.operations.values import Dim, Dims, Symbol, Tensor, Value, dims_of, tensors_in
 
 ELLIPSIS = "__ellipsis__"
@@ -165,19 +166,9 @@ def gather(call: Call) -> Value:
     if batch_dims == 0:
         return call.b.op("Take", x, places, shape=_gathered(call, x, places, axis), dtype=x.dtype, axis=axis)
     index = call.tensor(places)
-    if x.shape is None or index.shape is None or batch_dims != 1 or axis % len(x.shape) != 1 or len(index.shape) != 2:
+    if x.shape is None or index.shape is None or batch_dims not in (1, 1 - len(index.shape)) or axis % len(x.shape) != 1:
         raise call.refuse(f"gathers with batch_dims={batch_dims} and axis={axis}, which no operation of Keras 3 does")
-    shape = (*index.shape, *x.shape[2:])
-    places_shape = index.shape
-    for count in range(1, len(x.shape) - 1):
-        index = call.b.op("ExpandDims", index, shape=(*places_shape, *[1] * count), axis=-1)
-    if len(x.shape) > 2:
-        sizes = [size for size in x.shape[2:] if isinstance(size, int)]
-        if len(sizes) < len(x.shape) - 2:
-            raise call.refuse("gathers rows of a size that is known only at run time")
-        ones = np.ones([1, 1, *sizes], index.dtype or "int32")
-        index = call.b.op("Multiply", index, ones)
-    return call.b.op("TakeAlongAxis", x, index, shape=shape, dtype=x.dtype, axis=1)
+    return taken_in_rows(call, x, index)
 
 
 def _gathered(call: Call, x: Tensor, places: Value, axis: int) -> list[Dim | None] | None:

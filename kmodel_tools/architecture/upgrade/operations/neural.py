@@ -1,16 +1,13 @@
-"""Products of matrices, convolutions, pools, normalization, dropout."""
+"""Products of matrices, normalization, dropout, noise."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from kmodel_tools.architecture.upgrade.operations.calls import Call, carries, short
-from kmodel_tools.architecture.upgrade.operations.reductions import reduce
 from kmodel_tools.architecture.upgrade.operations.shaping import swapped
-from kmodel_tools.architecture.upgrade.operations.values import Dim, Shape, Tensor, Value, broadcast, dims_of, tensors_in
+from kmodel_tools.architecture.upgrade.operations.values import Dim, Tensor, Value, broadcast, dims_of, tensors_in
+from kmodel_tools.architecture.upgrade.operations.windows import channels_first
 
 
 @carries("linalg.matmul", "matmul")
@@ -69,22 +66,13 @@ def einsum(call: Call) -> Value:
 def bias_add(call: Call) -> Value:
     """A number more for each channel, which are last, or second."""
     x, bias = call.x(), call.b.operand(call.take("bias", "value"))
-    if _channels_first(call):
+    if channels_first(call):
         rank = len(x.shape) if x.shape is not None else 0
         row = np.array(bias, "float32") if not isinstance(bias, Tensor) else bias
         if rank < 3 or isinstance(row, Tensor):
             raise call.refuse("adds a bias to channels that are second, of a tensor whose rank is not known")
         bias = row.reshape((-1,) + (1,) * (rank - 2)).tolist()
     return call.b.op("Add", x, bias)
-
-
-def _channels_first(call: Call) -> bool:
-    value = call.take("data_format")
-    if value is None or value in ("NHWC", "NWC", "NDHWC", "N...C", "channels_last"):
-        return False
-    if value in ("NCHW", "NCW", "NCDHW", "NC...", "channels_first"):
-        return True
-    raise call.refuse(f"has channels as {short(value)}")
 
 
 @carries("nn.batch_normalization")
@@ -122,161 +110,6 @@ def dropout(call: Call) -> Value:
     return call.b.layer("Dropout", x, call={"training": True}, rate=rate, noise_shape=shape, seed=seed)
 
 
-# Windows.
-
-
-def _row(call: Call, *names: str, axes: int, first: bool, default: Any = None) -> list[int]:
-    """Sizes of a window along the spatial axes, which may be said for all axes, or once for all."""
-    found = call.integers(*names, default=default)
-    if found is None:
-        raise call.refuse(f"has no {names[0]}")
-    if len(found) == axes + 2:
-        found = found[2:] if first else found[1:-1]
-    return found * axes if len(found) == 1 else found
-
-
-def _padding(call: Call) -> str:
-    value = call.take("padding")
-    if isinstance(value, str) and value.lower() in ("same", "valid"):
-        return value.lower()
-    raise call.refuse(f"pads by {short(value)}, which no operation of Keras 3 does")
-
-
-def _windowed(shape: Shape | None, first: bool, kernel: Sequence[int], strides: Sequence[int], padding: str) -> list[Dim | None] | None:
-    """The shape after windows have gone over the spatial axes."""
-    if shape is None or len(shape) != len(kernel) + 2:
-        return None
-    found: list[Dim | None] = list(shape)
-    for axis, (window, step) in enumerate(zip(kernel, strides, strict=True), 2 if first else 1):
-        size = shape[axis]
-        found[axis] = (-(-(size if padding == "same" else size - window + 1) // step)) if isinstance(size, int) else None
-    return found
-
-
-@carries("nn.max_pool", "nn.avg_pool", *(f"nn.{kind}_pool{axes}d" for kind in ("max", "avg") for axes in (1, 2, 3)), "nn.max_pool_v2")
-def pool(call: Call) -> Value:
-    """The largest or the mean of windows."""
-    x, first, padding = call.x(), _channels_first(call), _padding(call)
-    digit = call.function.removesuffix("d")[-1]
-    axes = int(digit) if digit.isdigit() else len(x.shape or (0, 0, 0, 0)) - 2
-    kernel = _row(call, "ksize", axes=axes, first=first)
-    strides = _row(call, "strides", axes=axes, first=first, default=kernel)
-    kind = "MaxPool" if "max" in call.function else "AveragePool"
-    return call.b.op(
-        kind,
-        x,
-        shape=_windowed(x.shape, first, kernel, strides, padding),
-        pool_size=kernel,
-        strides=strides,
-        padding=padding,
-        data_format="channels_first" if first else "channels_last",
-    )
-
-
-@carries("nn.conv1d", "nn.conv2d", "nn.conv3d", "nn.convolution", "nn.depthwise_conv2d")
-def convolution(call: Call) -> Value:
-    """A convolution by a kernel that is a constant or a tensor."""
-    x, first, padding = call.x(), _channels_first(call), _padding(call)
-    kernel = call.tensor(call.take("filters", "filter"), x)
-    if kernel.shape is None or not all(isinstance(size, int) for size in kernel.shape):
-        raise call.refuse("convolves by a kernel whose shape is not known")
-    windows = [size for size in kernel.shape if isinstance(size, int)]
-    axes = len(windows) - 2
-    strides = _row(call, "strides", "stride", axes=axes, first=first, default=[1])
-    dilations = _row(call, "dilations", "dilation_rate", "rate", axes=axes, first=first, default=[1])
-    spans = [(size - 1) * step + 1 for size, step in zip(windows[:axes], dilations, strict=True)]
-    shape = _windowed(x.shape, first, spans, strides, padding)
-    is_depthwise = "depthwise" in call.function
-    if shape is not None:
-        shape[1 if first else -1] = windows[-1] * windows[-2] if is_depthwise else windows[-1]
-    if is_depthwise and len({*strides}) + len({*dilations}) > 2:
-        raise call.refuse("goes in steps that differ between rows and columns, which no operation of Keras 3 does")
-    return call.b.op(
-        "DepthwiseConv" if is_depthwise else "Conv",
-        x,
-        kernel,
-        shape=shape,
-        strides=strides[0] if is_depthwise else strides,
-        padding=padding,
-        data_format="channels_first" if first else "channels_last",
-        dilation_rate=dilations[0] if is_depthwise else dilations,
-    )
-
-
-@carries("nn.depth_to_space", "nn.space_to_depth", "depth_to_space", "space_to_depth")
-def blocks(call: Call) -> Value:
-    """Blocks of pixels as channels, and back."""
-    x, size, first = call.x(), call.number("block_size"), _channels_first(call)
-    to_depth = "to_depth" in call.function
-    shape: list[Dim | None] | None = None
-    if x.shape is not None:
-        shape = list(x.shape)
-        for axis in range(1, 4):
-            is_channel = axis == (1 if first else 3)
-            here = x.shape[axis]
-            factor = size * size if is_channel else size
-            if not isinstance(here, int):
-                shape[axis] = None
-            else:
-                shape[axis] = here * factor if is_channel is to_depth else here // factor
-    kind = "SpaceToDepth" if to_depth else "DepthToSpace"
-    return call.b.op(kind, x, shape=shape, block_size=size, data_format="channels_first" if first else "channels_last")
-
-
-@carries("linalg.inv")
-def inverse(call: Call) -> Value:
-    """The inverse of matrices."""
-    if call.flag("adjoint"):
-        raise call.refuse("inverts the adjoint, which is not carried")
-    return call.b.op("Inv", call.x())
-
-
-@carries("linalg.trace")
-def trace(call: Call) -> Value:
-    """The sum of the diagonal of matrices."""
-    x = call.x()
-    return call.b.op("Trace", x, shape=None if x.shape is None else x.shape[:-2], offset=0, axis1=-2, axis2=-1)
-
-
-@carries("linalg.diag")
-def diagonal_matrix(call: Call) -> Value:
-    """Matrices with a row each on the diagonal and 0 elsewhere."""
-    call.take("k", "num_rows", "num_cols", "padding_value", "align")
-    x = call.x()
-    size = x.size(-1)
-    if not isinstance(size, int) or any(_tells(call.rest.get(key)) for key in call.rest if key != "name"):
-        raise call.refuse("makes matrices with other than the whole diagonal of a known size")
-    call.b.allowed([size, size])
-    column = call.b.op("ExpandDims", x, shape=None if x.shape is None else (*x.shape, 1), axis=-1)
-    return call.b.op("Where", np.eye(size, dtype=bool), column, 0, dtype=x.dtype)
-
-
-def _tells(value: Value) -> bool:
-    """Whether an argument asks for another diagonal than the whole main one, or for another filling."""
-    return not (value is None or isinstance(value, str) or (np.ndim(value) == 0 and value in (0, -1)))
-
-
-@carries("nn.sigmoid_cross_entropy_with_logits")
-def sigmoid_cross_entropy(call: Call) -> Value:
-    """`max(x, 0) - x z + log(1 + exp(-|x|))`. Source: TensorFlow 2.21 `python/ops/nn_impl.py`."""
-    labels, logits = call.take("labels"), call.take("logits")
-    if labels is None:
-        labels = call.first
-    x, z = call.tensor(logits if logits is not None else call.first), call.b.operand(labels)
-    size = call.b.op("Negative", call.b.op("Absolute", x))
-    linear = call.b.op("Subtract", call.b.op("Relu", x), call.b.op("Multiply", x, z))
-    return call.b.op("Add", linear, call.b.op("Log1p", call.b.op("Exp", size)))
-
-
-@carries("nn.softmax_cross_entropy_with_logits", "nn.softmax_cross_entropy_with_logits_v2")
-def softmax_cross_entropy(call: Call) -> Value:
-    """`-sum(labels log(softmax(logits)))` along an axis."""
-    labels, logits = call.take("labels"), call.take("logits")
-    x, axis = call.tensor(logits if logits is not None else call.first), call.one_axis("axis", "dim", default=-1)
-    product = call.b.op("Multiply", call.b.operand(call.first if labels is None else labels), call.b.op("LogSoftmax", x, axis=axis))
-    return call.b.op("Negative", reduce(call, "Sum", product, axis, False))
-
-
 @carries("random.normal", "random_normal", "keras.backend.random_normal")
 def random_normal(call: Call) -> Value:
     """Normal noise of a shape, drawn anew at every call: that of GaussianNoise, which is told that it is trained."""
@@ -291,3 +124,26 @@ def random_normal(call: Call) -> Value:
     if deviation == 0:
         return level
     return call.b.layer("GaussianNoise", level, call={"training": True}, stddev=float(deviation), seed=seed)
+
+
+@carries("random.uniform", "random_uniform", "keras.backend.random_uniform")
+def random_uniform(call: Call) -> Value:
+    """Uniform noise of a shape, drawn anew at every call: normal noise, by its distribution function."""
+    low, high = call.number("minval", default=0), call.number("maxval", default=None)
+    dtype, seed = call.dtype(default="float32") or "float32", call.number("seed", default=None)
+    target = dims_of(call.first)
+    near = next(iter(tensors_in(call.first)), call.near)
+    if target is None or near is None:
+        raise call.refuse("draws noise of a shape that is not known")
+    if dtype != "float32":
+        raise call.refuse(f"draws noise of {dtype}, which is not carried")
+    zeros = call.b.op("Multiply", call.b.as_tensor(call.b.ones(target, dtype), near, dtype), 0.0)
+    noise = call.b.layer("GaussianNoise", zeros, call={"training": True}, stddev=1.0, seed=seed)
+    part = call.b.op("Multiply", call.b.op("Add", call.b.op("Erf", call.b.op("Multiply", noise, ROOT_OF_HALF)), 1.0), 0.5)
+    part = call.b.op("Minimum", part, BELOW_ONE)
+    return call.b.op("Add", call.b.op("Multiply", part, float(1 if high is None else high) - float(low)), float(low))
+
+
+ROOT_OF_HALF = 0.7071067811865476
+BELOW_ONE = 0.99999994
+"""The largest number of single precision below 1, which is not drawn."""

@@ -70,6 +70,8 @@ def count_nonzero(call: Call) -> Value:
 @carries("math.reduce_euclidean_norm")
 def euclidean_norm(call: Call) -> Value:
     """The root of the sum of squares."""
+    if call.x().dtype in INTEGERS:
+        raise call.refuse("takes roots of integers and rounds, which no operation of Keras 3 does")
     total = reduce(call, "Sum", call.b.op("Square", call.x()), _axes(call), call.flag("keepdims"))
     return call.b.op("Sqrt", total)
 
@@ -123,6 +125,21 @@ def moments(call: Call) -> Value:
     spread = call.b.op("Square", call.b.op("Subtract", wide, mean))
     both = [mean if keepdims else reduce(call, "Mean", wide, axes, False), reduce(call, "Mean", spread, axes, keepdims)]
     return [call.b.cast(item, x.dtype) if x.dtype == "float16" else item for item in both]
+
+
+@carries("math.zero_fraction", "nn.zero_fraction")
+def zero_fraction(call: Call) -> Value:
+    """Which part of all elements is 0, in single precision."""
+    zeros = call.b.cast(call.b.op("Equal", call.x(), 0), "float32")
+    return reduce(call, "Mean", zeros, None, False)
+
+
+@carries("clip_by_norm")
+def clip_by_norm(call: Call) -> Value:
+    """`x c / max(norm(x), c)`. Source: TensorFlow 2.21 `python/ops/clip_ops.py`, `clip_by_norm`."""
+    x, limit, axes = call.x(), call.b.operand(call.take("clip_norm")), call.axis("axes", default=None)
+    length = call.b.op("Sqrt", reduce(call, "Sum", call.b.op("Square", x), axes, True))
+    return call.b.op("Divide", call.b.op("Multiply", x, limit), call.b.op("Maximum", length, limit))
 
 
 # Order.

@@ -175,8 +175,15 @@ def _alike(call: Call) -> list[Tensor]:
 
 @carries("stack", "keras.backend.stack")
 def stack(call: Call) -> Value:
-    """Tensors along a new axis."""
-    items, axis = _alike(call), call.one_axis("axis", default=0)
+    """Tensors along a new axis; one tensor is taken for the list of its rows."""
+    axis = call.one_axis("axis", default=0)
+    if isinstance(call.first, Tensor):
+        x = call.first
+        order = None if x.shape is None else list(x.shape[1:])
+        if order is not None and x.shape:
+            order.insert(axis if axis >= 0 else len(x.shape) + axis, x.shape[0])
+        return call.b.op("Moveaxis", x, shape=order, source=0, destination=axis)
+    items = _alike(call)
     return call.b.op("Stack", items, shape=_stacked(items, axis), dtype=items[0].dtype, axis=axis)
 
 

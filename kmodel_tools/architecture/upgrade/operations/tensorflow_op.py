@@ -63,6 +63,24 @@ ZerosLike: zeros_like x | OnesLike: ones_like x | Fill: fill x value | Range: ra
 MatrixDiagV3 MatrixDiagV2: linalg.diag x k num_rows num_cols padding_value align=align | MatrixDiagPartV3 MatrixDiagPartV2: linalg.diag_part x k padding_value align=align
 MatrixDeterminant: linalg.det x | ExtractImagePatches: image.extract_patches x sizes=ksizes strides=strides rates=rates padding=padding
 RandomStandardNormal: random.normal x dtype=dtype
+RandomUniform: random.uniform x dtype=dtype | RGBToHSV: image.rgb_to_hsv x | HSVToRGB: image.hsv_to_rgb x
+AdjustContrastv2: image.adjust_contrast x contrast_factor | AdjustHue: image.adjust_hue x delta | AdjustSaturation: image.adjust_saturation x factor
+ScaleAndTranslate: ScaleAndTranslate x size scale translation kernel_type=kernel_type antialias=antialias
+SoftmaxCrossEntropyWithLogits: SoftmaxCrossEntropyWithLogits x labels | SparseSoftmaxCrossEntropyWithLogits: SparseSoftmaxCrossEntropyWithLogits x labels
+L2Loss: nn.l2_loss x | LRN: nn.local_response_normalization x depth_radius=depth_radius bias=bias alpha=alpha beta=beta
+Conv2DBackpropInput: nn.conv2d_transpose output_shape filters x strides=strides padding=padding data_format=data_format dilations=dilations
+Conv3DBackpropInputV2: nn.conv3d_transpose output_shape filters x strides=strides padding=padding data_format=data_format dilations=dilations
+Conv3D: nn.conv3d x filters strides=strides padding=padding data_format=data_format dilations=dilations
+MaxPool3D: nn.max_pool3d x ksize=ksize strides=strides padding=padding data_format=data_format
+AvgPool3D: nn.avg_pool3d x ksize=ksize strides=strides padding=padding data_format=data_format
+GatherNd: gather_nd x indices | ScatterNd: scatter_nd x updates shape | UnsortedSegmentSum: math.unsorted_segment_sum x segment_ids num_segments
+TensorScatterUpdate: tensor_scatter_nd_update x indices updates | TensorScatterAdd: tensor_scatter_nd_add x indices updates
+TensorScatterSub: tensor_scatter_nd_sub x indices updates | InTopKV2: math.in_top_k predictions targets k | Erfc: math.erfc x
+Cholesky: linalg.cholesky x | MatrixSolve: linalg.solve x rhs adjoint=adjoint | Cross: linalg.cross x b | Qr: linalg.qr x full_matrices=full_matrices
+MatrixTriangularSolve: linalg.triangular_solve x rhs lower=lower adjoint=adjoint | Svd: linalg.svd x full_matrices=full_matrices compute_uv=compute_uv
+SelfAdjointEigV2: linalg.eigh x | MatrixSetDiagV3 MatrixSetDiagV2: linalg.set_diag x diagonal k align=align | MatrixSetDiag: linalg.set_diag x diagonal
+BitwiseAnd: bitwise.bitwise_and x y | BitwiseOr: bitwise.bitwise_or x y | BitwiseXor: bitwise.bitwise_xor x y | Invert: bitwise.invert x
+LeftShift: bitwise.left_shift x y | RightShift: bitwise.right_shift x y | Xlog1py: math.xlog1py x y | TruncateMod: truncatemod x y
 MatrixBandPart: linalg.band_part x num_lower num_upper | MatrixDiagPart: linalg.diag_part x | MatrixInverse: linalg.inv x
 """  # noqa: E501  # a row says one operation
 """Operations of graphs: the function that does the same, then its arguments: inputs in order, `name=attribute`, `*` for all inputs.
@@ -118,7 +136,7 @@ def call_of_node(node: Mapping[str, Any], inputs: Sequence[Value], b: Builder) -
             first = attributes.get("equation")
         elif left:
             value = left.pop(0)
-            if (name == "x" and (place == 0 or function == "split") and first is None) or (place == 0 and name != "axis"):
+            if first is None and (name == "x" or (place == 0 and "x" not in arguments)):
                 first = value
             else:
                 rest[name] = value
