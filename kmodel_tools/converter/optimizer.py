@@ -62,6 +62,8 @@ def carried_state(model: Model, source: Model, era: Era | None, target: Format, 
     unnamed = model.optimizer.class_name is None and compiled_with is not None
     if unnamed:  # a SavedModel need not state its class
         model = replace(model, optimizer=replace(model.optimizer, class_name=compiled_with))
+    if _is_carried(model, era) and _is_fresh(model.optimizer):
+        return State(None, left_out=["the optimizer's counters: it has not trained the model yet"])
     why = _obstacle(model, target, request)
     if why is not None:
         return State(None, [f"the optimizer's state ({why})"])
@@ -91,6 +93,14 @@ def _is_carried(model: Model, era: Era | None) -> bool:
     """Whether one of the model that will be written and its source is of Keras 3, and the other is not: their files count otherwise."""
     version = model.metadata.get("keras_version", "")
     return bool(version) and (era is Era.KERAS_3) is not (era_of_version(version) is Era.KERAS_3)
+
+
+def _is_fresh(optimizer: Optimizer | None) -> bool:
+    """Whether it has no state yet, but for a count of no steps: Keras 3 keeps that for a model that was only compiled."""
+    counters = {counter.role: counter for counter in optimizer.counters} if optimizer is not None else {}
+    if optimizer is None or optimizer.slots or optimizer.extras or counters.keys() - {ITERATIONS, LEARNING_RATE}:
+        return False
+    return ITERATIONS not in counters or not int(counters[ITERATIONS].tensor.read())
 
 
 def _stays_as_it_is(source: Model, era: Era | None, target: Format, request: Request) -> bool:

@@ -335,6 +335,12 @@ def test_what_later_operations_cannot_do_is_named(function: str, call: Json, why
         carried((op(function), [["in", 0, 0, call]]), start=entry(shape=(None, 4, 6, 6)))
 
 
+@pytest.mark.parametrize("function", ["math.real", "linalg.adjoint"])
+def test_complex_numbers_are_not_taken_for_real_ones(function: str) -> None:
+    with pytest.raises(UpgradeError, match="is called on complex64, which is not carried"):
+        carried((op(function), [["in", 0, 0, {}]]), start=entry(shape=(None, 4, 6), dtype="complex64"))
+
+
 def test_a_node_that_nothing_does_is_named() -> None:
     with pytest.raises(UpgradeError, match=r"the layer x \(TensorFlowOpLayer\) is the operation Lgamma of TensorFlow, which does what no"):
         carried((node("x", "Lgamma"), [[["in", 0, 0, {}]]]))

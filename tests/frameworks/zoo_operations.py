@@ -620,6 +620,8 @@ LOSSES: Sequence[Form] = [
     lambda t: t.keras.losses.categorical_crossentropy(t.w, t.tf.nn.softmax(t.x)),
     lambda t: t.tf.clip_by_norm(t.x, 2.0),
     lambda t: t.tf.clip_by_norm(t.x, 1.0, axes=[-1]),
+    lambda t: t.tf.clip_by_norm(t.x, t.y),
+    lambda t: t.tf.clip_by_norm(t.x, -2.0),
     lambda t: t.tf.math.zero_fraction(t.n - 3),
     lambda t: t.tf.math.erfc(t.x),
     lambda t: t.tf.math.xlog1py(t.tf.nn.relu(t.x), t.w),

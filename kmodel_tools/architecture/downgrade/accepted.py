@@ -37,9 +37,6 @@ _OF_EACH: Mapping[str, tuple[Any, ...]] = {
     "factor": (None,),
     "score_mode": ("concat", "dot"),
     "zero_output_for_mask": (False,),
-    "renorm": (False,),
-    "renorm_clipping": ANY,
-    "renorm_momentum": ANY,
 }
 """Arguments that some class of Keras 2 lacks, and the values at which that makes no difference.
 
@@ -49,7 +46,6 @@ _OF_EACH: Mapping[str, tuple[Any, ...]] = {
 _TABLE = """
 AdditiveAttention: score_mode
 Attention MultiHeadAttention: flash_attention
-BatchNormalization: renorm renorm_clipping renorm_momentum
 CenterCrop: bounding_box_format data_format factor
 Conv1D Conv2D Conv3D: lora_alpha lora_rank
 ConvLSTM1D ConvLSTM2D ConvLSTM3D: seed zero_output_for_mask
@@ -73,6 +69,7 @@ DEFAULTS: Mapping[str, Any] = {
     "invert": False,
     "keepdims": False,
     "offset": 0.0,
+    "renorm": False,
     "score_mode": "dot",
     "seed": None,
     "synchronized": False,

@@ -48,6 +48,12 @@ def lora_is_merged(draft: Draft) -> None:
     draft.say("LoRA is not in Keras 2: the layer has the kernel that its factors are merged into")
 
 
+def renorm(draft: Draft) -> None:
+    """BatchNormalization that does not renormalize: what it would do so with, which Keras 2 does not list among its arguments."""
+    if draft.is_a("BatchNormalization") and not draft.config.get("renorm"):
+        draft.drop("renorm", "renorm_clipping", "renorm_momentum")
+
+
 def shapes_of_attention(draft: Draft) -> None:
     """MultiHeadAttention: the shapes that it is called on, which Keras 2 keeps in its configuration.
 
@@ -116,6 +122,7 @@ def lambda_function(draft: Draft) -> None:
 RULES = (
     lora_is_merged,
     drop_what_is_new,
+    renorm,
     shapes_of_attention,
     dtype_of_its_own,
     encoded_rank,

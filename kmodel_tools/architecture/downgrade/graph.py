@@ -48,11 +48,13 @@ class Graph:
         names: New names of its layers by the old ones.
         functional: Nested models that are graphs: Keras 3 counts their calls from 0 in calls and from 1 among ends, Keras 2 from 1.
         listed: Nested Sequentials that say their input: Keras 3 counts their calls from 0, Keras 2 from 1.
+        replaced: What outputs of operations have become, as Keras 2 counts it.
     """
 
     names: dict[str, str]
     functional: set[str] = field(default_factory=set)
     listed: set[str] = field(default_factory=set)
+    replaced: dict[tuple[str, int, int], tuple[str, int, int]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, layers: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> Graph:
@@ -72,6 +74,8 @@ class Graph:
         name, call, output = reference[0], int(reference[1]), int(reference[2])
         if name not in self.names:
             raise UpgradeError(f"a tensor of a layer {name!r} that the model does not have")
+        if (name, call, output) in self.replaced:
+            return list(self.replaced[name, call, output])
         if name in self.listed or (name in self.functional and not is_end):
             call += 1
         return [self.names[name], call, output]

@@ -26,6 +26,8 @@ from kmodel_tools.architecture.upgrade.training import LOSSES, METRICS, OPTIMIZE
 
 NEW = frozenset({"CTC", "CategoricalGeneralizedCrossEntropy", "Circle", "ConcordanceCorrelation", "Dice", "PearsonCorrelation", "Tversky"})
 """Losses and metrics that Keras 2 does not have."""
+KNOWN = LOSSES | METRICS | {"MeanMetricWrapper"}
+"""Losses and metrics that both generations have."""
 NEW_NAMES = frozenset(
     {"categorical_generalized_cross_entropy", "circle", "ctc", "dice", "tversky", "pearson_correlation", "concordance_correlation"}
 )
@@ -146,14 +148,14 @@ def _plain(value: Any, training: Training) -> Any:
         return settings
     registered = value.get("registered_name")
     plain = kind.rpartition(">")[2]
-    if plain not in LOSSES | METRICS or not isinstance(settings, Mapping):
+    if plain not in KNOWN or not isinstance(settings, Mapping):
         return {"class_name": registered if isinstance(registered, str) and ">" in registered else kind, "config": settings}
     return {"class_name": plain, "config": _settings(plain, settings, training)}
 
 
 def _settings(kind: str, settings: Mapping[str, Any], training: Training) -> Json:
     """The settings of a loss or a metric that Keras 2 takes; its losses have no dtype of their own."""
-    found = {key: item for key, item in settings.items() if key != "dtype" or kind in METRICS}
+    found = {key: item for key, item in settings.items() if key != "dtype" or kind not in LOSSES - METRICS}
     reduction = found.get("reduction")
     if reduction in REDUCTIONS:
         found["reduction"] = REDUCTIONS[reduction]

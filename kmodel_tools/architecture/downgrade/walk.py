@@ -12,6 +12,7 @@ from kmodel_tools.architecture.downgrade.graph import Graph
 from kmodel_tools.architecture.downgrade.inputs import downgraded_input
 from kmodel_tools.architecture.downgrade.masks import passed_on_in_row, without_told_masks
 from kmodel_tools.architecture.downgrade.objects import downgraded_value
+from kmodel_tools.architecture.downgrade.operations.carrying import Carrying, is_operation
 from kmodel_tools.architecture.envelope import class_of, is_model, layer_configs, settings_of
 from kmodel_tools.architecture.layer_table import MODEL_CLASSES
 from kmodel_tools.architecture.upgrade.draft import Draft, Json, Notes, reading
@@ -140,8 +141,14 @@ def _functional(node: Mapping[str, Any], draft: Draft, depth: int) -> Json:
     entries = without_told_masks(json.loads(json.dumps(layer_configs(node))), list(ends.values()), draft.notes)
     names = _names(draft, entries)
     graph = Graph.of(entries, dict(zip(map(name_of, entries), names, strict=True)))
+    carrying = Carrying(graph.names, graph.tensor, set(names))
+    carrying.run(entries)
+    graph.replaced = {key: tensor.ref for key, tensor in carrying.replaced.items()}
     found: list[Json] = []
     for entry, new in zip(entries, names, strict=True):
+        if is_operation(entry):
+            found += carrying.entries[name_of(entry)]
+            continue
         made, layer = downgraded_layer(entry, paths_below(draft, new), draft.notes, depth + 1, new)
         calls = [graph.call(call, layer) for call in calls_of(entry)]
         found.append({**made, "name": new, "inbound_nodes": calls})

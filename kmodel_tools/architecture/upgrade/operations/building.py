@@ -194,7 +194,8 @@ class Builder:
     def _argument(self, value: Value, like: str | None) -> Any:
         """An argument of a call as the configuration has it."""
         if isinstance(value, Tensor):
-            config = {"shape": [None], "dtype": value.dtype or "float32", "keras_history": list(value.history)}
+            sizes = [None] if value.shape is None else [size if isinstance(size, int) else None for size in value.shape]
+            config = {"shape": sizes, "dtype": value.dtype or "float32", "keras_history": list(value.history)}
             return {"class_name": "__keras_tensor__", "config": config}
         if isinstance(value, (Dims, ShapeOf)):
             raise self.refuse("is called on a size that is known only at run time")

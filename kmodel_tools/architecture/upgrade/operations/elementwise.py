@@ -109,7 +109,10 @@ def bitwise(call: Call) -> Value:
 @carries("math.real", "math.conj")
 def real(call: Call) -> Value:
     """The same tensor, for what is carried is real."""
-    return call.b.op("Copy", call.x())
+    x = call.x()
+    if str(x.dtype).startswith("complex"):
+        raise call.refuse(f"is called on {x.dtype}, which is not carried")
+    return call.b.op("Copy", x)
 
 
 @carries("__operators__.eq", "__operators__.ne")

@@ -166,6 +166,8 @@ def gather(call: Call) -> Value:
     if batch_dims == 0:
         return call.b.op("Take", x, places, shape=_gathered(call, x, places, axis), dtype=x.dtype, axis=axis)
     index = call.tensor(places)
+    if x.shape is not None and index.shape is not None and len(x.shape) == len(index.shape) == batch_dims + 1 == axis % len(x.shape) + 1:
+        return call.b.op("TakeAlongAxis", x, index, shape=index.shape, dtype=x.dtype, axis=-1)
     if x.shape is None or index.shape is None or batch_dims not in (1, 1 - len(index.shape)) or axis % len(x.shape) != 1:
         raise call.refuse(f"gathers with batch_dims={batch_dims} and axis={axis}, which no operation of Keras 3 does")
     return taken_in_rows(call, x, index)

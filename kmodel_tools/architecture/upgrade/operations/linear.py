@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kmodel_tools.architecture.upgrade.operations.calls import Call, carries
+from kmodel_tools.architecture.upgrade.operations.elementwise import real
 from kmodel_tools.architecture.upgrade.operations.reductions import reduce
 from kmodel_tools.architecture.upgrade.operations.repeating import spread
 from kmodel_tools.architecture.upgrade.operations.shaping import swapped
@@ -133,7 +134,7 @@ def cross(call: Call) -> Value:
 @carries("linalg.adjoint")
 def adjoint(call: Call) -> Value:
     """Transposed matrices, for what is carried is real."""
-    return swapped(call, call.x())
+    return swapped(call, real(call))
 
 
 @carries("linalg.global_norm")

@@ -21,7 +21,7 @@ _REDUCTIONS = {
     "reduce_std": "Std",
     "reduce_variance": "Var",
 }
-_SMALL = INTEGERS - {"int32", "int64"}
+_SMALL = INTEGERS - {"int32", "int64", "uint32"}
 
 
 def reduced(x: Tensor, axes: Any, keepdims: bool) -> list[Dim] | None:
@@ -136,8 +136,9 @@ def zero_fraction(call: Call) -> Value:
 
 @carries("clip_by_norm")
 def clip_by_norm(call: Call) -> Value:
-    """`x c / max(norm(x), c)`. Source: TensorFlow 2.21 `python/ops/clip_ops.py`, `clip_by_norm`."""
-    x, limit, axes = call.x(), call.b.operand(call.take("clip_norm")), call.axis("axes", default=None)
+    """`x c / max(norm(x), c)`, c being at least 0. Source: TensorFlow 2.21 `python/ops/clip_ops.py`, `clip_by_norm`."""
+    x, axes = call.x(), call.axis("axes", default=None)
+    limit = call.b.op("Maximum", call.tensor(call.take("clip_norm"), x), 0.0)
     length = call.b.op("Sqrt", reduce(call, "Sum", call.b.op("Square", x), axes, True))
     return call.b.op("Divide", call.b.op("Multiply", x, limit), call.b.op("Maximum", length, limit))
 

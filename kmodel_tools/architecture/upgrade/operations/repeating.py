@@ -98,15 +98,13 @@ def _grown(size: Dim, row: Sequence[Dim]) -> Dim | None:
 @carries("linalg.tensor_diag_part", "linalg.diag_part")
 def diagonal(call: Call) -> Value:
     """The diagonal of matrices."""
-    for name in ("k", "padding_value"):
-        if call.number(name, default=0) != 0:
-            raise call.refuse("takes another than the main diagonal, or fills it up, which is not carried")
-    call.take("align")
+    k = call.number("k", default=0)
+    call.take("align", "padding_value")  # which fill up what is shorter, where several diagonals are taken
     x = call.x()
     shape: Sizes | None = None
-    if x.shape is not None and len(x.shape) > 1 and x.shape[-1] == x.shape[-2]:
+    if k == 0 and x.shape is not None and len(x.shape) > 1 and x.shape[-1] == x.shape[-2]:
         shape = [*x.shape[:-1]]
-    return call.b.op("Diagonal", x, shape=shape, offset=0, axis1=-2, axis2=-1)
+    return call.b.op("Diagonal", x, shape=shape, offset=int(k), axis1=-2, axis2=-1)
 
 
 @carries("linalg.band_part")
