@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from glob import escape as pattern
 from typing import Any
@@ -19,12 +20,13 @@ from kmodel_tools.formats._shared.options import size_in_bytes
 from kmodel_tools.storage.atomic import new_files
 from kmodel_tools.storage.safetensors import file_blocks, header_length, read_contents
 from kmodel_tools.tensor import ByteRange, Tensor
-from kmodel_tools.tree import Model
+from kmodel_tools.tree import Model, Note
 
 SUFFIX = ".safetensors"
 INDEX_SUFFIX = ".safetensors.index.json"
 WEIGHT_MAP = "weight_map"
 SHARD_SIZE = "5GB"
+_SHARD = re.compile(r"(.*)-[0-9]{5}-of-[0-9]{5}\.safetensors", re.DOTALL)
 
 
 def detect(probe: Probe) -> str | None:
@@ -51,6 +53,10 @@ def read(probe: Probe) -> Model:
     arrays, said = _shards(probe) if probe.container is Container.JSON else _single(probe.range)
     model = read_arrays(arrays, said, probe.path)
     dialect = "sharded" if probe.container is Container.JSON else "single file"
+    shard = _SHARD.fullmatch(probe.path)
+    notes = model.notes
+    if shard is not None and os.path.isfile(index := f"{shard[1]}{INDEX_SUFFIX}"):
+        notes = (Note("odd", f"this is one shard of {os.path.basename(index)}: open that to see the whole model"), *notes)
     return Model(
         name=model.name,
         format=FORMAT.name,
@@ -60,7 +66,7 @@ def read(probe: Probe) -> Model:
         optimizer=model.optimizer,
         training_config=model.training_config,
         metadata={**model.metadata, "dialect": dialect},
-        notes=model.notes,
+        notes=notes,
         inventory=model.inventory,
     )
 
