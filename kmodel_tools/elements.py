@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from kmodel_tools.errors import CorruptFileError
-from kmodel_tools.tensor import Tensor
+from kmodel_tools.tensor import Buffer, Tensor
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -53,3 +53,11 @@ def chunks(tensor: Tensor, size: int) -> Iterator[bytes | bytearray | memoryview
         raise CorruptFileError(f"holds {done} bytes where its shape {tensor.shape} needs {expected}")
     if pending:
         yield bytes(pending)
+
+
+def in_other_order(block: Buffer, word: int) -> bytearray:
+    """Bytes of whole words, each the other way round: numbers that a machine of the other endianness wrote."""
+    found = bytearray(len(block))
+    for at in range(word):
+        found[at::word] = block[word - 1 - at :: word]
+    return found

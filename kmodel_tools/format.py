@@ -168,6 +168,8 @@ class Probe:
         name = os.path.basename(self.path)
         if ".data-" in name and "-of-" in name:
             return Container.CHECKPOINT_SHARD
+        if self.head[8:9] == b"{" and b"\0\0\0" in self.head[:8]:
+            return Container.OTHER  # of safetensors: its first byte is a length, which may happen to be a brace
         if self.head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[", b'"')):
             return Container.JSON
         return Container.HDF5 if _hdf5_behind_user_block(whole) else Container.OTHER

@@ -33,6 +33,8 @@ FORMAT_MODULES: tuple[tuple[str, str, frozenset[Container]], ...] = (
     ),
     ("saved-model", "saved_model", frozenset({Container.DIRECTORY, Container.OTHER})),
     ("graph-def", "graph_def", frozenset({Container.OTHER})),
+    ("npz", "npz", frozenset({Container.ZIP})),
+    ("safetensors", "safetensors", frozenset({Container.JSON, Container.OTHER})),
     ("keras-json", "keras_json", frozenset({Container.JSON, Container.OTHER})),
 )
 """Name, module and kinds of path of every format; a module is imported when a path of one of its kinds comes along."""

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from kmodel_tools.damaged import OFFER
+from kmodel_tools.elements import in_other_order
 from kmodel_tools.errors import CorruptFileError
 from kmodel_tools.storage.checksum import crc32c, mask
 from kmodel_tools.storage.protobuf import WireError, read_varint
@@ -74,10 +75,7 @@ class Swapped:
         """
         whole = max(self.word, limit - limit % self.word)
         for block in self.stored.blocks(whole):
-            swapped = bytearray(len(block))
-            for at in range(self.word):
-                swapped[at :: self.word] = block[self.word - 1 - at :: self.word]
-            yield from InMemory(swapped).blocks(limit)
+            yield from InMemory(in_other_order(block, self.word)).blocks(limit)
 
 
 def numbers(stored: Checked, dtype: DType, order: ByteOrder) -> Checked | Swapped:

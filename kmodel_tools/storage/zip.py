@@ -153,6 +153,7 @@ def member_range(archive: ByteRange, member: Member) -> ByteRange:
     """
     if member.stored:
         return _stored_range(archive, member)
+    archive.slice(member.info.header_offset, LOCAL_HEADER.size, where=member.name)  # lies in the file, or this says that it does not
     temporary = _TemporaryFile()
     done = 0
     try:

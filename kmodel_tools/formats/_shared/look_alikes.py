@@ -58,8 +58,6 @@ def _archive(probe: Probe) -> Verdict:
     names = list(probe.members)
     if any(name.endswith("data.pkl") for name in names):
         return "is a PyTorch file, a pickle in a zip archive; it is never opened here", None
-    if names and all(name.endswith(".npy") for name in names):
-        return "is a NumPy archive (.npz), which is not read yet", None
     listed = ", ".join(names[:5]) or "nothing"
     return f"is a zip archive without a Keras model: it holds {listed}", "a .keras archive has config.json and model.weights.h5"
 
@@ -89,8 +87,8 @@ def _file(probe: Probe) -> Verdict:
         return "is a TensorFlow Lite model, which is not read", "convert from the model that it was made of"
     if probe.container is Container.CHECKPOINT_SHARD:
         return "is a data shard of a checkpoint without its index", "copy the .index file beside it"
-    if probe.head[8:9] == b"{" and probe.range.length > int.from_bytes(probe.head[:8], "little"):
-        return "is a safetensors file, which is not read yet", None
+    if probe.head[8:10] == b'{"' and int.from_bytes(probe.head[:8], "little") > probe.range.length - 8:
+        return "starts as a safetensors file does, and is shorter than its header", "fetch it again"
     if probe.path.endswith((".h5", ".hdf5", ".keras")):
         return "does not start as an HDF5 file or a zip archive does: it is damaged or something else", "fetch it again"
     return "is no model in any format that is known here", "see them with: kmt formats"
