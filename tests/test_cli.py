@@ -205,7 +205,17 @@ def test_version_and_help(kmt: Run) -> None:
 
 def test_formats(kmt: Run) -> None:
     names = [line.split()[0] for line in kmt("formats").out.splitlines() if line and not line.startswith(" ")]
-    assert names == ["keras-h5", "keras-weights", "keras-archive", "tf-checkpoint", "saved-model", "graph-def", "keras-json"]
+    assert names == [
+        "keras-h5",
+        "keras-weights",
+        "keras-archive",
+        "tf-checkpoint",
+        "saved-model",
+        "graph-def",
+        "npz",
+        "safetensors",
+        "keras-json",
+    ]
     assert names == [item["name"] for item in json.loads(kmt("formats", "--json").out)]
 
 

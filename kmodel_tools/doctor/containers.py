@@ -6,6 +6,7 @@ import os
 import re
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,7 +27,7 @@ OLD_PICKLE = re.compile(
 """The start of a pickle of protocol 0: a function by its module and name, a line each, or a dictionary or list."""
 PICKLED_NAMES = (".pkl", ".pickle", ".joblib", ".dill")
 CONFIG, WEIGHTS, PICKLED = "config.json", "model.weights.h5", "model.weights.npz"
-ZIP_ERRORS = (zipfile.BadZipFile, NotImplementedError, struct.error, ValueError, EOFError, RuntimeError, OSError)
+ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError, struct.error, ValueError, EOFError, RuntimeError, OSError)
 
 
 def infos(probe: Probe) -> list[zipfile.ZipInfo]:

@@ -239,6 +239,8 @@ def test_a_diff_reports_the_edits_and_no_others_and_applied_gives_the_other(seed
     random = np.random.default_rng(seed)
     words = random.permutation(["a", "b", "c", "d", "e", "f", "g", "h", "i"])
     names = [f"{kind.lower()}_{number + 1}" if seed % 2 else f"{words[number]}_of_{number}" for number, kind in enumerate(kinds)]
+    if seed % 2:  # names that are counted anew in each session do not tell a layer of another shape from one of those that are gone
+        wanted = [edit for edit in wanted if edit != "shape"]
     layers = [layer(random, name, kind) for name, kind in zip(names, kinds, strict=True)]
     expected = Expected()
     a = model(layers)

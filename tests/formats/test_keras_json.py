@@ -33,7 +33,7 @@ OTHERS: list[Any] = [
     {"modelTopology": {"model_config": SEQUENTIAL}},
     {"model_config": SEQUENTIAL, "training_config": {}},
     [{"paths": ["shard1"], "weights": [{"name": "dense/kernel", "shape": [1], "dtype": "float32"}]}],
-    {"metadata": {"total_size": 1}, "weight_map": {"layer": "model-1.safetensors"}},
+    {"metadata": {"total_size": 1}, "weight_map": {"layer": "model-1.bin"}},
     {"class_name": "GlorotUniform", "config": {"seed": None}},
     {"class_name": "Dense", "config": {"name": "d", "units": 2}},
     {"module": "keras.layers", "class_name": "Dense", "config": {"units": 2}, "registered_name": None},
