@@ -332,7 +332,7 @@ def test_the_weights_of_a_layer_go_alone(target: str, tmp_path: Path) -> None:
     found = {path[-1]: weight.tensor.read().tobytes() for path, weight in kmt.read(tmp_path / target).weights()}
     original = {path[-1]: weight.tensor.read().tobytes() for path, weight in kmt.read(ARCHIVE).weights() if path[0] == "bn"}
     assert found == original
-    with pytest.raises(kmt.ConversionError, match="needs an architecture"):
+    with pytest.raises(kmt.ConversionError, match="holds whole models, and bn is a layer"):
         kmt.convert(ARCHIVE, tmp_path / "m.keras", extract="bn")
 
 
@@ -472,3 +472,17 @@ def test_reports_of_joined_files_as_json(tmp_path: Path, capsys: pytest.CaptureF
     assert main(["merge", *map(str, files), "-o", str(tmp_path / "both.h5")]) == 2, "it is there already"
     assert main(["merge", *map(str, files), "-o", str(tmp_path / "both.h5"), "--force"]) == 0
     assert f"{files[0]} + {files[1]}" in capsys.readouterr().err
+
+
+def test_a_layer_that_has_no_name_in_the_architecture_does_not_stand_in_the_way(tmp_path: Path) -> None:
+    """Somebody's own class may leave its name out of its configuration."""
+    model = kmt.read(ARCHIVE)
+    assert model.architecture is not None
+    settings = model.architecture["config"]
+    nameless = {"class_name": "mine>Block", "config": {"trainable": True}}
+    layers = [{**layer} for layer in settings["layers"]]
+    first = next(str(layer["config"]["name"]) for layer in layers if layer["config"]["name"] in {path[0] for path, _ in model.weights()})
+    with_block = replace(model, architecture={**model.architecture, "config": {**settings, "layers": [*layers, nameless]}})
+    renamed, count = rename_layers(with_block, lambda path: tuple("x" if part == first else part for part in path))
+    assert count == 1
+    assert "x" in {path[0] for path, _ in renamed.weights()}

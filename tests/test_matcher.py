@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,46 @@ def test_a_name_at_another_place_is_believed_if_both_know_their_names() -> None:
     assert (found.by, found.why) == ("name", "2 names are in both, at other places")
     assert paired(found) == [("d1/kernel", "d1/kernel"), ("d2/kernel", "d2/kernel")]
     assert match(A, model(*moved, architecture=False)).by == "position"
+
+
+def test_by_name_it_is_said_that_names_were_counted_on() -> None:
+    """Equal names of models that were built one after the other are those of the layer behind."""
+    first = model(("dense/kernel", (3, 3)), ("dense_1/kernel", (3, 3)))
+    again = model(("dense_1/kernel", (3, 3)), ("dense_2/kernel", (3, 3)))
+    found = match(first, again, "name")
+    assert paired(found) == [("dense_1/kernel", "dense_1/kernel")]
+    assert found.remarks == ("names of the two models count from other numbers, and equal ones may be those of other layers: dense_1",)
+
+
+@pytest.mark.parametrize("by", ["name", "auto"])
+def test_it_is_said_that_a_layer_more_may_have_moved_the_numbers(by: str) -> None:
+    def dense(*names: str) -> Model:
+        return Model(
+            layers=tuple(replace(layer, class_name="Dense") for layer in model(*((f"{name}/kernel", (3, 3)) for name in names)).layers)
+        )
+
+    two, three = dense("dense", "dense_1", "top_1"), dense("dense", "dense_1", "dense_2", "top_1")
+    remark = "one model has more layers of a class and shapes, and equal numbers may be those of other layers: dense, dense_1"
+    assert match(two, three, by).remarks == (remark,)
+    assert match(three, two, by).remarks == (remark,)
+    assert not match(three, three, by).remarks
+    assert not match(dense("top_1", "top_2"), dense("top_1"), by).remarks  # somebody's own names do not go by counting
+    nothing_known = model(*((f"{name}/kernel", (3, 3)) for name in ("dense", "dense_1", "top_1")))
+    assert not match(two, nothing_known, by).remarks
+    assert not match(two, three, by, exclude=["dense*"]).remarks
+
+
+@pytest.mark.parametrize("rule", ["d=first", "d9=x", "re:^d$=first"])
+def test_a_rename_rule_that_meets_nothing_is_an_error(rule: str) -> None:
+    with pytest.raises(KmtError, match="meets the path of no weight"):
+        match(A, A, rename=["d2=second", rule])
+
+
+def test_a_rename_rule_with_an_end_is_for_what_a_layer_holds() -> None:
+    """As in `kmt convert --rename`, which renames layers."""
+    assert join_path(renamer([r"re:^dense(_\d+)?$=fc\1"])(("dense_2", "kernel"))) == "fc_2/kernel"
+    assert join_path(renamer(["re:^b$=c"])(("a", "b", "kernel"))) == "a/b/kernel"
+    assert ("d1/kernel", "first/kernel") in paired(match(A, model(("first/kernel", (2, 3))), "name", rename=["re:^d1$=first"]))
 
 
 def test_names_that_were_counted_on_are_paired_by_position() -> None:

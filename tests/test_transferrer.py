@@ -279,6 +279,13 @@ def test_what_may_be_one_or_another_is_not_loaded() -> None:
     assert "  as it was   y/k: may be b: they have its class and shapes\n" in text
 
 
+def test_one_rule_or_pattern_may_be_given_as_it_is() -> None:
+    """`rename="old=new"` is one rule, and no sequence of letters."""
+    source, into = model({"old/k": (2,), "d2/k": (2,)}, 1), model({"new/k": (2,), "d2/k": (2,)})
+    assert loaded(kmt.transfer(source, into, rename="old=new", include="new")[1]) == [("old/k", "new/k")]
+    assert loaded(kmt.match(source, into, "name", rename="old=new", exclude="d2")) == [("old/k", "new/k")]
+
+
 def test_rename_rules() -> None:
     source, into = model({"old/d1/k": (2,), "d2/k": (3,)}, 1), model({"new/d1/k": (2,), "d2/k": (3,)}, 7)
     result, found = transfer(source, into, rename=["old=new"], exclude=["d2"])

@@ -18,6 +18,11 @@ Readable: TypeAlias = "str | os.PathLike[str] | Model | LiveModel"
 Names = str | os.PathLike[str] | Mapping[str, str | None]
 
 
+def patterns_of(given: str | Sequence[str]) -> tuple[str, ...]:
+    """Patterns or rules; a string is one of them, and no sequence of letters."""
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
 def model_of(model: Readable, salvage: bool = False, like: Model | None = None) -> Model:
     """The model that is meant; a live one in the spelling of another, where there is one.
 

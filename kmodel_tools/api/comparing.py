@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from kmodel_tools.api.arguments import Names, Readable, both, mapping_of, model_of
+from kmodel_tools.api.arguments import Names, Readable, both, mapping_of, model_of, patterns_of
 from kmodel_tools.differ.result import ASPECTS, Diff
 
 if TYPE_CHECKING:
@@ -49,7 +49,19 @@ def diff(
 
     chosen = ASPECTS if aspects is None else aspects
     first, second = both(a, b)
-    return _diff(first, second, by, rtol, atol, equal_nan, rename, include, exclude, chosen, mapping_of(mapping))
+    return _diff(
+        first,
+        second,
+        by,
+        rtol,
+        atol,
+        equal_nan,
+        patterns_of(rename),
+        patterns_of(include),
+        patterns_of(exclude),
+        chosen,
+        mapping_of(mapping),
+    )
 
 
 def match(
@@ -83,7 +95,7 @@ def match(
     from kmodel_tools.matcher import match as _match
 
     first, second = both(source, target)
-    return _match(first, second, by, rename, include, exclude, mapping_of(mapping))
+    return _match(first, second, by, patterns_of(rename), patterns_of(include), patterns_of(exclude), mapping_of(mapping))
 
 
 def propose_map(source: Readable, like: Readable) -> Proposal:

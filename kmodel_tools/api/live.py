@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from kmodel_tools.api.arguments import Names, Readable, mapping_of, model_of
+from kmodel_tools.api.arguments import Names, Readable, mapping_of, model_of, patterns_of
 from kmodel_tools.tree import Model
 
 if TYPE_CHECKING:
@@ -78,5 +78,5 @@ def load_into(
     from kmodel_tools.live.loading import load_into as _load_into
 
     origin = take_averages(model_of(source))[0] if averages else model_of(source)
-    how = Loading(by, mapping_of(mapping), tuple(rename), tuple(include), tuple(exclude), on_mismatch, strict, optimizer)
+    how = Loading(by, mapping_of(mapping), patterns_of(rename), patterns_of(include), patterns_of(exclude), on_mismatch, strict, optimizer)
     return _load_into(model, origin, how)

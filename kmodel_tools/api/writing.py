@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kmodel_tools.api.arguments import Names, Readable, by_name, dtype_of, mapping_of, model_of, replacements_of
+from kmodel_tools.api.arguments import Names, Readable, by_name, dtype_of, mapping_of, model_of, patterns_of, replacements_of
 from kmodel_tools.errors import MatchError
 from kmodel_tools.formats import all_formats, writable_format
 from kmodel_tools.tree import Model
@@ -98,8 +98,8 @@ def convert(
         target,
         weights_only,
         optimizer,
-        tuple(select),
-        tuple(drop),
+        patterns_of(select),
+        patterns_of(drop),
         None if dtype is None else dtype_of(dtype),
         lossy,
         overwrite,
@@ -107,7 +107,7 @@ def convert(
         salvage,
         mapping_of(mapping),
         averages,
-        tuple(rename),
+        patterns_of(rename),
         extract,
         replacements_of(replace_layers or {}),
     )
@@ -154,7 +154,9 @@ def transfer(
     from kmodel_tools.transferrer import transfer as _transfer
 
     origin = take_averages(model_of(source))[0] if averages else model_of(source)
-    model, match = _transfer(origin, model_of(into), mapping_of(mapping), include, exclude, by, rename, on_mismatch)
+    model, match = _transfer(
+        origin, model_of(into), mapping_of(mapping), patterns_of(include), patterns_of(exclude), by, patterns_of(rename), on_mismatch
+    )
     over = len(match.only_a) + len(match.only_b) + 2 * len(match.mismatched)
     if strict and over:
         raise MatchError(f"{over} weights of the two models have no partner, or none that fits", match)

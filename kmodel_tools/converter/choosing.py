@@ -103,6 +103,9 @@ def extracted(plan: Planned, source: Model) -> Model:
     plan.part = not part.is_whole
     if plan.part and FilePart.WEIGHTS not in plan.target.holds:
         raise ConversionError(f"{plan.target.title} holds architectures of models, and {plan.request.extract} is a layer")
+    if plan.part and plan.target.name == "keras-archive" and plan.request.like is None:
+        why = f"{plan.target.title} holds whole models, and {plan.request.extract} is a layer"
+        raise ConversionError(why, cure="write its weights: NAME.h5")
     return replace(part.model, optimizer=None) if plan.part else part.model
 
 

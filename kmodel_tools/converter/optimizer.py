@@ -20,6 +20,7 @@ from kmodel_tools.tensor import DType, Tensor
 from kmodel_tools.tree import Model, Optimizer, Slot, Weight, join_path
 
 CHECKPOINT = "tf-checkpoint"
+LEGACY = "keras-h5"
 STORES = ("keras-archive", "keras-weights")
 WORKED_OUT = "current_learning_rate"
 """What a schedule said last (tf_keras 2.21 `optimizers/optimizer.py`)."""
@@ -52,7 +53,7 @@ def carried_state(model: Model, source: Model, era: Era | None, target: Format, 
         cut: Whether the model is a part of the source, whose state is counted otherwise.
     """
     assert model.optimizer is not None
-    if Part.OPTIMIZER not in target.holds or (target.name == "keras-h5" and model.architecture is None):
+    if Part.OPTIMIZER not in target.holds or (target.name == LEGACY and model.architecture is None):
         return State(None, ["the optimizer's state (a legacy file of weights has no room for it)"])
     if request.options.get("layout") == "names" and target.name == CHECKPOINT:
         named = source.metadata.get("dialect", "").endswith("name-based")
@@ -64,7 +65,7 @@ def carried_state(model: Model, source: Model, era: Era | None, target: Format, 
     unnamed = model.optimizer.class_name is None and compiled_with is not None
     if unnamed:  # a SavedModel need not state its class
         model = replace(model, optimizer=replace(model.optimizer, class_name=compiled_with))
-    if _is_carried(model, era) and _is_fresh(model.optimizer):
+    if (_is_carried(model, era) or target.name == LEGACY) and _is_fresh(model.optimizer):
         return State(None, left_out=["the optimizer's counters: it has not trained the model yet"])
     why = _obstacle(model, target, request)
     if why is not None:
@@ -157,7 +158,7 @@ def is_wrapped(optimizer: Optimizer) -> bool:
 
 def _for_keras_2_file(model: Model, target: Format) -> bool:
     version = model.metadata.get("keras_version", "")
-    return target.name == "keras-h5" and (not version or era_of_version(version) is not Era.KERAS_3)
+    return target.name == LEGACY and (not version or era_of_version(version) is not Era.KERAS_3)
 
 
 def _is_interleaved(model: Model, target: Format) -> bool:
@@ -186,6 +187,8 @@ def _mismatch(model: Model, keras_3: bool) -> str | None:
     if keras_3 and kind == "sgd" and described.config is not None and not config.get("momentum"):
         return "SGD without momentum keeps none in Keras 3" if "momentum" in held else None
     wanted = [{name for names in rounds for name in names} for rounds in rounds_of(described.class_name, described.config, True)]
+    if keras_3 and _is_fresh(optimizer):
+        return None  # a model of Keras 3 that was only compiled has no slots
     return None if held in wanted else f"{described.class_name} as it is configured keeps other arrays"
 
 

@@ -104,7 +104,13 @@ def _new_names(model: Model, architecture: Config, new_path: NewPath) -> dict[Pa
     """
     places = layers_in(architecture)
     names: dict[Path, str] = {}
+    unnamed = {path[:-1] for path in places if not path[-1]}
+    for path, _ in model.walk():
+        if path[:-1] in unnamed and path not in places and new_path(path) != path:
+            raise ConversionError(f"{join_path(path)} has no name in the architecture: its class leaves that out", cure=WEIGHTS_ALONE)
     for path in places:
+        if not path[-1]:
+            continue
         new = new_path(path)
         if len(new) != len(path):
             raise _moved(path, new)
@@ -141,6 +147,8 @@ def _check_path(path: Path, is_weight: bool, new: Path, names: Mapping[Path, str
     Raises:
         ConversionError: Something does.
     """
+    if not all(path):
+        return  # a layer whose own class leaves out its name has none that could change
     if len(new) != len(path):
         raise _moved(path, new)
     if is_weight and new[-1] != path[-1]:

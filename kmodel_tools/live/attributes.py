@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kmodel_tools.architecture.names import snake_case
 from kmodel_tools.live.frameworks import is_layer
-from kmodel_tools.tree import join_path
+from kmodel_tools.tree import Path, join_path
 
 ACCOUNTS = frozenset(
     {
@@ -33,6 +35,7 @@ ACCOUNTS = frozenset(
     }
 )
 """Attributes in which the frameworks keep account of what others hold."""
+CONTAINERS = (list, tuple, Mapping)
 MAX_NESTING = 20
 """Lists and dictionaries in one another that are looked into."""
 
@@ -40,7 +43,8 @@ MAX_NESTING = 20
 def sub_layers(layer: Any) -> list[tuple[list[str], Any]]:
     """(attributes, layer) for each layer that a layer tracks, in the framework's order; an element of a list as `cells/0`.
 
-    The attributes are those that hold it, as they are spelled in the code; there may be none.
+    The attributes are those that hold it, as they are spelled in the code; there may be none. Behind them comes what Keras's files call
+    an element of a list: `cells/gru_cell`.
     """
     tracked = {id(sub): sub for sub in layer._flatten_layers(recursive=False, include_self=False)}
     if not tracked:
@@ -48,7 +52,41 @@ def sub_layers(layer: Any) -> list[tuple[list[str], Any]]:
     attributes: dict[int, list[str]] = {}
     for attr, value in held(layer, is_layer):
         attributes.setdefault(id(value), []).append(attr)
+    for attr, value in _in_containers(layer):
+        attributes.setdefault(id(value), []).append(attr)
     return [(attributes.get(number, []), sub) for number, sub in tracked.items() if is_layer(sub)]
+
+
+def _in_containers(layer: Any) -> Iterator[tuple[str, Any]]:
+    """Yield (path, layer) for what the lists and dictionaries of a layer hold, as Keras stores it.
+
+    An element goes by its class and, for each further one of that, a number; a list in a list is a `container`.
+
+    Source: Keras 3.15.1 and tf_keras 2.21 `saving/saving_lib.py`, `_save_container_state`.
+    """
+    containers: list[tuple[Path, Any]] = [
+        ((name,), value) for name, value in vars(layer).items() if name not in ACCOUNTS and isinstance(value, CONTAINERS)
+    ]
+    stack = containers[::-1]
+    seen: set[int] = set()
+    while stack:
+        path, container = stack.pop()
+        if id(container) in seen or len(path) > MAX_NESTING:
+            continue
+        seen.add(id(container))
+        counts: Counter[str] = Counter()
+        for item in container.values() if isinstance(container, Mapping) else container:
+            inner = isinstance(item, CONTAINERS)
+            if not inner and not is_layer(item):
+                continue
+            kind = "container" if inner else snake_case(type(item).__name__)
+            number = counts[kind]
+            counts[kind] += 1
+            below = (*path, f"{kind}_{number}" if number else kind)
+            if inner:
+                stack.append((below, item))
+            else:
+                yield join_path(below), item
 
 
 def own_variables(layer: Any) -> list[Any]:

@@ -10,7 +10,6 @@ from kmodel_tools.architecture.envelope import Era
 from kmodel_tools.converter.precision import beyond_precision
 from kmodel_tools.damaged import damage_of
 from kmodel_tools.errors import KmtError, MatchError
-from kmodel_tools.likeness import recounted
 from kmodel_tools.live import Live, described
 from kmodel_tools.live.frameworks import Framework, framework_of
 from kmodel_tools.live.state import Given, build_optimizer, state_for
@@ -119,27 +118,13 @@ def _brought(model: Any, source: Model, whole: bool) -> _Source:
 
 
 def _remarked(match: Match, live: Live, remarks: tuple[str, ...]) -> Match:
-    """The match with what is known of the live model: layers that have no weights yet, and names that may be those of other layers."""
+    """The match with what is known of the live model: layers that have no weights yet."""
     unbuilt = live.structure.unbuilt
     only_a = tuple(
         replace(item, reason=f"{item.reason}: the layer was never called, and has no weights yet") if unbuilt & set(item.path) else item
         for item in match.only_a
     )
-    paired = {pair.path_b[:-1] for pair in match.pairs if pair.path_a == pair.path_b}
-    layers = [[path[:-1] for path, _ in side] for side in _weights(match)]
-    doubtful = sorted({join_path(path) for path in recounted(*layers) & paired})
-    if doubtful:
-        remarks += (
-            f"names of the two models count from other numbers, and equal ones may be those of other layers: {', '.join(doubtful)}",
-        )
     return replace(match, only_a=only_a, remarks=(*remarks, *match.remarks))
-
-
-def _weights(match: Match) -> tuple[list[Any], list[Any]]:
-    pairs = (*match.pairs, *match.mismatched)
-    a = [(pair.path_a, pair.a) for pair in pairs] + [(item.path, item.weight) for item in match.only_a]
-    b = [(pair.path_b, pair.b) for pair in pairs] + [(item.path, item.weight) for item in match.only_b]
-    return a, b
 
 
 def _refuse(match: Match, strict: bool) -> None:

@@ -16,7 +16,8 @@ from kmodel_tools.matcher.maps import Mapped
 from kmodel_tools.matcher.names import by_counted_names, by_names, by_sure_names, place_or_name
 from kmodel_tools.matcher.pairing import Pairing
 from kmodel_tools.matcher.patterns import check_patterns, renamer, selector
-from kmodel_tools.matcher.result import CONTENT, HOW, NAMED, ORDER, POSITION, Leftover, Match, Pair
+from kmodel_tools.matcher.remarks import remarks_on
+from kmodel_tools.matcher.result import CONTENT, HOW, NAMED, POSITION, Leftover, Match, Pair
 from kmodel_tools.matcher.sides import Symbols, are_apart, class_of, side_of
 from kmodel_tools.tree import Model
 
@@ -61,7 +62,7 @@ def match(
         pairing.pair_by_names([place for place, item in enumerate(pairing.a.items) if item.mapped])
     told = _WAYS[by](pairing, content)
     found = told.pairing.match(told.by, told.why, selector(include, exclude))
-    return replace(found, remarks=_by_order_alone(told.pairing))
+    return replace(found, remarks=remarks_on(told.pairing, found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,21 +129,6 @@ def _auto(pairing: Pairing, content: Content | None) -> _Told:
     if others > counts[CONTENT]:
         why += f"; {others - counts[CONTENT]:,} {'more ' if others < len(pairing.partners) else ''}by class and shapes, in order"
     return _Told(pairing, "name" if not others else "auto" if others < len(pairing.partners) else "shape", why)
-
-
-def _by_order_alone(pairing: Pairing) -> tuple[str, ...]:
-    """A remark on layers that others have the class and shapes of, and that were told from them by their order alone."""
-    symbols = Symbols.of(pairing.a, pairing.b)
-    kinds = {place: symbols.exact(pairing.b, item) for item in pairing.b.items for place in item.weights}
-    alike = Counter(symbols.exact(pairing.b, item) for item in pairing.b.items)
-    layers = {
-        pairing.b.weights[other][0][:-1]
-        for other, how, _ in pairing.partners.values()
-        if how in (ORDER, POSITION) and alike[kinds[other]] > 1
-    }
-    if not layers:
-        return ()
-    return (f"order alone tells {len(layers):,} layers from others of their class and shapes; if some changed places, it is not seen",)
 
 
 _WAYS: dict[str, Callable[[Pairing, Content | None], _Told]] = {"auto": _auto, "name": _name, "position": _position, "shape": _shape}

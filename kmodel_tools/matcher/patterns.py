@@ -73,12 +73,41 @@ def renamer(rules: Sequence[str]) -> Renamer:
         name = join_path(path)
         try:
             for expression, template in compiled:
-                name = expression.sub(template, name, count=1)
+                new = _renamed(name, expression, template)
+                name = name if new is None else new
         except (re.error, IndexError) as error:
             raise KmtError(f"a rename rule cannot be applied to {name!r}: {error}") from error
         return split_path(name)
 
     return rename
+
+
+def check_rules(rules: Sequence[str], paths: Collection[Path]) -> None:
+    """Make sure that every rename rule meets one of the paths that it is for, as the rules before it left them.
+
+    Raises:
+        KmtError: One meets none, which is a slip of the pen; the message names the nearest.
+    """
+    names = list(dict.fromkeys(map(join_path, paths)))
+    for rule in rules:
+        expression, template = _rule(rule)
+        renamed = [_renamed(name, expression, template) for name in names]
+        if not any(name is not None for name in renamed):
+            shown = list(dict.fromkeys(parent for name in names for parent in _with_parents(split_path(name))))
+            near = get_close_matches(rule.removeprefix(REGEX).partition("=")[0], shown, n=3, cutoff=0.5)
+            cure = f"nearest: {', '.join(near)}" if near else "see the paths with: kmt inspect"
+            raise KmtError(f"the rename rule {rule!r} meets the path of no weight", cure=cure)
+        names = [name if new is None else new for name, new in zip(names, renamed, strict=True)]
+
+
+def _renamed(name: str, expression: re.Pattern[str], template: str) -> str | None:
+    """A path after one rule, or None if it meets neither the path nor a layer above it: `re:^dense$=first` is for what is in `dense`."""
+    path = split_path(name)
+    for length in range(len(path), 0, -1):
+        part = join_path(path[:length])
+        if expression.search(part):
+            return expression.sub(template, part, count=1) + name[len(part) :]
+    return None
 
 
 def _rule(rule: str) -> tuple[re.Pattern[str], str]:

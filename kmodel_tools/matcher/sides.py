@@ -13,7 +13,7 @@ from kmodel_tools.architecture.legacy_weights import sub_layers_are_ordered
 from kmodel_tools.architecture.normal import plain_class
 from kmodel_tools.errors import KmtError
 from kmodel_tools.matcher.maps import Mapped, targets
-from kmodel_tools.matcher.patterns import renamer
+from kmodel_tools.matcher.patterns import check_rules, renamer
 from kmodel_tools.tree import Layer, Model, Path, Weight, join_path, split_path
 
 
@@ -74,12 +74,14 @@ def side_of(model: Model, rename: Sequence[str] = (), mapping: Mapped | None = N
         mapping: New paths by old ones or keys; what it names is not renamed otherwise.
 
     Raises:
-        KmtError: A rule is none, the map does not fit the model, or two weights get one name.
+        KmtError: A rule is none or meets nothing, the map does not fit the model, or two weights get one name.
     """
     new_path = renamer(rename)
     moved = targets(model, mapping) if mapping is not None else {}
     weights = tuple(model.weights())
     names = tuple(moved[id(weight)] if id(weight) in moved else new_path(path) for path, weight in weights)
+    if rename:
+        check_rules(rename, [*(path for path, _ in weights), *(path for path, layer in model.walk() if not layer.weights)])
     known = [name for name in names if name is not None]
     if (rename or mapping) and len(set(known)) < len(known) and len({path for path, _ in weights}) == len(weights):
         twice = next(name for name, count in Counter(known).items() if count > 1)

@@ -219,6 +219,21 @@ def test_the_last_layer_of_a_sequential_is_removed(name: str, suffix: str, tmp_p
     assert close(found(INPUT), model.get_layer("lstm")(INPUT))
 
 
+@pytest.mark.parametrize(("name", "suffix"), [("keras", ".keras"), ("keras", ".h5"), ("tf_keras", ".h5")])
+def test_the_last_layer_of_a_model_that_was_compiled_and_never_trained_is_removed(name: str, suffix: str, tmp_path: Path) -> None:
+    """Its optimizer has counters and no slots: nothing is lost, and so nothing is refused."""
+    framework = making.framework(name)
+    layers = framework.layers
+    model = framework.Sequential([framework.Input((6, 4)), layers.LSTM(3, name="lstm"), layers.Dense(5, name="d")])
+    model.compile("adam", "mean_squared_error")
+    model.save(tmp_path / f"m{suffix}")
+    kmt.convert(tmp_path / f"m{suffix}", tmp_path / f"n{suffix}", drop=["d"])
+    found = loaded(name, tmp_path / f"n{suffix}")
+    assert close(found(INPUT), model.get_layer("lstm")(INPUT))
+    found.compile("adam", "mean_squared_error")
+    found.fit(INPUT, np.ones((4, 3), "float32"), verbose=0)
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("name", FRAMEWORKS)
 def test_a_nested_model_becomes_one_of_its_own(saved: dict[str, tuple[Any, Path]], name: str, suffix: str, tmp_path: Path) -> None:
