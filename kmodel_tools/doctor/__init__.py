@@ -23,7 +23,7 @@ BY_THEMES: tuple[tuple[tuple[Check, ...], frozenset[str]], ...] = (
     (weights.CHECKS, frozenset({"weights"})),
     (refused.CHECKS, frozenset({"opening"})),
     (architecture.CHECKS, frozenset({"opening", "architecture", "training"})),
-    (training.CHECKS, frozenset({"training"})),
+    (training.CHECKS, frozenset({"training", "opening"})),
     (precision.CHECKS, frozenset({"precision", "architecture"})),
 )
 """Checks, and the themes that their findings are of: what nobody asks for is not looked at."""
@@ -32,6 +32,8 @@ CONSEQUENCES = {
     **dict.fromkeys(opening.EXPLAINED, frozenset({"damaged", "not-a-model"})),
     "truncated": frozenset({"damaged", "not-a-model", "saving-broke-off", "weights-missing"}),
     "missing-part": frozenset({"damaged", "not-a-model", "weights-missing"}),
+    "lfs-pointer": frozenset({"damaged", "not-a-model", "truncated", "weights-missing", "weights-initial"}),
+    "rejected-by-keras-3": frozenset({"compile-rejected-by-keras-3"}),
     "saving-broke-off": frozenset({"weights-missing"}),
 }
 """Findings that follow from another one, which says what is the matter."""
@@ -68,13 +70,17 @@ def diagnose(
         the cause.
 
     Raises:
-        KmtError: There is nothing at a path, or no theme of a name.
+        KmtError: There is nothing at a path, no theme of a name, or a message or other themes for two files.
     """
     unknown = sorted(set(themes or ()) - set(THEMES))
     if unknown:
         raise KmtError(f"there is no theme {unknown[0]!r}", cure=f"the themes are: {', '.join(THEMES)}")
     case = Case(path)
     if other is not None:
+        if error is not None:
+            raise KmtError("a message is of one file, and two are given", cure="leave out the second file, or --error")
+        if themes is not None and "comparison" not in themes:
+            raise KmtError("two files are compared, and comparison is not asked for", cure="leave out --only, or the second file")
         return _of_two(case, Case(other), themes)
     wanted = THEMES if themes is None or error is not None else themes
     found = [item for checks, own in BY_THEMES if not own.isdisjoint(wanted) for check in checks for item in check(case)]
@@ -88,7 +94,7 @@ def _of_two(case: Case, other: Case, themes: Collection[str] | None) -> tuple[Fi
     """What in two files can change a prediction; where one of them does not open, what is the matter with it."""
     closed = [item for item in (case, other) if item.model is None]
     found = [finding for item in closed for finding in diagnose(item.path)] if closed else comparison.compare(case, other)
-    return ranked(item for item in found if themes is None or item.theme in themes)
+    return ranked(item for item in found if closed or themes is None or item.theme in themes)
 
 
 def ranked(findings: Iterable[Finding]) -> tuple[Finding, ...]:
