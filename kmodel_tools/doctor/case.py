@@ -85,6 +85,18 @@ class Case:
         return () if self.probe is None else tuple(configurations(self.probe))
 
     @functools.cached_property
+    def objects(self) -> tuple[tuple[str, Any], ...]:
+        """What Keras states of the objects of a SavedModel; those of a subclassed model are in no architecture."""
+        from kmodel_tools.formats.saved_model.keras_nodes import descriptions
+
+        if self.probe is None or self.model is None or self.model.format != "saved-model":
+            return ()
+        try:
+            return tuple(("object", data) for data in descriptions(self.probe))
+        except KmtError:
+            return ()
+
+    @functools.cached_property
     def era(self) -> Era | None:
         """The generation that the configuration is of, or None where there is none."""
         if self.model is None or self.model.architecture is None:

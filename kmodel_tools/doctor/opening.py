@@ -31,6 +31,7 @@ PACKED = (
 )
 POINTER_LIMIT, MOST_PARTS = 1024, 10_000
 """Bytes of a file that may be a pointer, and files of a model that are looked at."""
+MODELS = (".keras", ".h5", ".hdf5", ".index", ".pb")
 GRAPHS = ("saved_model.pb", "saved_model.pbtxt")
 SHARD = re.compile(r"\.data-\d{5}-of-\d{5}$")
 
@@ -53,6 +54,8 @@ def not_a_model(case: Case) -> Iterator[Finding]:
     elif head.lower().startswith(PAGES) or (ERRORS.match(head) and case.error is not None):
         first = head.splitlines()[0][:80].decode("utf-8", "replace")
         yield finding("web-page", [Evidence("", "first line", first), size], f"curl -L -o {case.quoted} ADDRESS_OF_THE_FILE_ITSELF")
+    elif probe.head[257:262] == b"ustar":
+        yield finding("compressed-file", [Evidence("", "content", "a tar archive"), size], f"tar -xf {case.quoted}")
     for start, name, command in PACKED:
         if probe.head.startswith(start):
             yield finding("compressed-file", [Evidence("", "first bytes", f"of {name}"), size], f"{command} {case.quoted} > UNPACKED")
@@ -102,6 +105,17 @@ def _stated(head: bytes) -> str:
     lines = dict(line.partition(" ")[::2] for line in head.decode("utf-8", "replace").splitlines())
     wanted = lines.get("size", "")
     return f"{int(wanted):,} bytes" if wanted.isdigit() and len(wanted) < 20 else "not said"
+
+
+def packed(case: Case) -> Iterator[Finding]:
+    """A zip archive around a model, as downloads of folders are: of files of models, or of the members of one in a folder."""
+    names = [] if case.probe is None or case.error is None else [info.filename for info in infos(case.probe)]
+    if CONFIG in names or WEIGHTS in names:
+        return
+    inner = [name for name in names if name.endswith(MODELS) or name.rpartition("/")[2] in (*GRAPHS, CONFIG)]
+    if inner and not any(leads_outside(name) for name in names):
+        items = [Evidence("", name, "in the archive") for name in inner]
+        yield finding("compressed-file", items, f"unzip {case.quoted} -d {case.output('_unpacked')}")
 
 
 def _pointer(probe: Probe, size: Evidence) -> Iterator[Finding]:
@@ -280,7 +294,7 @@ def _state(state: str) -> Iterator[Finding]:
     yield finding("checkpoint-moved", items, f"checkpoint.restore({literal(there)})  # by its own path")
 
 
-CHECKS = (not_a_model, pointers, truncated, missing_parts, names, checkpoints, damage)
+CHECKS = (not_a_model, packed, pointers, truncated, missing_parts, names, checkpoints, damage)
 EXPLAINED = frozenset(
     {"lfs-pointer", "web-page", "empty-file", "compressed-file", "truncated", "missing-part", "pickle", "path-traversal", "symbolic-link",
      "duplicate-members", "encrypted-members", "outside-hdf5", "bomb", "checkpoint-moved"}

@@ -11,6 +11,7 @@ import json
 import os
 import pickle
 import shutil
+import tarfile
 import warnings
 import zipfile
 from collections.abc import Callable, Mapping
@@ -326,6 +327,36 @@ def dangling() -> str:
     return "model.h5"
 
 
+def around(name: str, inner: str) -> Maker:
+    """A zip archive with a model in it, as a download of a folder is."""
+
+    def make() -> str:
+        with zipfile.ZipFile(name, "w") as file:
+            file.write(MODELS / "clean.keras", inner)
+        return name
+
+    return make
+
+
+def tar() -> str:
+    """A tar archive with a model in it."""
+    with tarfile.open("model.h5", "w") as file:
+        file.add(MODELS / "clean.h5", "clean.h5")
+    return "model.h5"
+
+
+def own_loss() -> str:
+    """A model that was compiled with a lambda."""
+    code = {"class_name": "__lambda__", "config": {"code": "4wEAAAA=", "defaults": None, "closure": None}}
+    with zipfile.ZipFile(MODELS / "clean.keras") as old, zipfile.ZipFile("model.keras", "w") as new:
+        for name in old.namelist():
+            config = old.read(name)
+            if name == "config.json":
+                config = json.dumps({**json.loads(config), "compile_config": {"optimizer": "adam", "loss": code}}).encode()
+            new.writestr(name, config)
+    return "model.keras"
+
+
 NO_LAYERS = '{"class_name": "Sequential", "config": {"layers": 3}}'
 
 
@@ -372,6 +403,9 @@ OPENING = (
     Shown("lfs-pointer", variables_of_pointers, "variables.data-00000-of-00001 = a pointer to 102,400 bytes"),
     Shown("lfs-pointer", graph_of_pointers, "saved_model.pb = a pointer to 102,400 bytes"),
     Shown("missing-part", dangling, "symbolic link = → store/4d7a2146"),
+    Shown("compressed-file", around("model.zip", "best/model.keras"), "best/model.keras = in the archive"),
+    Shown("compressed-file", around("model.keras", "model/config.json"), "model/config.json = in the archive"),
+    Shown("compressed-file", tar, "content = a tar archive"),
     Shown("damaged", not_followed, "the configuration cannot be followed"),
     Shown("compile-rejected-by-keras-3", sample("keras_h5/keras-3.15.1.h5"), "loss = mse", (), model("clean.h5")),
     Shown("web-page", text("model.h5", "Repository not found"), "first line = Repository not found"),

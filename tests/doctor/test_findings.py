@@ -16,7 +16,7 @@ from kmodel_tools.doctor import CHECKS, NOT_IN_A_FILE
 from kmodel_tools.doctor.finding import SEVERITIES, SURENESS, THEMES
 from kmodel_tools.doctor.kinds import kinds
 from kmodel_tools.render.findings_text import evidence_text
-from tests.doctor.cases import COMPARED, MODELS, SHOWN, WITH_MESSAGE, Compared, Shown, model
+from tests.doctor.cases import COMPARED, MODELS, SHOWN, WITH_MESSAGE, Compared, Shown, model, own_loss
 
 CLEAN = (
     "clean.keras",
@@ -118,6 +118,11 @@ def test_of_two_equal_files_neither_is_the_cause(other: str) -> None:
     assert result.exit_code == 0
     assert "the files are not the cause" in " ".join(result.output.split())
     assert all(what in result.output for what, _ in NOT_IN_A_FILE)
+
+
+def test_the_cure_of_a_lambda_is_one_for_its_place() -> None:
+    """A loss is left out; only a layer can be replaced."""
+    assert found(own_loss())["lambda-bytecode"].cure == 'keras.models.load_model("model.keras", compile=False)'
 
 
 def test_two_runs_part_at_a_layer_that_is_named() -> None:

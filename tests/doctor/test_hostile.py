@@ -107,3 +107,12 @@ def test_what_is_no_file_is_called_so(tmp_path: Path) -> None:
     [item] = kmt.diagnose(tmp_path / "model.h5")
     assert item.identifier == "not-a-model"
     assert item.evidence[0].value == "is neither a file nor a directory"
+
+
+def test_a_lambda_in_a_string_is_found(tmp_path: Path) -> None:
+    """As a class of somebody's own keeps the `to_json()` of a model that it makes again."""
+    inner = {"class_name": "Lambda", "config": {"name": "x", "function": ["4wEAAAA=", None, None], "function_type": "lambda"}}
+    layer = {"class_name": "Own", "config": {"name": "own", "model": json.dumps({"class_name": "Sequential", "config": [inner]})}}
+    path = tmp_path / "model.json"
+    path.write_text(json.dumps({"class_name": "Sequential", "config": {"name": "s", "layers": [layer]}}), encoding="utf-8")
+    assert "lambda-bytecode" in {item.identifier for item in kmt.diagnose(path)}

@@ -137,6 +137,25 @@ def test_what_keras_says_is_explained(identifier: str, name: str, fail: Callable
     assert first.severity == "error" or identifier == "by-name-not-possible"
 
 
+def test_lambdas_of_a_subclassed_saved_model_are_found(tmp_path: Path) -> None:
+    """They are in no architecture, and loading makes them again all the same."""
+    k = pytest.importorskip("tf_keras")
+
+    class Network(k.Model):  # type: ignore[misc, name-defined]  # Keras has no types
+        def __init__(self) -> None:
+            super().__init__()
+            self.double = k.layers.Lambda(lambda x: x * 2)
+
+        def call(self, x: Any) -> Any:
+            return self.double(x)
+
+    network = Network()
+    network(np.ones((1, 4), "float32"))
+    network.save(tmp_path / "network", save_format="tf")
+    [item] = [item for item in kmt.diagnose(tmp_path / "network", themes=("safety",)) if item.identifier == "lambda-bytecode"]
+    assert "marshalled code" in item.evidence[0].value
+
+
 def test_statistics_are_updated_by_the_cure() -> None:
     """Nothing that is trained changes by it."""
     found = model("statistics.keras")
