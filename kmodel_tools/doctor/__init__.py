@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
 
 from kmodel_tools.doctor import architecture, comparison, containers, messages, opening, precision, refused, safety, training, weights
 from kmodel_tools.doctor.case import Case
@@ -90,11 +91,21 @@ def diagnose(
     return tuple(item for item in (*answers, *ranked(found)) if themes is None or item.theme in themes)
 
 
+BROKEN = frozenset({"truncated", "missing-part", "damaged", "saving-broke-off", "lfs-pointer"})
+"""Findings of a file that opens only in part, so that comparing what is left of it would mislead."""
+
+
 def _of_two(case: Case, other: Case, themes: Collection[str] | None) -> tuple[Finding, ...]:
-    """What in two files can change a prediction; where one of them does not open, what is the matter with it."""
-    closed = [item for item in (case, other) if item.model is None]
-    found = [finding for item in closed for finding in diagnose(item.path)] if closed else comparison.compare(case, other)
-    return ranked(item for item in found if closed or themes is None or item.theme in themes)
+    """What in two files can change a prediction; where one of them does not open as a whole, what is the matter with it."""
+    broken = [replace(item, detail=f"{item.detail} It is {each.path}.".lstrip()) for each in (case, other) for item in _broken(each)]
+    found = broken or comparison.compare(case, other)
+    return ranked(item for item in found if broken or themes is None or item.theme in themes)
+
+
+def _broken(case: Case) -> Iterable[Finding]:
+    if case.model is None:
+        return diagnose(case.path)
+    return [item for item in diagnose(case.path, themes=("opening",)) if item.identifier in BROKEN]
 
 
 def ranked(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -125,6 +125,15 @@ def test_the_cure_of_a_lambda_is_one_for_its_place() -> None:
     assert found(own_loss())["lambda-bytecode"].cure == 'keras.models.load_model("model.keras", compile=False)'
 
 
+@pytest.mark.parametrize("size", [20_000, 33_400])
+def test_what_is_left_of_a_file_is_not_compared(size: int) -> None:
+    """One that was cut short behind its values has all of them, and no Keras opens it."""
+    Path("cut.h5").write_bytes((MODELS / "clean.h5").read_bytes()[:size])
+    [item] = kmt.diagnose(MODELS / "clean.h5", "cut.h5")
+    assert item.identifier == "truncated"
+    assert item.detail.endswith("It is cut.h5.")
+
+
 def test_two_runs_part_at_a_layer_that_is_named() -> None:
     [item] = kmt.diagnose(MODELS / "clean.keras", MODELS / "trained_on.keras")
     assert item.detail == "They part first in hidden/kernel; 0 of 8 weights are equal."
