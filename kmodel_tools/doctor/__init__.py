@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
 
 from kmodel_tools.doctor import architecture, comparison, containers, messages, opening, precision, refused, safety, training, weights
 from kmodel_tools.doctor.case import Case
@@ -23,7 +24,7 @@ BY_THEMES: tuple[tuple[tuple[Check, ...], frozenset[str]], ...] = (
     (weights.CHECKS, frozenset({"weights"})),
     (refused.CHECKS, frozenset({"opening"})),
     (architecture.CHECKS, frozenset({"opening", "architecture", "training"})),
-    (training.CHECKS, frozenset({"training"})),
+    (training.CHECKS, frozenset({"training", "opening"})),
     (precision.CHECKS, frozenset({"precision", "architecture"})),
 )
 """Checks, and the themes that their findings are of: what nobody asks for is not looked at."""
@@ -32,6 +33,8 @@ CONSEQUENCES = {
     **dict.fromkeys(opening.EXPLAINED, frozenset({"damaged", "not-a-model"})),
     "truncated": frozenset({"damaged", "not-a-model", "saving-broke-off", "weights-missing"}),
     "missing-part": frozenset({"damaged", "not-a-model", "weights-missing"}),
+    "lfs-pointer": frozenset({"damaged", "not-a-model", "truncated", "weights-missing", "weights-initial"}),
+    "rejected-by-keras-3": frozenset({"compile-rejected-by-keras-3"}),
     "saving-broke-off": frozenset({"weights-missing"}),
 }
 """Findings that follow from another one, which says what is the matter."""
@@ -68,13 +71,17 @@ def diagnose(
         the cause.
 
     Raises:
-        KmtError: There is nothing at a path, or no theme of a name.
+        KmtError: There is nothing at a path, no theme of a name, or a message or other themes for two files.
     """
     unknown = sorted(set(themes or ()) - set(THEMES))
     if unknown:
         raise KmtError(f"there is no theme {unknown[0]!r}", cure=f"the themes are: {', '.join(THEMES)}")
     case = Case(path)
     if other is not None:
+        if error is not None:
+            raise KmtError("a message is of one file, and two are given", cure="leave out the second file, or --error")
+        if themes is not None and "comparison" not in themes:
+            raise KmtError("two files are compared, and comparison is not asked for", cure="leave out --only, or the second file")
         return _of_two(case, Case(other), themes)
     wanted = THEMES if themes is None or error is not None else themes
     found = [item for checks, own in BY_THEMES if not own.isdisjoint(wanted) for check in checks for item in check(case)]
@@ -84,11 +91,21 @@ def diagnose(
     return tuple(item for item in (*answers, *ranked(found)) if themes is None or item.theme in themes)
 
 
+BROKEN = frozenset({"truncated", "missing-part", "damaged", "saving-broke-off", "lfs-pointer"})
+"""Findings of a file that opens only in part, so that comparing what is left of it would mislead."""
+
+
 def _of_two(case: Case, other: Case, themes: Collection[str] | None) -> tuple[Finding, ...]:
-    """What in two files can change a prediction; where one of them does not open, what is the matter with it."""
-    closed = [item for item in (case, other) if item.model is None]
-    found = [finding for item in closed for finding in diagnose(item.path)] if closed else comparison.compare(case, other)
-    return ranked(item for item in found if themes is None or item.theme in themes)
+    """What in two files can change a prediction; where one of them does not open as a whole, what is the matter with it."""
+    broken = [replace(item, detail=f"{item.detail} It is {each.path}.".lstrip()) for each in (case, other) for item in _broken(each)]
+    found = broken or comparison.compare(case, other)
+    return ranked(item for item in found if broken or themes is None or item.theme in themes)
+
+
+def _broken(case: Case) -> Iterable[Finding]:
+    if case.model is None:
+        return diagnose(case.path)
+    return [item for item in diagnose(case.path, themes=("opening",)) if item.identifier in BROKEN]
 
 
 def ranked(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -230,3 +230,13 @@ def recurrent(case: Case, match: re.Match[str]) -> Answer:
 def nothing(case: Case, match: re.Match[str]) -> Answer:
     """Nothing: what explains it are other findings."""
     return [], f"kmt transfer {case.quoted} YOUR_MODEL.keras -o {case.output('_loaded.keras')}"
+
+
+def compiled(case: Case, match: re.Match[str]) -> Answer:
+    """Nothing: what is refused of the loss and the optimizer is another finding."""
+    return [], f"keras.models.load_model({literal(case.path)}, compile=False)"
+
+
+def unsafe(case: Case, match: re.Match[str]) -> Answer:
+    """Nothing: what is unsafe is another finding."""
+    return [], f"kmt doctor {case.quoted} --only safety"

@@ -40,14 +40,14 @@ class Case:
             self.probe = Probe(self.path, salvage=True)
             self.model = read_model(self.path, salvage=True)
         except KmtError as error:
-            if not os.path.lexists(self.path) and not beside(self.path):
+            if not os.path.lexists(self.path) and not os.path.isfile(f"{self.path}.index") and not beside(self.path):
                 raise
             self.error = error
 
     @property
     def quoted(self) -> str:
         """The path as an argument of a shell."""
-        return shlex.quote(self.path)
+        return argument(self.path)
 
     @property
     def stem(self) -> str:
@@ -59,7 +59,7 @@ class Case:
 
     def output(self, ending: str) -> str:
         """A path for what a cure writes, as an argument of a shell."""
-        return shlex.quote(self.stem + ending)
+        return argument(self.stem + ending)
 
     def converted(self, ending: str) -> str:
         """A path for a converted model, as an argument of a shell: whole where there is an architecture, else its weights."""
@@ -83,6 +83,18 @@ class Case:
         from kmodel_tools.doctor.containers import configurations
 
         return () if self.probe is None else tuple(configurations(self.probe))
+
+    @functools.cached_property
+    def objects(self) -> tuple[tuple[str, Any], ...]:
+        """What Keras states of the objects of a SavedModel; those of a subclassed model are in no architecture."""
+        from kmodel_tools.formats.saved_model.keras_nodes import descriptions
+
+        if self.probe is None or self.model is None or self.model.format != "saved-model":
+            return ()
+        try:
+            return tuple(("object", data) for data in descriptions(self.probe))
+        except KmtError:
+            return ()
 
     @functools.cached_property
     def era(self) -> Era | None:
@@ -114,6 +126,11 @@ class Case:
         """What the values of each weight show, by the weight's identity; a weight that cannot be read is not there."""
         found = ((id(weight), facts_of(weight.tensor)) for _, weight in self.weights)
         return {key: facts for key, facts in found if facts is not None}
+
+
+def argument(path: str) -> str:
+    """A path as an argument of a shell, which no command takes for an option."""
+    return shlex.quote(f"./{path}" if path.startswith("-") else path)
 
 
 def components(spec: LayerSpec) -> Path:

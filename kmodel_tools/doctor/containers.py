@@ -226,7 +226,7 @@ def shard_names(probe: Probe) -> list[str]:
         return []
     places = document.get("weight_map") if isinstance(document, dict) else None
     named = (
-        [name for files in places.values() for name in ([files] if isinstance(files, str) else files)] if isinstance(places, dict) else []
+        [name for files in places.values() for name in (files if isinstance(files, list) else [files])] if isinstance(places, dict) else []
     )
     return list(dict.fromkeys(name for name in named if isinstance(name, str)))
 

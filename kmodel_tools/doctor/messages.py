@@ -179,14 +179,33 @@ MESSAGES: tuple[Message, ...] = (
         answers.unrestored,
     ),
     _known(
-        "argument-missing", r"(?P<kind>\w+)\.__init__\(\) missing \d+ required", answers.missing_argument, "custom-layer-without-arguments"
+        "argument-missing",
+        r"\b(?P<kind>\w+)\.__init__\(\) missing \d+ required",
+        answers.missing_argument,
+        "custom-layer-without-arguments",
+        "rejected-by-keras-3",
     ),
     _known("recurrent-kinds", r"CuDNN(?:GRU|LSTM) is not compatible|is not compatible with (?:GRU|LSTM|CuDNN)", answers.recurrent),
+    _known(
+        "compile-refused",
+        r"Could not deserialize 'keras\.metrics\.\w+'|Argument\(s\) not recognized: \{|Invalid value for argument `reduction`",
+        answers.compiled,
+        "compile-rejected-by-keras-3",
+        "rejected-by-keras-3",
+    ),
+    _known(
+        "unsafe-content-refused",
+        r"Requested the deserialization of a `(?:TFSMLayer|torch)|because it is not a modeling function",
+        answers.unsafe,
+        "saved-model-layer",
+        "torch-module",
+        "gadget",
+    ),
     _known(
         GENERAL,
         r"pop expected at most 1 argument, got 2|Expected 'config' to be a dict for Sequential|could not be deserialized properly"
         r"|Error when deserializing class|must be fully-defined|Kernel shape must have the same length|unsupported operand type\(s\) for"
-        r"|Invalid Functional model configuration|Cannot convert '.*' to a shape",
+        r"|Invalid Functional model configuration|is incompatible with the layer|Cannot convert '.*' to a shape",
         answers.refused,
         "rejected-by-keras-3",
         "custom-objects",

@@ -7,18 +7,21 @@ import re
 import shlex
 from collections.abc import Iterator
 
-from kmodel_tools.doctor.case import Case, beside
-from kmodel_tools.doctor.containers import CONFIG, PICKLED, WEIGHTS, infos, leads_outside, shard_names
+from kmodel_tools.doctor.case import Case, argument, beside
+from kmodel_tools.doctor.containers import CONFIG, PICKLED, WEIGHTS, infos, leads_outside, shard_names, shards
 from kmodel_tools.doctor.finding import Evidence, Finding, literal
 from kmodel_tools.doctor.kinds import finding
-from kmodel_tools.errors import CorruptFileError, FormatError, UnsupportedFeatureError
+from kmodel_tools.errors import CorruptFileError, FormatError, KmtError, UnsupportedFeatureError
 from kmodel_tools.format import Container, Probe
 from kmodel_tools.storage.zip import stated_length as zip_length
+from kmodel_tools.tensor import ByteRange
 
 LFS = b"version https://git-lfs.github.com/spec/"
-PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml")
+PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml", b"<!--")
 ERRORS = re.compile(
-    rb"""^\s*(\{\s*"(error|message|detail|errors)"|(404|403|401|429)\b|(Not Found|Access Denied|Forbidden|Entry not found))""", re.I
+    rb"""^\s*(\{\s*"(error|message|detail|errors)"|(404|403|401|429)\b"""
+    rb"|(Not Found|Access Denied|Access to model|Forbidden|Entry not found|Repository not found|Invalid username))",
+    re.I,
 )
 PACKED = (
     (b"\x1f\x8b", "gzip", "gunzip -c"),
@@ -26,7 +29,15 @@ PACKED = (
     (b"\xfd7zXZ", "xz", "unxz -c"),
     (b"\x28\xb5\x2f\xfd", "zstd", "unzstd -c"),
 )
+POINTER_LIMIT, MOST_PARTS = 1024, 10_000
+"""Bytes of a file that may be a pointer, and files of a model that are looked at."""
+MODELS = (".keras", ".h5", ".hdf5", ".index", ".pb")
+GRAPHS = ("saved_model.pb", "saved_model.pbtxt")
 SHARD = re.compile(r"\.data-\d{5}-of-\d{5}$")
+
+
+DAMAGED = ("is damaged", "is not a whole", "it is to hold")
+"""Words of notes about what cannot be read though it should; the others say what a format never holds."""
 
 
 def not_a_model(case: Case) -> Iterator[Finding]:
@@ -43,16 +54,73 @@ def not_a_model(case: Case) -> Iterator[Finding]:
     elif head.lower().startswith(PAGES) or (ERRORS.match(head) and case.error is not None):
         first = head.splitlines()[0][:80].decode("utf-8", "replace")
         yield finding("web-page", [Evidence("", "first line", first), size], f"curl -L -o {case.quoted} ADDRESS_OF_THE_FILE_ITSELF")
+    elif probe.head[257:262] == b"ustar":
+        yield finding("compressed-file", [Evidence("", "content", "a tar archive"), size], f"tar -xf {case.quoted}")
     for start, name, command in PACKED:
         if probe.head.startswith(start):
             yield finding("compressed-file", [Evidence("", "first bytes", f"of {name}"), size], f"{command} {case.quoted} > UNPACKED")
 
 
+def pointers(case: Case) -> Iterator[Finding]:
+    """Parts of a model that are pointers of Git LFS: members of a folder, shards of a checkpoint or of an index."""
+    probe = case.probe
+    if probe is None:
+        return
+    found = [(path, _stated(head)) for path in _parts(case, probe) if (head := _head(path)).startswith(LFS)]
+    if found:
+        folder = case.path if probe.container is Container.DIRECTORY else os.path.dirname(case.path)
+        items = [Evidence("", os.path.relpath(path, folder or "."), f"a pointer to {expected}") for path, expected in found]
+        cure = f"git -C {argument(folder or '.')} lfs pull"
+        yield finding("lfs-pointer", items, cure, detail="git lfs install, once on a machine, makes clones fetch the files themselves.")
+
+
+def _parts(case: Case, probe: Probe) -> list[str]:
+    """The files besides the one that is named which a model is made of."""
+    if probe.container is Container.DIRECTORY:
+        inner = (os.path.join(case.path, name) for name in ("", "variables", "assets"))
+        return [item.path for folder in inner if os.path.isdir(folder) for item in sorted(os.scandir(folder), key=_name)][:MOST_PARTS]
+    paths = shards(probe)
+    if probe.container is Container.OTHER and os.path.basename(case.path) not in GRAPHS:
+        return paths
+    prefix = checkpoint_prefix(case) or os.path.join(os.path.dirname(case.path), "variables", "variables")
+    return [*paths, *(os.path.join(os.path.dirname(prefix), name) for name in beside(prefix))][:MOST_PARTS]
+
+
+def _name(item: os.DirEntry[str]) -> str:
+    return item.name
+
+
+def _head(path: str) -> bytes:
+    """The text of a file that is as small as a pointer."""
+    try:
+        if not os.path.isfile(path) or os.path.getsize(path) > POINTER_LIMIT:
+            return b""
+        return ByteRange.of_file(path).read()
+    except (OSError, KmtError):
+        return b""
+
+
+def _stated(head: bytes) -> str:
+    """The size that a pointer says."""
+    lines = dict(line.partition(" ")[::2] for line in head.decode("utf-8", "replace").splitlines())
+    wanted = lines.get("size", "")
+    return f"{int(wanted):,} bytes" if wanted.isdigit() and len(wanted) < 20 else "not said"
+
+
+def packed(case: Case) -> Iterator[Finding]:
+    """A zip archive around a model, as downloads of folders are: of files of models, or of the members of one in a folder."""
+    names = [] if case.probe is None or case.error is None else [info.filename for info in infos(case.probe)]
+    if CONFIG in names or WEIGHTS in names:
+        return
+    inner = [name for name in names if name.endswith(MODELS) or name.rpartition("/")[2] in (*GRAPHS, CONFIG)]
+    if inner and not any(leads_outside(name) for name in names):
+        items = [Evidence("", name, "in the archive") for name in inner]
+        yield finding("compressed-file", items, f"unzip {case.quoted} -d {case.output('_unpacked')}")
+
+
 def _pointer(probe: Probe, size: Evidence) -> Iterator[Finding]:
     lines = dict(line.partition(" ")[::2] for line in probe.head.decode("utf-8", "replace").splitlines())
-    wanted = lines.get("size", "")
-    expected = f"{int(wanted):,} bytes" if wanted.isdigit() and len(wanted) < 20 else "not said"
-    items = [Evidence("", "expected size", expected), size, Evidence("", "oid", lines.get("oid", "not said"))]
+    items = [Evidence("", "expected size", _stated(probe.head)), size, Evidence("", "oid", lines.get("oid", "not said"))]
     folder, name = os.path.split(probe.path)
     cure = f"git -C {shlex.quote(folder or '.')} lfs pull --include {shlex.quote(name)}"
     yield finding("lfs-pointer", items, cure, detail="git lfs install, once on a machine, makes clones fetch the files themselves.")
@@ -118,8 +186,10 @@ def missing_parts(case: Case) -> Iterator[Finding]:
     probe, folder = case.probe, os.path.dirname(case.path)
     missing: list[Evidence] = []
     if probe is None:
-        shards = beside(case.path)
-        missing.append(Evidence("", f"{os.path.basename(case.path)}.index", f"not there; {len(shards)} data files are"))
+        if os.path.islink(case.path) and not os.path.exists(case.path):
+            missing.append(Evidence("", "symbolic link", f"→ {os.readlink(case.path)}, which is not there"))
+        elif shards := beside(case.path):
+            missing.append(Evidence("", f"{os.path.basename(case.path)}.index", f"not there; {len(shards)} data files are"))
     else:
         missing += [
             Evidence("", name, "named in weight_map, and not there")
@@ -141,7 +211,7 @@ def _missing_members(probe: Probe) -> Iterator[Evidence]:
         names = {info.filename for info in infos(probe)}
     elif probe.container is Container.DIRECTORY:
         names = set(probe.names)
-        if "saved_model.pb" not in names and "saved_model.pbtxt" not in names and "fingerprint.pb" in names:
+        if names.isdisjoint(GRAPHS) and "fingerprint.pb" in names:
             yield Evidence("", "saved_model.pb", "not there")
     else:
         return
@@ -159,12 +229,13 @@ def damage(case: Case) -> Iterator[Finding]:
         broken = [text for text in unread if text.startswith("saving broke off") or "are listed and" in text]
         if broken:
             yield finding("saving-broke-off", [Evidence("", "listed", text) for text in broken], "save the model again")
-        others = [text for text in unread if text not in broken and "is damaged" in text]
+        others = [text for text in unread if text not in broken and any(words in text for words in DAMAGED)]
+        others += [note.text for note in model.notes if note.kind == "odd" and note.text.startswith("the configuration cannot be followed")]
         if others:
             yield finding("damaged", [Evidence("", "", text) for text in others], f"kmt inspect --verify {case.quoted}")
         return
     error = case.error
-    if error is None or case.probe is None:
+    if error is None:
         return
     if isinstance(error, (CorruptFileError, UnsupportedFeatureError)):
         where = error.where or ""
@@ -223,7 +294,7 @@ def _state(state: str) -> Iterator[Finding]:
     yield finding("checkpoint-moved", items, f"checkpoint.restore({literal(there)})  # by its own path")
 
 
-CHECKS = (not_a_model, truncated, missing_parts, names, checkpoints, damage)
+CHECKS = (not_a_model, packed, pointers, truncated, missing_parts, names, checkpoints, damage)
 EXPLAINED = frozenset(
     {"lfs-pointer", "web-page", "empty-file", "compressed-file", "truncated", "missing-part", "pickle", "path-traversal", "symbolic-link",
      "duplicate-members", "encrypted-members", "outside-hdf5", "bomb", "checkpoint-moved"}

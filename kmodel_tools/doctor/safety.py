@@ -10,6 +10,7 @@ from kmodel_tools.doctor.case import Case
 from kmodel_tools.doctor.finding import Evidence, Finding, evidence, literal
 from kmodel_tools.doctor.kinds import finding
 from kmodel_tools.errors import CorruptFileError
+from kmodel_tools.format import parse_json
 from kmodel_tools.tree import join_path
 
 Place = tuple[str, str, Any]
@@ -43,8 +44,11 @@ OF_LAMBDA = ("function", "output_shape", "mask")
 def configurations(case: Case) -> Iterator[tuple[str, Any]]:
     """The configurations of a file, each with what it is called; also of a file that does not open."""
     if case.model is not None:
-        yield "architecture", case.model.architecture
-        yield "compile", case.model.training_config
+        compiled, whole = case.model.training_config, case.model.architecture
+        told = isinstance(whole, Mapping) and whole.get("compile_config") == compiled  # archives hold it in the configuration of the model
+        yield "architecture", {key: value for key, value in (whole or {}).items() if key != "compile_config"} if told else whole
+        yield "compile", compiled
+        yield from case.objects
     else:
         yield from case.remains
 
@@ -60,6 +64,18 @@ def places(node: Any, key: str = "") -> Iterator[tuple[str, str, Mapping[str, An
             here = _layer_name(item) or layer
             yield here, under, item
             stack.extend((value, here, str(name)) for name, value in reversed(list(item.items())))
+        elif isinstance(item, str) and (inner := _written_out(item)) is not None:
+            stack.append((inner, layer, under))
+
+
+def _written_out(text: str) -> Any:
+    """A configuration in a string, as classes of somebody's own keep a model's `to_json()`."""
+    if '"class_name"' not in text or not text.lstrip().startswith(("{", "[")):
+        return None
+    try:
+        return parse_json(text, "")
+    except CorruptFileError:
+        return None
 
 
 def _layer_name(item: Mapping[str, Any]) -> str | None:
@@ -76,19 +92,26 @@ def _layer_name(item: Mapping[str, Any]) -> str | None:
 def lambdas(case: Case) -> Iterator[Finding]:
     """Bytecode of Python functions, at any depth."""
     found: list[Place] = []
-    for _, config in configurations(case):
+    sources: set[str] = set()
+    for source, config in configurations(case):
         for layer, key, item in places(config):
-            found += [(layer, name, text) for name, text in _bytecode(layer, key, item)]
+            held = [(layer, name, text) for name, text in _bytecode(layer, key, item)]
+            found += held
+            sources |= {source} if held else set()
     if not found:
         return
     names = [layer for layer, _, _ in found if layer]
-    name = next((join_path(path) for path, spec in case.layers if spec.name in names and spec.class_name == "Lambda"), "NAME")
-    yield finding(
-        "lambda-bytecode",
-        evidence(found),
-        f"{case.carried('_without_lambda')} --replace-layer {_quoted(f'{name}=Rescaling(scale=1.0)')}",
-        detail="The layer in the cure is an example: put what the lambda did in its place.",
-    )
+    name = next((join_path(path) for path, spec in case.layers if spec.name in names and spec.class_name == "Lambda"), None)
+    if name is not None:
+        cure = f"{case.carried('_without_lambda')} --replace-layer {_quoted(f'{name}=Rescaling(scale=1.0)')}"
+        yield finding("lambda-bytecode", evidence(found), cure, detail=EXAMPLE)
+    elif sources == {"compile"}:
+        yield finding("lambda-bytecode", evidence(found), f"keras.models.load_model({literal(case.path)}, compile=False)")
+    else:
+        yield finding("lambda-bytecode", evidence(found), "do not load it; build the model with your code, and load its weights alone")
+
+
+EXAMPLE = "The layer in the cure is an example: put what the lambda did in its place."
 
 
 def _bytecode(layer: str, key: str, item: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

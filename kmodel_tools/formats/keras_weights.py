@@ -108,7 +108,7 @@ def _add_shards(store: Store, probe: Probe, notes: list[Note]) -> list[tuple[str
     folder = os.path.dirname(probe.path)
     listed: dict[str, set[str]] = {}
     for group, files in probe.json[WEIGHT_MAP].items():
-        for file in [files] if isinstance(files, str) else files:
+        for file in files if isinstance(files, list) else [files]:
             if not isinstance(file, str) or os.path.basename(file) != file:
                 raise CorruptFileError("names a shard outside of its own folder", path=probe.path, where=str(file))
             listed.setdefault(file, set()).add(group.strip("/"))

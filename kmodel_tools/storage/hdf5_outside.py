@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from h5py import h5d, h5f, h5g, h5l, h5o
+from h5py import h5d, h5g, h5l, h5o
 
 from kmodel_tools.storage.hdf5 import EXPANSION_FLOOR, EXPANSION_LIMIT, open_hdf5
 from kmodel_tools.storage.hdf5_types import H5PY_ERRORS, text_of
@@ -34,19 +34,24 @@ def oddities(container: ByteRange) -> list[Oddity]:
     found: list[Oddity] = []
     with open_hdf5(container, salvage=True) as file:
         seen: set[int] = set()
-        stack = [b""]
+        root = h5g.open(file._file.id, b"/")
+        stack = [(root, b".", b"")]
         while stack and len(found) < MOST:
-            path = stack.pop()
+            group, name, path = stack.pop()
             try:
-                stack.extend(_looked_at(file._file.id, path, seen, found))
+                stack.extend(_looked_at(group, name, path, seen, found))
             except H5PY_ERRORS:
                 continue  # damage is somebody else's to tell
     return found
 
 
-def _looked_at(file: h5f.FileID, path: bytes, seen: set[int], found: list[Oddity]) -> list[bytes]:
-    """Look at one object; the paths of what it holds."""
-    opened = h5o.open(file, path or b"/")
+Place = tuple[h5g.GroupID, bytes, bytes]
+"""A group, a name in it, and the path of what has that name: libhdf5 opens deep objects from their group, not from the root each time."""
+
+
+def _looked_at(group: h5g.GroupID, name: bytes, path: bytes, seen: set[int], found: list[Oddity]) -> list[Place]:
+    """Look at one object; the places of what it holds."""
+    opened = h5o.open(group, name)
     address = h5o.get_info(opened).addr
     if address in seen:
         return []
@@ -55,17 +60,17 @@ def _looked_at(file: h5f.FileID, path: bytes, seen: set[int], found: list[Oddity
         found += _of_dataset(opened, text_of(path))
     if not isinstance(opened, h5g.GroupID):
         return []
-    below: list[bytes] = []
-    for name in opened:
-        full = path + b"/" + name if path else name
-        kind = opened.links.get_info(name).type
+    below: list[Place] = []
+    for held in opened:
+        full = path + b"/" + held if path else held
+        kind = opened.links.get_info(held).type
         if kind == h5l.TYPE_HARD:
-            below.append(full)
+            below.append((opened, held, full))
         elif kind == h5l.TYPE_EXTERNAL:
-            target = opened.links.get_val(name)
+            target = opened.links.get_val(held)
             found.append(Oddity(OUTSIDE, text_of(full), f"external link to {text_of(target[0])}, {text_of(target[1])}"))
         elif kind == h5l.TYPE_SOFT:
-            found.append(Oddity(OUTSIDE, text_of(full), f"soft link to {text_of(opened.links.get_val(name))}"))
+            found.append(Oddity(OUTSIDE, text_of(full), f"soft link to {text_of(opened.links.get_val(held))}"))
         else:
             found.append(Oddity(OUTSIDE, text_of(full), "link of a kind of somebody's own"))
     return below

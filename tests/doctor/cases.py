@@ -11,6 +11,7 @@ import json
 import os
 import pickle
 import shutil
+import tarfile
 import warnings
 import zipfile
 from collections.abc import Callable, Mapping
@@ -297,6 +298,76 @@ CLEAN_WEIGHTS = model("clean.weights.h5")
 CLEAN_H5 = model("clean.h5")
 CONVERTED = "old_keras3.keras"
 
+
+def pointers() -> str:
+    """A model in shards of which one came as a pointer."""
+    for name in ("sharded.weights.json", "sharded_00000.weights.h5"):
+        shutil.copy(SAMPLES / "keras_weights" / name, name)
+    Path("sharded_00001.weights.h5").write_text(LFS, encoding="utf-8")
+    return "sharded.weights.json"
+
+
+def variables_of_pointers() -> str:
+    """A SavedModel whose values came as a pointer, named by its graph."""
+    shutil.copytree(SAMPLES / "saved_model" / "keras-3.15.1_export", "export")
+    Path("export/variables/variables.data-00000-of-00001").write_text(LFS, encoding="utf-8")
+    return "export/saved_model.pb"
+
+
+def graph_of_pointers() -> str:
+    """A SavedModel of pointers alone, named by its folder."""
+    variables_of_pointers()
+    Path("export/saved_model.pb").write_text(LFS, encoding="utf-8")
+    return "export"
+
+
+def dangling() -> str:
+    """A link to a file that is not there, as a cache or a store of data leaves it."""
+    Path("model.h5").symlink_to("store/4d7a2146")
+    return "model.h5"
+
+
+def around(name: str, inner: str) -> Maker:
+    """A zip archive with a model in it, as a download of a folder is."""
+
+    def make() -> str:
+        with zipfile.ZipFile(name, "w") as file:
+            file.write(MODELS / "clean.keras", inner)
+        return name
+
+    return make
+
+
+def tar() -> str:
+    """A tar archive with a model in it."""
+    with tarfile.open("model.h5", "w") as file:
+        file.add(MODELS / "clean.h5", "clean.h5")
+    return "model.h5"
+
+
+def own_loss() -> str:
+    """A model that was compiled with a lambda."""
+    code = {"class_name": "__lambda__", "config": {"code": "4wEAAAA=", "defaults": None, "closure": None}}
+    with zipfile.ZipFile(MODELS / "clean.keras") as old, zipfile.ZipFile("model.keras", "w") as new:
+        for name in old.namelist():
+            config = old.read(name)
+            if name == "config.json":
+                config = json.dumps({**json.loads(config), "compile_config": {"optimizer": "adam", "loss": code}}).encode()
+            new.writestr(name, config)
+    return "model.keras"
+
+
+NO_LAYERS = '{"class_name": "Sequential", "config": {"layers": 3}}'
+
+
+def not_followed() -> str:
+    """A configuration that is a JSON object, and of no model."""
+    with zipfile.ZipFile(MODELS / "clean.keras") as old, zipfile.ZipFile("model.keras", "w") as new:
+        for name in old.namelist():
+            new.writestr(name, NO_LAYERS if name == "config.json" else old.read(name))
+    return "model.keras"
+
+
 OPENING = (
     Shown("lfs-pointer", text("model.h5", LFS), "expected size = 102,400 bytes"),
     Shown("web-page", text("model.keras", PAGE), "first line = <!DOCTYPE html>"),
@@ -328,6 +399,17 @@ OPENING = (
     Shown("duplicate-layer-names", with_config("model.keras", _twice_named), "norm: name = of 2 layers"),
     Shown("custom-objects", model("custom.keras"), "scaled: layer = Scaled", ("custom-layer-without-arguments",)),
     Shown("custom-training-objects", model("custom_loss.keras"), "function = own_loss"),
+    Shown("lfs-pointer", pointers, "sharded_00001.weights.h5 = a pointer to 102,400 bytes"),
+    Shown("lfs-pointer", variables_of_pointers, "variables.data-00000-of-00001 = a pointer to 102,400 bytes"),
+    Shown("lfs-pointer", graph_of_pointers, "saved_model.pb = a pointer to 102,400 bytes"),
+    Shown("missing-part", dangling, "symbolic link = → store/4d7a2146"),
+    Shown("compressed-file", around("model.zip", "best/model.keras"), "best/model.keras = in the archive"),
+    Shown("compressed-file", around("model.keras", "model/config.json"), "model/config.json = in the archive"),
+    Shown("compressed-file", tar, "content = a tar archive"),
+    Shown("damaged", not_followed, "the configuration cannot be followed"),
+    Shown("compile-rejected-by-keras-3", sample("keras_h5/keras-3.15.1.h5"), "loss = mse", (), model("clean.h5")),
+    Shown("web-page", text("model.h5", "Repository not found"), "first line = Repository not found"),
+    Shown("web-page", text("model.h5", "<!-- signed out --><html>"), "first line = <!-- signed out"),
 )
 WEIGHTS = {"OTHER_FILE": str(MODELS / "clean.weights.h5")}
 TRAINED = {"TRAINED_FILE": str(MODELS / "clean.keras")}

@@ -151,6 +151,42 @@ MESSAGES = (
         "RuntimeError: Unable to create attribute (object header message is too large)",
     ),
     (
+        "compile-refused",
+        "/keras_h5/keras-3.15.1.h5",
+        "compile-rejected-by-keras-3: loss = mse",
+        "ValueError: Could not deserialize 'keras.metrics.mse' because it is not a KerasSaveable subclass",
+    ),
+    (
+        "compile-refused",
+        "/keras_h5/keras-2.0.5.h5",
+        "compile-rejected-by-keras-3: optimizer_config.lr = 0.001",
+        "ValueError: Argument(s) not recognized: {'lr': 0.0010000000474974513}",
+    ),
+    (
+        "unsafe-content-refused",
+        "gadget.keras",
+        "gadget: layers = keras.utils.get_file",
+        "ValueError: Cannot deserialize `keras.utils.get_file` because it is not a modeling function.",
+    ),
+    (
+        "unsafe-content-refused",
+        "tfsm.keras",
+        "saved-model-layer: filepath",
+        "ValueError: Requested the deserialization of a `TFSMLayer`, which loads an external SavedModel.",
+    ),
+    (
+        "argument-missing",
+        "/keras_h5/keras-1.2.2_theano.h5",
+        "rejected-by-keras-3: written by = Keras 1.2.2",
+        "TypeError: Dense.__init__() missing 1 required positional argument: 'units'",
+    ),
+    (
+        "configuration-refused",
+        "/keras_h5/keras-2.3.1.h5",
+        "rejected-by-keras-3: written by = Keras 2.3.1",
+        "ValueError: Input 0 with name 'None' of layer 'lstm_1' is incompatible with the layer: expected ndim=3, found ndim=4.",
+    ),
+    (
         "configuration-refused",
         "/keras_h5/keras-2.0.9_hard_sigmoid.h5",
         "rejected-by-keras-3: config = a list of layers",

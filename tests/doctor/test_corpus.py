@@ -38,7 +38,7 @@ def models(*kinds: str) -> list[Any]:
 
 @pytest.mark.parametrize("entry", models(*OF_KERAS))
 def test_what_keras_3_refuses_has_a_finding_and_nothing_else(entry: dict[str, Any]) -> None:
-    found = findings(path_of(entry))
+    found = [item for item in findings(path_of(entry)) if item.identifier != "compile-rejected-by-keras-3"]  # with compile=False
     said = any(item.severity == "error" or item.identifier == "custom-objects" for item in found)
     if entry["keras3_loads"]:
         assert not said

@@ -16,7 +16,7 @@ from kmodel_tools.doctor import CHECKS, NOT_IN_A_FILE
 from kmodel_tools.doctor.finding import SEVERITIES, SURENESS, THEMES
 from kmodel_tools.doctor.kinds import kinds
 from kmodel_tools.render.findings_text import evidence_text
-from tests.doctor.cases import COMPARED, MODELS, SHOWN, WITH_MESSAGE, Compared, Shown, model
+from tests.doctor.cases import COMPARED, MODELS, SHOWN, WITH_MESSAGE, Compared, Shown, model, own_loss
 
 CLEAN = (
     "clean.keras",
@@ -118,6 +118,20 @@ def test_of_two_equal_files_neither_is_the_cause(other: str) -> None:
     assert result.exit_code == 0
     assert "the files are not the cause" in " ".join(result.output.split())
     assert all(what in result.output for what, _ in NOT_IN_A_FILE)
+
+
+def test_the_cure_of_a_lambda_is_one_for_its_place() -> None:
+    """A loss is left out; only a layer can be replaced."""
+    assert found(own_loss())["lambda-bytecode"].cure == 'keras.models.load_model("model.keras", compile=False)'
+
+
+@pytest.mark.parametrize("size", [20_000, 33_400])
+def test_what_is_left_of_a_file_is_not_compared(size: int) -> None:
+    """One that was cut short behind its values has all of them, and no Keras opens it."""
+    Path("cut.h5").write_bytes((MODELS / "clean.h5").read_bytes()[:size])
+    [item] = kmt.diagnose(MODELS / "clean.h5", "cut.h5")
+    assert item.identifier == "truncated"
+    assert item.detail.endswith("It is cut.h5.")
 
 
 def test_two_runs_part_at_a_layer_that_is_named() -> None:

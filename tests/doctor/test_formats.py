@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 
 from kmodel_tools.cli import kmt, main
@@ -27,6 +29,22 @@ def test_the_exit_status_tells() -> None:
     assert run(UNTRAINED, "--quiet").output == ""
     assert main(["doctor", "nothing.h5"]) == 2
     assert main(["doctor", UNTRAINED, "--only", "nonsense"]) == 2
+
+
+def test_two_files_are_never_called_equal_unseen() -> None:
+    """What is compared is one theme, and a message is of one file: other wishes are refused, not answered with nothing."""
+    both = str(MODELS / "clean.keras"), str(MODELS / "trained_on.keras")
+    assert run(*both).return_value == 1
+    assert run(*both, "--only", "comparison,weights").return_value == 1
+    assert main(["doctor", *both, "--only", "weights"]) == 2
+    assert main(["doctor", *both, "--error", UNTRAINED]) == 2
+    assert run(str(MODELS / "clean.keras"), __file__, "--only", "comparison").return_value == 1
+
+
+def test_a_name_is_no_option_in_a_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(MODELS / "clean.keras", "-rf.h5")
+    assert "mv ./-rf.h5 ./-rf.keras" in run("--", "-rf.h5").output
 
 
 def test_lines_fit_but_for_cures_that_are_to_be_copied() -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import time
 from pathlib import Path
 
+import h5py
 import pytest
 
 import kmodel_tools as kmt
 from kmodel_tools.doctor.kinds import kinds
+from kmodel_tools.doctor.messages import MESSAGES
 from tests.test_hostile import FILES, PARSED_HERE, beside
 
 OF_FOLDERS = ("saved_model.pb", "saved_model.pbtxt", "keras_metadata.pb")
@@ -67,3 +71,48 @@ def test_deep_configurations_are_examined(tmp_path: Path) -> None:
     path = tmp_path / "model.json"
     path.write_text(text, encoding="utf-8")
     kmt.diagnose(path)
+
+
+def test_an_index_of_no_names_is_examined(tmp_path: Path) -> None:
+    path = tmp_path / "model.weights.json"
+    path.write_text(json.dumps({"metadata": {}, "weight_map": {"/a": 7, "/b": ["gone.h5"], "/c": "../../x"}}), encoding="utf-8")
+    assert [item.identifier for item in kmt.diagnose(path)] == ["missing-part", "path-traversal"]
+
+
+def test_groups_in_groups_do_not_take_longer_the_deeper_they_are(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "model.h5", "w") as file:
+        group = file
+        for _ in range(3000):
+            group = group.create_group("g")
+        group["out"] = h5py.ExternalLink("other.h5", "x")
+    before = time.process_time()
+    assert [item.identifier for item in kmt.diagnose(tmp_path / "model.h5")] == ["outside-hdf5"]
+    assert time.process_time() - before < 3
+
+
+def test_a_long_word_in_a_message_does_not_take_long() -> None:
+    before = time.process_time()
+    assert messages_of("a" * 100_000) == []
+    assert messages_of("a" * 100_000 + ".__init__() missing 1 required positional argument: 'x'") == ["argument-missing"]
+    assert time.process_time() - before < 3
+
+
+def messages_of(text: str) -> list[str]:
+    """The messages that are known in a text."""
+    return [message.identifier for message in MESSAGES if message.pattern.search(text)]
+
+
+def test_what_is_no_file_is_called_so(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "model.h5")
+    [item] = kmt.diagnose(tmp_path / "model.h5")
+    assert item.identifier == "not-a-model"
+    assert item.evidence[0].value == "is neither a file nor a directory"
+
+
+def test_a_lambda_in_a_string_is_found(tmp_path: Path) -> None:
+    """As a class of somebody's own keeps the `to_json()` of a model that it makes again."""
+    inner = {"class_name": "Lambda", "config": {"name": "x", "function": ["4wEAAAA=", None, None], "function_type": "lambda"}}
+    layer = {"class_name": "Own", "config": {"name": "own", "model": json.dumps({"class_name": "Sequential", "config": [inner]})}}
+    path = tmp_path / "model.json"
+    path.write_text(json.dumps({"class_name": "Sequential", "config": {"name": "s", "layers": [layer]}}), encoding="utf-8")
+    assert "lambda-bytecode" in {item.identifier for item in kmt.diagnose(path)}

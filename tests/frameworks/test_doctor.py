@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
 import kmodel_tools as kmt
 from kmodel_tools.doctor.facts import facts_of
 from kmodel_tools.doctor.initial import CONSISTENT, EXACT, MOVED, state_of
+from kmodel_tools.doctor.training import ALIASES
 from kmodel_tools.tensor import DType, InMemory, Tensor
 from tests.conftest import ROOT, SAMPLES
 from tests.doctor.cases import MODELS, UPGRADES
@@ -45,7 +48,7 @@ def cure(path: Path, identifier: str) -> str:
 def test_keras_refuses_what_it_is_said_to_refuse(path: Path) -> None:
     """No file that it loads is said to be rejected; those that it rejects are, but for the ones named here."""
     not_foreseen = {"tf2.2/trained.h5"}  # an input without a size, which Keras 2 took
-    said = {item.identifier for item in kmt.diagnose(path) if item.severity == "error"}
+    said = {item.identifier for item in kmt.diagnose(path) if item.severity == "error"} - {"compile-rejected-by-keras-3"}
     refused = ""
     try:
         keras.models.load_model(path, compile=False)
@@ -53,6 +56,35 @@ def test_keras_refuses_what_it_is_said_to_refuse(path: Path) -> None:
         refused = str(error) or "refused"
     assert bool(refused) == ("rejected-by-keras-3" in said) or f"{path.parent.name}/{path.name}" in not_foreseen, refused
     assert refused or not said
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=f"{path.parent.name}/{path.name}") for path in (*WHOLE, MODELS / "clean.h5")])
+def test_keras_refuses_to_compile_what_it_is_said_to_refuse(path: Path) -> None:
+    """Among the files whose layers it takes; the cure loads them."""
+    said = {item.identifier: item for item in kmt.diagnose(path) if item.theme == "opening" and item.severity == "error"}
+    if "weights" in path.name or path == UPGRADES / "tf2.2" / "trained.h5" or said.keys() - {"compile-rejected-by-keras-3"}:
+        return
+    refused = ""
+    try:
+        keras.models.load_model(path)
+    except (TypeError, ValueError) as error:
+        refused = str(error) or "refused"
+    assert bool(refused) == bool(said), refused
+    if said:
+        exec(said["compile-rejected-by-keras-3"].cure, {"keras": keras})
+
+
+@pytest.mark.parametrize("name", [*sorted(ALIASES), {"class_name": "MeanSquaredError", "config": {"reduction": "auto"}}], ids=str)
+def test_names_of_losses_are_refused_in_hdf5(name: Any, tmp_path: Path) -> None:
+    shutil.copy(MODELS / "clean.h5", tmp_path / "model.h5")
+    with h5py.File(tmp_path / "model.h5", "r+") as file:
+        settings = json.loads(file.attrs["training_config"])
+        file.attrs["training_config"] = json.dumps({**settings, "loss": name})
+    with pytest.raises((TypeError, ValueError)) as failure:
+        keras.models.load_model(tmp_path / "model.h5")
+    first, *_ = kmt.diagnose(tmp_path / "model.h5", error=f"{type(failure.value).__name__}: {failure.value}")
+    assert first.identifier in ("compile-refused", "message-not-known")
+    assert "compile-rejected-by-keras-3" in {item.identifier for item in kmt.diagnose(tmp_path / "model.h5")}
 
 
 def load_under(name: str, other: str) -> Callable[[Path], Any]:
@@ -82,6 +114,9 @@ FAILURES: tuple[tuple[str, str, Callable[[Path], Any]], ...] = (
     ("variables-not-received", "w.weights.h5", load_under("clean.h5", "w.weights.h5")),
     ("shape-mismatch", "clean.h5", narrow),
     ("name-not-known", "custom.keras", lambda folder: model("custom.keras")),
+    ("unsafe-content-refused", "gadget.keras", lambda folder: model("gadget.keras")),
+    ("unsafe-content-refused", "tfsm.keras", lambda folder: model("tfsm.keras")),
+    ("unsafe-content-refused", "torch.keras", lambda folder: model("torch.keras")),
     ("lambda-not-loaded", "lambda.keras", lambda folder: model("lambda.keras")),
     ("vocabulary-not-loaded", "words_lost.h5", called),
     (
@@ -100,6 +135,25 @@ def test_what_keras_says_is_explained(identifier: str, name: str, fail: Callable
     first = kmt.diagnose(path, error=f"{type(failure.value).__name__}: {failure.value}")[0]
     assert first.identifier == identifier
     assert first.severity == "error" or identifier == "by-name-not-possible"
+
+
+def test_lambdas_of_a_subclassed_saved_model_are_found(tmp_path: Path) -> None:
+    """They are in no architecture, and loading makes them again all the same."""
+    k = pytest.importorskip("tf_keras")
+
+    class Network(k.Model):  # type: ignore[misc, name-defined]  # Keras has no types
+        def __init__(self) -> None:
+            super().__init__()
+            self.double = k.layers.Lambda(lambda x: x * 2)
+
+        def call(self, x: Any) -> Any:
+            return self.double(x)
+
+    network = Network()
+    network(np.ones((1, 4), "float32"))
+    network.save(tmp_path / "network", save_format="tf")
+    [item] = [item for item in kmt.diagnose(tmp_path / "network", themes=("safety",)) if item.identifier == "lambda-bytecode"]
+    assert "marshalled code" in item.evidence[0].value
 
 
 def test_statistics_are_updated_by_the_cure() -> None:

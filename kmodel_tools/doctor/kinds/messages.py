@@ -162,6 +162,22 @@ KINDS = (
         "configuration that belongs to the weights is the evidence.",
     ),
     Kind(
+        "compile-refused",
+        "message",
+        "error",
+        "Keras 3 could not make the loss or the optimizer of an HDF5 file",
+        "Layers and weights are all right. Keras 3 refuses short names of losses (`mse`) in `.h5` files, and arguments of earlier "
+        "optimizers. Load with `compile=False`; then predictions are the same, and `compile` is for whoever trains on.",
+    ),
+    Kind(
+        "unsafe-content-refused",
+        "message",
+        "error",
+        "Keras refuses the file, since it would load code or files of somebody's own",
+        "Keras says it of a `TFSMLayer`, of a pickled PyTorch module, and of functions that no model needs. It is right: do not "
+        "set `safe_mode=False` for a file that you did not make.",
+    ),
+    Kind(
         "configuration-refused",
         "message",
         "error",

@@ -147,6 +147,15 @@ KINDS = (
         "as it is.",
     ),
     Kind(
+        "compile-rejected-by-keras-3",
+        "opening",
+        "error",
+        "Keras 3 does not take the loss or the optimizer that it was compiled with",
+        "Of an `.h5` file Keras 3 makes the loss and the optimizer again. It refuses short names of losses (`mse`), although it writes "
+        "them itself: `Could not deserialize 'keras.metrics.mse'`, and arguments of earlier optimizers: `Argument(s) not recognized: "
+        "{'lr': 0.001}`. The layers and weights are all right: load with `compile=False`, and compile anew where it is to be trained.",
+    ),
+    Kind(
         "duplicate-layer-names",
         "opening",
         "error",

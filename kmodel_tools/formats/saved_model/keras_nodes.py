@@ -12,15 +12,16 @@ The object graph and that of the checkpoint number their nodes differently; they
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from kmodel_tools.architecture.envelope import is_model
 from kmodel_tools.errors import CorruptFileError
-from kmodel_tools.format import parse_json
+from kmodel_tools.format import Probe, parse_json
 from kmodel_tools.formats._shared.optimizer_state import described_optimizer
 from kmodel_tools.formats._shared.tensorflow.objects import Described, structure
+from kmodel_tools.formats.saved_model.parts import open_parts, read_stated
 from kmodel_tools.storage.object_graph import Node
 from kmodel_tools.storage.saved_model import MetadataNode, SavedObject
 
@@ -103,6 +104,23 @@ def read_keras_nodes(objects: Sequence[SavedObject], stated: Sequence[MetadataNo
         if target is not None:
             nodes.data.setdefault(target, data)
     return nodes
+
+
+def descriptions(probe: Probe) -> Iterator[Mapping[str, Any]]:
+    """Keras's JSON about every object of a SavedModel, whether or not it belongs to a graph of layers: loading makes each of them again.
+
+    Raises:
+        KmtError: It does not open.
+    """
+    parts = open_parts(probe)
+    objects = parts.meta.objects if parts.meta is not None else ()
+    for text in [*(item.metadata for item in objects), *(item.metadata for item in read_stated(parts))]:
+        try:
+            data = parse_json(text, parts.file, None, plain) if text else None
+        except CorruptFileError:
+            continue
+        if isinstance(data, Mapping):
+            yield data
 
 
 def plain(node: dict[str, Any]) -> Any:
