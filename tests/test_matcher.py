@@ -387,3 +387,5 @@ def test_layers_of_different_attributes_are_not_paired_by_their_order() -> None:
     assert all(pair.path_a[-2] == pair.path_b[-2] for pair in found.pairs)
     elements = match(held("rest/0", "rest/1"), held("rest/1", "rest/2"), "auto")
     assert [pair.path_b[1:3] for pair in elements.pairs] == [("rest", "1"), ("rest", "2")]
+    by_class = match(held("cells/gru_cell", "cells/lstm_cell"), held("cells/1", "cells/0"), "auto")
+    assert len(by_class.pairs) == 2

@@ -74,6 +74,10 @@ class Plan:
         """Whether the result is no whole model: as asked for, or since a part of the weights is none."""
         return self.request.weights_only or self.part or self.holes
 
+    @property
+    def _keeps_optimizer(self) -> bool:
+        return self.request.optimizer and not self.request.weights_only
+
     def model(self) -> Model:
         """The model that will be written, the lists being filled on the way."""
         if Part.WEIGHTS not in self.target.holds:
@@ -145,7 +149,7 @@ class Plan:
         grafted, how, beside = graft(source, like, "auto" if self.request.mapping is None else "name")
         self.inferred.append(f"weights are paired {how}")
         self.lost += line_beside(beside)
-        if grafted.optimizer is not None and not counts_as_listed(like):
+        if grafted.optimizer is not None and self._keeps_optimizer and not counts_as_listed(like):
             self.lost.append("the optimizer's state (the file of --like does not tell in which order its model counts its weights)")
             grafted = replace(grafted, optimizer=None)
         return retied(grafted, source)
@@ -268,7 +272,7 @@ class Plan:
     def _optimizer(self, model: Model) -> Model:
         if model.optimizer is None:
             return model
-        if self.request.weights_only or not self.request.optimizer:
+        if not self._keeps_optimizer:
             self.left_out.append(AS_ASKED)
             return replace(model, optimizer=None)
         state = carried_state(model, self.source, generation(self.source), self.target, self.request, self.cut)

@@ -240,3 +240,9 @@ def compiled(case: Case, match: re.Match[str]) -> Answer:
 def unsafe(case: Case, match: re.Match[str]) -> Answer:
     """Nothing: what is unsafe is another finding."""
     return [], f"kmt doctor {case.quoted} --only safety"
+
+
+def package(case: Case, match: re.Match[str]) -> Answer:
+    """Nothing: what the file needs a package for is another finding."""
+    package, *rest = match["name"].split(".")
+    return [], f"change the import in the code: there is no {match['name']} in what is installed" if rest else f"pip install {package}"

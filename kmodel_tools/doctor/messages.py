@@ -201,6 +201,7 @@ MESSAGES: tuple[Message, ...] = (
         "torch-module",
         "gadget",
     ),
+    _known("package-not-found", r"No module named '(?P<name>[\w.]+)'", answers.package, "torch-module"),
     _known(
         GENERAL,
         r"pop expected at most 1 argument, got 2|Expected 'config' to be a dict for Sequential|could not be deserialized properly"

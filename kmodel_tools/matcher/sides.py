@@ -27,7 +27,7 @@ class Item:
         class_name: Its class, under the name of the latest release, or None.
         weights: Places of its weights in `Side.weights`.
         mapped: Whether a map gave it its name, so that nothing else is to be asked.
-        attr: The attribute that holds it, without the places in lists; "" where a graph or a list of layers does.
+        attr: The attribute that holds it, and its place in that one's lists; "" where a graph or a list of layers does.
     """
 
     path: Path
@@ -110,12 +110,16 @@ def _items(
 def _attribute(holder: Layer | None) -> str:
     if holder is None or holder.attr is None or LISTED.fullmatch(holder.attr):
         return ""
-    return "/".join(part for part in split_path(holder.attr) if not part.isdigit())
+    return holder.attr
 
 
 def are_apart(a: Item, b: Item) -> bool:
-    """Whether two layers are held by different attributes: names of layers are counted anew, those of attributes are not."""
-    return bool(a.attr and b.attr) and a.attr != b.attr
+    """Whether two layers are held by different attributes: names of layers are counted anew, those of attributes are not.
+
+    What an attribute's list holds has its place (`cells/0`) in one file and the name of its class (`cells/lstm_cell`) in another.
+    """
+    parts = zip(split_path(a.attr), split_path(b.attr), strict=False) if a.attr and b.attr else ()
+    return any(one != other and not one.isdigit() and not other.isdigit() for one, other in parts)
 
 
 def _holders(model: Model) -> dict[int, Layer]:

@@ -115,6 +115,12 @@ MESSAGES = (
         "optimizer has 14 variables.",
     ),
     (
+        "package-not-found",
+        "torch.keras",
+        "torch-module: module = 8 characters",
+        "ModuleNotFoundError: No module named 'torch'",
+    ),
+    (
         "argument-missing",
         "custom.keras",
         'scaled: config = {"name": "scaled"',

@@ -178,6 +178,14 @@ KINDS = (
         "set `safe_mode=False` for a file that you did not make.",
     ),
     Kind(
+        "package-not-found",
+        "message",
+        "error",
+        "a package that is imported is not installed",
+        "Keras imports PyTorch for a `TorchModuleWrapper` before it refuses to load it. Most of these messages are of imports in "
+        "the code: `keras.utils.np_utils` and `keras.engine` are gone from later releases.",
+    ),
+    Kind(
         "configuration-refused",
         "message",
         "error",
