@@ -109,6 +109,7 @@ class Format:
         options: What its writer can be told.
         files: The set of files that a path is written as, or None where it is one file.
         salvages: Whether its reader can describe a file of which arrays are damaged (`Probe.salvage`).
+        generation: The one generation of Keras whose architectures it holds, "Keras 2" or "Keras 3"; "" where it holds any.
     """
 
     name: str
@@ -122,6 +123,7 @@ class Format:
     options: tuple[Option, ...] = ()
     files: Callable[[str], FileSet | None] = single_file
     salvages: bool = False
+    generation: str = ""
 
 
 class Probe:

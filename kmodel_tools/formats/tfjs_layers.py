@@ -3,12 +3,14 @@
 ::
 
     {"format": "layers-model", "generatedBy": "keras v2.15.0", "convertedBy": "TensorFlow.js Converter v4.22.0",
-     "modelTopology": {"keras_version": "2.15.0", "backend": "tensorflow", "model_config": {…}, "training_config": {…}},   by the converter
-     "modelTopology": {"class_name": "Sequential", "config": {…}, "keras_version": "tfjs-layers 4.22.0", "backend": "tensor_flow.js"},  by JS
-     "trainingConfig": {…},                                                                                             by JS
-     "weightsManifest": […]}                                                                   see `storage/weights_manifest`
-    {"format": "graph-model", "modelTopology": {"node": […], "library": {…}}, …}               a graph of TensorFlow, its constants as weights
-    [{"paths": […], "weights": […]}]                                                           `weights_manifest.json`: weights alone
+     "modelTopology": {"keras_version": "2.15.0", "backend": "tensorflow", "model_config": {…}, "training_config": {…}},
+     "weightsManifest": […]}                                                       see `storage/weights_manifest`
+
+     "modelTopology": {"class_name": "Sequential", "config": {…}, "keras_version": "tfjs-layers 4.22.0", "backend": "tensor_flow.js"},
+     "trainingConfig": {…},                                                        so where JS wrote it, and not the converter
+
+    {"format": "graph-model", "modelTopology": {"node": […], "library": {…}}, …}   a graph; its constants are the weights
+    [{"paths": […], "weights": […]}]                                               `weights_manifest.json`: weights alone
 
 A weight is called as in legacy HDF5 files, without `:0`: `dense/kernel`, `bidirectional/forward_lstm/kernel`, and without the names of
 nested models. JS writes null for what is not set: such keys are left out here, so that Keras takes its own default. Source:
@@ -18,21 +20,29 @@ TensorFlow.js 4.22 `tfjs-layers/src/engine/container.ts`, `loadWeights`, and `mo
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from glob import escape as pattern
 from typing import Any
 
-from kmodel_tools.architecture.envelope import ConfigError, Era, era_of, iter_mappings
+from kmodel_tools.architecture.downgrade import KERAS_VERSION
+from kmodel_tools.architecture.envelope import ConfigError, Era, era_of
 from kmodel_tools.architecture.legacy_wrappers import place_all_weights
 from kmodel_tools.architecture.operation_modules import tell_modules
 from kmodel_tools.architecture.spec import LayerSpec, ModelSpec, model_spec
-from kmodel_tools.errors import CorruptFileError
-from kmodel_tools.format import Container, Format, Part, Probe, parse_json
+from kmodel_tools.architecture.spelling import without_modules
+from kmodel_tools.architecture.tensorflow_js import spelled, spelled_by_keras, untaken
+from kmodel_tools.errors import ConversionError, CorruptFileError
+from kmodel_tools.format import Container, FileSet, Format, Option, Part, Probe, parse_json
 from kmodel_tools.formats._shared.assembly import assembled
 from kmodel_tools.formats._shared.named_arrays import read_arrays
+from kmodel_tools.formats._shared.options import chosen, size_in_bytes
+from kmodel_tools.storage.atomic import new_files
 from kmodel_tools.storage.weights_manifest import Contents, Stored, is_manifest, read_manifest
-from kmodel_tools.tree import Layer, Model, Note, Weight
+from kmodel_tools.storage.weights_manifest_writer import Entry, entry_of, shard_sizes, write_shards
+from kmodel_tools.tree import Layer, Model, Note, Weight, join_path
 
 NAME = "tfjs-layers"
 INDEX = "model.json"
@@ -40,10 +50,13 @@ TOPOLOGY = "modelTopology"
 MANIFEST = "weightsManifest"
 JS = "tensor_flow.js"
 LAYERS, GRAPH, WEIGHTS = "layers model", "graph model", "weights manifest"
+_BESIDE = ("keras_version", "backend", "training_config")
+"""What stands in a topology beside the configuration, or among it."""
 OPTIMIZER = "optimizer"
 """The mark of weights that are the optimizer's."""
-_V3 = frozenset({"vars", "layers", "_layer_checkpoint_dependencies"})
-"""Levels of Keras 3's weights layout that are no layers."""
+SHARD_SIZE = "4MB"
+ROLES: Mapping[tuple[str | None, str], str] = {("DepthwiseConv2D", "kernel"): "depthwise_kernel"}
+"""Roles of Keras 3 that TensorFlow.js has under the name of Keras 2."""
 
 
 def detect(probe: Probe) -> str | None:
@@ -84,7 +97,8 @@ def read(probe: Probe) -> Model:
     metadata = {key: document[name] for name, key in said.items() if isinstance(document.get(name), str)}
     if quantized := sorted({item.quantized for item in contents.weights if item.quantized}):
         count = sum(bool(item.quantized) for item in contents.weights)
-        metadata["quantization"] = f"{count} of {len(contents.weights)} weights, stored as {', '.join(quantized)}"
+        text = f"{count} of {len(contents.weights)} weights were rounded: they are stored as {' and '.join(quantized)}, and worked out"
+        notes.append(Note("inferred", text))
     return replace(
         model,
         format=FORMAT.name,
@@ -118,9 +132,7 @@ def _layers_model(document: Mapping[str, Any], contents: Contents, path: str) ->
     metadata = {key: topology[key] for key in ("keras_version", "backend") if isinstance(topology.get(key), str)}
     if metadata.get("backend") == JS:
         metadata = {"producer": metadata.get("keras_version", JS)}
-        config = {key: _as_keras_has_it(value) for key, value in config.items() if key not in ("keras_version", "backend")}
-    elif config is topology:
-        config = {key: value for key, value in config.items() if key not in ("keras_version", "backend", "training_config")}
+    config = spelled_by_keras({key: value for key, value in config.items() if config is not topology or key not in _BESIDE})
     tell_modules(config)
     training = topology.get("training_config") or document.get("trainingConfig")
     version = metadata.get("keras_version")
@@ -147,18 +159,6 @@ def _spec(config: Mapping[str, Any], version: str | None, notes: list[Note]) -> 
         return None
     notes += [Note("odd", text) for text in spec.odd]
     return spec
-
-
-def _as_keras_has_it(node: Any) -> Any:
-    """A configuration of JS as Keras has it: without keys that are not set, and with what JS takes for granted of a GRU."""
-    if isinstance(node, list):
-        return [_as_keras_has_it(item) for item in node]
-    if not isinstance(node, Mapping):
-        return node
-    found = {key: _as_keras_has_it(value) for key, value in node.items() if value is not None}
-    if found.get("class_name") in ("GRU", "GRUCell") and isinstance(found.get("config"), dict):
-        found["config"].setdefault("reset_after", False)
-    return found
 
 
 @dataclass(slots=True)
@@ -213,13 +213,109 @@ def _owners(children: Sequence[LayerSpec]) -> dict[str, str]:
     return found
 
 
+def write(model: Model, path: str, overwrite: bool, options: Mapping[str, str]) -> None:
+    """Write a layers model; of a model without an architecture, its weights as a bare manifest.
+
+    Raises:
+        ConversionError: TensorFlow.js does not have a layer or an argument, or no such elements; or names do not tell the layers.
+        KmtError: A file is there already, or cannot be written; or an option has no such value.
+    """
+    quantize = chosen("quantize", options, ("none", "float16", "uint16", "uint8"))
+    limit = size_in_bytes(options.get("shard-size", SHARD_SIZE))
+    document: dict[str, Any] = {}
+    if model.architecture is not None:
+        document = _document(model, model.architecture)
+    names = _js_names(model) if document else {id(weight): join_path(path) for path, weight in model.weights()}
+    weights = {id(weight): weight for _, weight in model.weights()}
+    entries = [entry_of(names[key], weight.tensor, None if quantize == "none" else quantize) for key, weight in weights.items()]
+    if document:
+        _check_names(model, document[TOPOLOGY], entries)
+    sizes = shard_sizes(sum(entry.size for entry in entries), limit)
+    stem = path.removesuffix(".json")
+    shards = [f"{stem}-shard{number}of{len(sizes)}.bin" for number in range(1, len(sizes) + 1)]
+    groups = [{"paths": [os.path.basename(shard) for shard in shards], "weights": [dict(entry.said) for entry in entries]}]
+    text = json.dumps({**document, MANIFEST: groups} if document else groups)
+    with new_files([*shards, path], overwrite) as files:
+        write_shards(entries, files, limit)
+        files[-1].write(text.encode())
+
+
+def files(path: str) -> FileSet:
+    """The document and its shards."""
+    stem = os.path.basename(path).removesuffix(".json")
+    return FileSet(path, f"{pattern(stem)}-shard[0-9]*of[0-9]*.bin")
+
+
+def _document(model: Model, architecture: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything but the manifest."""
+    plain = without_modules(architecture)
+    if problems := untaken(plain):
+        listed = "; ".join(problems[:3]) + ("; …" if len(problems) > 3 else "")
+        raise ConversionError(
+            f"TensorFlow.js cannot run {listed}", tuple(problems), cure="--weights-only writes the weights alone, as a manifest"
+        )
+    version = model.metadata.get("keras_version") or KERAS_VERSION
+    topology = {"keras_version": version, "backend": model.metadata.get("backend") or "tensorflow", "model_config": spelled(plain)}
+    if model.training_config:
+        topology["training_config"] = without_modules(model.training_config)
+    said = {"format": "layers-model", "generatedBy": f"keras v{version}", "convertedBy": "kmodel_tools"}
+    return {**said, TOPOLOGY: topology}
+
+
+def _js_names(model: Model) -> dict[int, str]:
+    """The name of each weight in TensorFlow.js, by the weight's identity: what wraps a layer gives it its name."""
+    found = {id(weight): weight.role for weight in model.own_weights}
+    stack = [(layer.name, layer) for layer in reversed(model.layers)]
+    while stack:
+        name, layer = stack.pop()
+        for weight in layer.weights:
+            found.setdefault(id(weight), f"{name}/{ROLES.get((layer.class_name, weight.role), weight.role)}")
+        stack += [(_below(name, child, layer), child) for child in reversed(layer.layers)]
+    return found
+
+
+def _below(name: str, child: Layer, holder: Layer) -> str:
+    """What the weights of a layer in another one are called behind."""
+    if child.attr is None:
+        return child.name
+    first, _, number = child.attr.rpartition("/")
+    if first in ("cells", "cell/cells"):
+        return f"{name}/RNNCell_{number}"
+    if child.attr in ("forward_layer", "backward_layer"):
+        wrapped = next(layer.name for layer in holder.layers if layer.attr == "forward_layer")
+        return f"{name}/{child.attr.removesuffix('layer')}{wrapped.removeprefix('forward_')}"
+    return name if child.attr in ("cell", "layer") else f"{name}/{child.name}"
+
+
+def _check_names(model: Model, topology: Mapping[str, Any], entries: Sequence[Entry]) -> None:
+    """That each name leads back to its weight."""
+    names = [str(entry.said["name"]) for entry in entries]
+    if len(set(names)) < len(names):
+        twice = next(name for number, name in enumerate(names) if name in names[:number])
+        raise ConversionError(f"two weights would be called {twice}", cure="give a layer another name: --rename OLD=NEW")
+    config, version = topology["model_config"], topology["keras_version"]
+    stored = [Stored(name, entry.tensor) for name, entry in zip(names, entries, strict=True)]
+    placed = _Placing(_spec(config, version, []), era_of(config, version), stored)
+    back = Model(layers=tuple(placed.layers()), own_weights=tuple(placed.own))
+    places = {path: id(weight.tensor) for path, weight in back.weights()}
+    if other := [join_path(path) for path, weight in model.weights() if places.get(path, id(weight.tensor)) != id(weight.tensor)]:
+        raise ConversionError(f"TensorFlow.js names weights so that {other[0]} would be another one", tuple(other))
+
+
 FORMAT = Format(
     name=NAME,
     title="TensorFlow.js",
-    suffixes=(INDEX,),
+    suffixes=(".tfjs.json",),
     containers=frozenset({Container.JSON, Container.DIRECTORY}),
     holds=Part.WEIGHTS | Part.NAMES | Part.CLASSES | Part.ARCHITECTURE | Part.TRAINING_CONFIG,
     detect=detect,
     read=read,
+    write=write,
+    files=files,
+    options=(
+        Option("shard-size", SHARD_SIZE, "most bytes of one shard: 500KB, 4MB"),
+        Option("quantize", "none", "store floats as float16, uint16 or uint8, which rounds them: none, float16, uint16, uint8"),
+    ),
     salvages=True,
+    generation="Keras 2",
 )

@@ -46,7 +46,7 @@ STORED = {
 """The element types that TensorFlow.js has."""
 QUANTIZED = {"uint8": DType.UINT8, "uint16": DType.UINT16, "float16": DType.FLOAT16}
 MAX_RANK = 32
-_STRING_LENGTH = struct.Struct("<I")
+STRING_LENGTH = struct.Struct("<I")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,8 @@ class Strings:
         data = self.stored.read()
         at = 0
         while at < len(data):
-            (length,) = _STRING_LENGTH.unpack_from(data, at)
-            at += _STRING_LENGTH.size
+            (length,) = STRING_LENGTH.unpack_from(data, at)
+            at += STRING_LENGTH.size
             yield LENGTH.pack(length) + data[at : at + length]
             at += length
 
@@ -227,7 +227,7 @@ class _Group:
         for entry in entries:
             try:
                 self.found.weights.append(self._weight(entry))
-            except FormatError as error:
+            except FormatError as error:  # noqa: PERF203  # what is damaged is said of each weight
                 if not self.salvage:
                     raise offering_salvage(error) from error
                 damaged = True
@@ -254,9 +254,7 @@ class _Group:
         if stored.dtype is not DType.FLOAT16 and not {"min", "scale"} <= rule.keys():
             raise CorruptFileError("its quantization lacks min and scale", path=self.path, where=name)
         if dtype is not DType.FLOAT32 and (dtype is not DType.INT32 or stored.dtype is DType.FLOAT16):
-            raise UnsupportedFeatureError(
-                f"weights of {dtype.value} are not quantized as {stored.dtype.value}", path=self.path, where=name
-            )
+            raise UnsupportedFeatureError(f"weights of {dtype.value} are not quantized as {stored.dtype.value}", path=self.path, where=name)
         return Stored(name, Tensor(dtype, shape, Dequantized(stored, dtype, float(minimum), float(scale))), group, stored.dtype.value)
 
     def _shape(self, entry: Mapping[str, Any]) -> Shape:
@@ -282,12 +280,12 @@ class _Group:
 
     def _strings(self, name: str, shape: Shape) -> Tensor:
         start = self.at
-        self._check(name, math.prod(shape) * _STRING_LENGTH.size)
+        self._check(name, math.prod(shape) * STRING_LENGTH.size)
         for _ in range(math.prod(shape)):
-            self._check(name, _STRING_LENGTH.size)
-            (length,) = _STRING_LENGTH.unpack(self.stored.slice(self.at, _STRING_LENGTH.size).read())
-            self._check(name, _STRING_LENGTH.size + length)
-            self.at += _STRING_LENGTH.size + length
+            self._check(name, STRING_LENGTH.size)
+            (length,) = STRING_LENGTH.unpack(self.stored.slice(self.at, STRING_LENGTH.size).read())
+            self._check(name, STRING_LENGTH.size + length)
+            self.at += STRING_LENGTH.size + length
         return Tensor(DType.STRING, shape, Strings(self.stored.slice(start, self.at - start)))
 
     def _check(self, name: str, size: int) -> None:
@@ -298,7 +296,9 @@ class _Group:
         """
         if self.at + size <= self.stored.length:
             return
-        files = ", ".join(f"{os.path.basename(part.path)} ({part.length:,} bytes)" for part in self.stored.parts) or "no shard that is there"
+        files = (
+            ", ".join(f"{os.path.basename(part.path)} ({part.length:,} bytes)" for part in self.stored.parts) or "no shard that is there"
+        )
         raise CorruptFileError(
             f"needs {size:,} bytes at {self.at:,}, beyond the end of {files}", path=self.path, where=name, cure="fetch the shards again"
         )
