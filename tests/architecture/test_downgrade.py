@@ -130,6 +130,23 @@ def test_hard_sigmoid_of_gates() -> None:
     ]
 
 
+BOUND = spelled("keras.constraints", "MaxNorm", {})
+
+
+@pytest.mark.parametrize(
+    ("item", "told"),
+    [
+        (layer("Dense", units=2, activation="hard_sigmoid", kernel_constraint=BOUND), True),
+        (layer("GRU", units=2, recurrent_activation="hard_sigmoid", recurrent_regularizer=spelled("keras.regularizers", "L2", {})), True),
+        (layer("Dense", units=2, activation="hard_sigmoid", activity_regularizer=spelled("keras.regularizers", "L2", {})), False),
+        (layer("Dense", units=2, activation="hard_sigmoid", kernel_constraint=None), False),
+        (layer("Dense", units=2, activation="relu", kernel_constraint=BOUND), False),
+    ],
+)
+def test_what_binds_weights_that_were_scaled_is_said(item: Json, told: bool) -> None:
+    assert any("weigh otherwise in training, since its weights are divided by 1.2" in text for text in downgraded(item)[1].changes) is told
+
+
 def test_hard_sigmoid_alone() -> None:
     made, found = downgraded(layer("Activation", activation="hard_sigmoid"))
     assert [(item["class_name"], item["config"].get("scale")) for item in made["config"]["layers"]] == [

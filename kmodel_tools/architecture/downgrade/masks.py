@@ -22,9 +22,9 @@ from kmodel_tools.architecture.envelope import Era
 from kmodel_tools.architecture.topology import references
 from kmodel_tools.architecture.upgrade.draft import Json, Notes, UpgradeError
 from kmodel_tools.architecture.upgrade.graph import MERGES, STATES, Ref, calls_in_order, free_name, refs, tensor_at, with_refs
+from kmodel_tools.architecture.upgrade.hard_sigmoid import HARD_SIGMOID
 from kmodel_tools.architecture.upgrade.mask_flow import ATTENTION, PASSING, STOPPING, USING, makes_mask
 from kmodel_tools.architecture.upgrade.objects import spelled
-from kmodel_tools.architecture.upgrade.semantics import HARD_SIGMOID
 
 OPERATIONS = "keras.src.ops."
 VALUED = frozenset({"Maximum", "Minimum", "Multiply"})
