@@ -20,6 +20,7 @@ from typing import Any
 from kmodel_tools.architecture.custom_objects import BUILTIN_NAMES
 from kmodel_tools.architecture.envelope import Config, Era, class_of
 from kmodel_tools.architecture.layer_classes import is_builtin
+from kmodel_tools.architecture.topology import tensors_of
 from kmodel_tools.architecture.upgrade.objects import LISTS
 
 COMPILE_CONFIG = "compile_config"
@@ -130,24 +131,10 @@ def _with_modules(node: Any) -> Any:
     kind = node.get("class_name")
     if isinstance(kind, str) and "config" in node and "module" not in node and is_builtin(kind):
         found = found | _said(kind)
-        shapes = [item["config"]["shape"] for item in _tensors(node.get("inbound_nodes"))]
+        calls = node.get("inbound_nodes")
+        shapes = [item["config"]["shape"] for item in tensors_of(calls[:1] if isinstance(calls, list) else None)]
         if len(shapes) == 1:
             found["build_config"] = {"input_shape": shapes[0]}
-    return found
-
-
-def _tensors(calls: Any) -> list[Mapping[str, Any]]:
-    """The tensors of a layer's first call."""
-    found: list[Mapping[str, Any]] = []
-    stack = [calls[0]] if isinstance(calls, list) and calls else []
-    while stack:
-        item = stack.pop()
-        if isinstance(item, Mapping) and item.get("class_name") == "__keras_tensor__":
-            found.append(item)
-        elif isinstance(item, Mapping):
-            stack.extend(item.values())
-        elif isinstance(item, list):
-            stack.extend(item)
     return found
 
 

@@ -17,11 +17,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kmodel_tools.architecture.envelope import class_of, layer_configs, settings_of
+from kmodel_tools.architecture.topology import TENSOR
 from kmodel_tools.architecture.upgrade.draft import Draft, Json, UpgradeError
 from kmodel_tools.architecture.upgrade.graph import CONSTANT, STATES, is_reference, name_of
 
-TENSOR = "__keras_tensor__"
-CELLS = STATES - {"Bidirectional"}
 _MULTI_HEAD = "value key query_mask value_mask key_mask attention_mask return_attention_scores training use_causal_mask"
 ARGUMENTS: Mapping[str, Sequence[str]] = {
     "MultiHeadAttention": _MULTI_HEAD.split(),

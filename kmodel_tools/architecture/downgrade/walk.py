@@ -14,6 +14,7 @@ from kmodel_tools.architecture.downgrade.masks import passed_on_in_row, without_
 from kmodel_tools.architecture.downgrade.objects import downgraded_value
 from kmodel_tools.architecture.envelope import class_of, is_model, layer_configs, settings_of
 from kmodel_tools.architecture.layer_table import MODEL_CLASSES
+from kmodel_tools.architecture.topology import is_operation
 from kmodel_tools.architecture.upgrade.draft import Draft, Json, Notes, reading
 from kmodel_tools.architecture.upgrade.graph import calls_of, name_of
 from kmodel_tools.architecture.upgrade.inputs import as_shape
@@ -23,7 +24,6 @@ from kmodel_tools.tree import Path, join_path
 
 RULES = (*layers.RULES, *semantics.RULES, *arguments.RULES)
 """What is done to a built-in layer, in this order: its class, its meaning, then its arguments."""
-OPERATIONS = "keras.src.ops."
 GRAPH = "Model"
 """The class of a graph that every Keras 2 knows; TensorFlow 2.3 and later write `Functional`, which the earlier do not know."""
 NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.>-]*")
@@ -61,7 +61,7 @@ def _downgraded_layer(node: Mapping[str, Any], paths: tuple[Path, ...], notes: N
         return _model(node, draft, depth), draft
     if draft.class_name == "InputLayer":
         return _object("InputLayer", downgraded_input(draft)), draft
-    if str(node.get("module") or "").startswith(OPERATIONS):
+    if is_operation(node):
         raise draft.refuse("is an operation, which Keras 2 has as a layer only where it stands in a graph")
     if is_foreign(node, draft.class_name):
         kind = class_of(node)
@@ -143,7 +143,7 @@ def _functional(node: Mapping[str, Any], draft: Draft, depth: int) -> Json:
     """A graph of layers."""
     # These load NumPy, which looking at a model does not need.
     from kmodel_tools.architecture.downgrade.operations.activations import as_operations
-    from kmodel_tools.architecture.downgrade.operations.carrying import Carrying, is_operation
+    from kmodel_tools.architecture.downgrade.operations.carrying import Carrying
 
     ends = {key: draft.config.get(key) for key in ("input_layers", "output_layers")}
     entries = without_told_masks(json.loads(json.dumps(layer_configs(node))), list(ends.values()), draft.notes)
