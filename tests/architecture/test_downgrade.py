@@ -15,6 +15,7 @@ from kmodel_tools.tree import Layer, Model, Weight
 from tests.architecture.configs import Json
 
 FLATTER = 1 / 1.2
+QUANTIZED = spelled("keras.quantizers", "Int8QuantizationConfig", {"weight_quantizer": None})
 
 
 def layer(kind: str, name: str = "x", built: Any = None, **config: Any) -> Json:
@@ -61,7 +62,8 @@ def policy(name: str, kind: str = "DTypePolicy") -> Json:
         (layer("LSTM", units=2, activation="hard_sigmoid"), "applies hard_sigmoid to its state"),
         (layer("PReLU", activation="hard_sigmoid"), "another function of that name"),
         (layer("Dense", units=2, activation="sparsemax"), "applies sparsemax"),
-        (layer("Dense", units=2, dtype=policy("int8_from_float32", "QuantizedDTypePolicy")), "dtype policy QuantizedDTypePolicy"),
+        (layer("Dense", units=2, dtype=policy("int8_from_float32", "QuantizedDTypePolicy")), "dtype policy QuantizedDTypePolicy, which"),
+        (layer("Dense", units=2, quantization_config=QUANTIZED), "has quantization_config=Int8QuantizationConfig, which"),
         (layer("Dense", units=2, kernel_initializer=spelled("keras.initializers", "STFT", {})), "the initializer STFT"),
         (layer("LayerNormalization", rms_scaling=True), "has rms_scaling=True"),
         (layer("MultiHeadAttention", num_heads=1, key_dim=2, use_gate=True), "has use_gate=True"),

@@ -6,6 +6,9 @@ Every release of Keras 2 rejects what a class does not know, whatever its value:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from kmodel_tools.architecture.downgrade.accepted import ANY, DEFAULTS, NEEDED, only_in_keras_3, taken
 from kmodel_tools.architecture.upgrade.arguments import UNUSED
 from kmodel_tools.architecture.upgrade.draft import Draft
@@ -31,7 +34,13 @@ def drop_what_is_new(draft: Draft) -> None:
         if is_default or is_empty or (key in UNUSED and key not in known):
             del draft.config[key]
         elif key not in known | SHARED:
-            raise draft.refuse(f"has {key}={value!r}, which no layer of Keras 2 does")
+            raise draft.refuse(f"has {key}={_shown(value)}, which no layer of Keras 2 does")
+
+
+def _shown(value: Any) -> str:
+    """A value as an error shows it: an object, such as that of a quantization, by its class."""
+    kind = value.get("class_name") if isinstance(value, Mapping) else None
+    return kind if isinstance(kind, str) else repr(value)
 
 
 def lora_is_merged(draft: Draft) -> None:

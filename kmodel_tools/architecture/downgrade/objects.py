@@ -121,7 +121,7 @@ def dtype(draft: Draft, value: Any) -> Any:
         return value
     kind, name = plain_class(str(value.get("class_name"))), settings_of(value).get("name")
     if kind not in POLICIES or not isinstance(name, str):
-        raise draft.refuse(f"has the dtype policy {kind} ({name}), which Keras 2 does not have")
+        raise draft.refuse(f"has the dtype policy {kind}, which Keras 2 does not have")
     return {"class_name": "Policy", "config": {"name": name}} if name.startswith(MIXED) else name
 
 
