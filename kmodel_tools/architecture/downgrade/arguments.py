@@ -12,7 +12,6 @@ from typing import Any
 from kmodel_tools.architecture.downgrade.accepted import ANY, DEFAULTS, NEEDED, only_in_keras_3, taken
 from kmodel_tools.architecture.upgrade.arguments import UNUSED
 from kmodel_tools.architecture.upgrade.draft import Draft
-from kmodel_tools.architecture.upgrade.inputs import as_shape
 
 SHARED = frozenset({"dtype", "name", "trainable"})
 
@@ -99,9 +98,8 @@ def encoded_rank(draft: Draft) -> None:
     mode = draft.config.get("output_mode", "multi_hot" if draft.is_a("CategoryEncoding") else "int")
     if draft.class_name not in OF_TEXT - {"TextVectorization"} or mode == "int":
         return
-    given = draft.notes.given.get(draft.paths[0], [])
-    shapes = [as_shape(shape) for shape in given if shape is not None]
-    if any(shape is not None and (len(shape) > 2 or (mode == "one_hot" and shape[1:] not in ([], [1]))) for shape in shapes):
+    shape = draft.notes.given.get(draft.paths[0])
+    if shape is not None and (len(shape) > 2 or (mode == "one_hot" and shape[1:] not in ([], [1]))):
         raise draft.refuse(f"encodes more than one axis ({mode}), which layers of Keras 2 do not")
 
 

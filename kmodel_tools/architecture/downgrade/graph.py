@@ -137,12 +137,9 @@ class Graph:
         raise layer.refuse(f"is called on {value!r}, which is no tensor")
 
     def _told(self, given: Any, kwargs: Json) -> Any:
-        """The keyword arguments, beside each tensor."""
-        if is_reference(given, constants=True):
-            return [[*given, kwargs]]
-        if isinstance(given, Mapping):
-            return {key: self._beside(item, kwargs) for key, item in given.items()}
-        return [self._beside(item, kwargs) for item in given]
+        """The keyword arguments, beside each tensor; a single one is a list of one."""
+        found = self._beside(given, kwargs)
+        return [found] if is_reference(given, constants=True) else found
 
     def _beside(self, given: Any, kwargs: Json) -> Any:
         if is_reference(given, constants=True):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from kmodel_tools.architecture.upgrade.channels import FIRST, KERNELS
 from kmodel_tools.architecture.upgrade.draft import Draft
 from kmodel_tools.architecture.upgrade.hard_sigmoid import TO_KERAS_2
-from kmodel_tools.architecture.upgrade.inputs import as_shape
 from kmodel_tools.architecture.upgrade.widths import put_out
 
 
@@ -41,7 +40,7 @@ def bias_of_channels_first(draft: Draft) -> None:
     config = draft.config
     if draft.class_name not in KERNELS or config.get("data_format") != FIRST or not config.get("use_bias", True):
         return
-    shape = next(map(as_shape, draft.notes.given.get(draft.paths[0], [])), None) or [None, None, None]
+    shape = draft.notes.given.get(draft.paths[0]) or [None, None, None]
     channels = config.get("filters") or (shape[1] or 0) * int(config.get("depth_multiplier") or 1)
     width = put_out({"class_name": draft.class_name, "config": config}, [shape[-1]])
     if channels != 1 and (not channels or width in (None, channels)):

@@ -32,7 +32,7 @@ from kmodel_tools.architecture.downgrade.operations.dtypes import KNOWN
 from kmodel_tools.architecture.envelope import class_of, settings_of
 from kmodel_tools.architecture.topology import TENSOR, is_operation, tensors_of
 from kmodel_tools.architecture.upgrade.draft import Json, UpgradeError
-from kmodel_tools.architecture.upgrade.graph import calls_in_order
+from kmodel_tools.architecture.upgrade.graph import calls_in_order, free_name
 from kmodel_tools.architecture.upgrade.objects import LISTS
 from kmodel_tools.architecture.upgrade.operations.layer_shapes import Spec, results_of
 from kmodel_tools.architecture.upgrade.operations.values import Tensor as Known
@@ -121,7 +121,7 @@ class Carrying:
 
     def _operation(self, layer: Json, index: int, node: Json) -> None:
         old, kind = str(layer["name"]), str(layer["class_name"])
-        name = self.names[old] if index == 0 else _numbered(self.names[old], index, self.taken)
+        name = self.names[old] if index == 0 else free_name(f"{self.names[old]}_{index}", self.taken)
         b = Builder(name, f"the layer {old} ({kind}) is an operation of Keras 3", self.taken)
         settings = {key: self._value(value) for key, value in settings_of(layer).items() if key != "name"}
         handler = HANDLERS.get(kind)
@@ -170,14 +170,6 @@ class Carrying:
             return Tensor(made.ref, dtype, shape)
         layer, number, place = self.counted([name, call, output])
         return Tensor((layer, number, place), dtype, shape)
-
-
-def _numbered(name: str, index: int, taken: set[str]) -> str:
-    found = f"{name}_{index}"
-    while found in taken:
-        found += "_again"
-    taken.add(found)
-    return found
 
 
 def _sizes(shape: Sequence[Any]) -> Sizes:
