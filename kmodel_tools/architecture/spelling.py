@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kmodel_tools.architecture.custom_objects import BUILTIN_NAMES
-from kmodel_tools.architecture.envelope import Config, Era, class_of
+from kmodel_tools.architecture.envelope import Config, Era, class_of, registered_as
 from kmodel_tools.architecture.layer_classes import is_builtin
 from kmodel_tools.architecture.topology import tensors_of
 from kmodel_tools.architecture.upgrade.objects import FUNCTION, LISTS
@@ -63,8 +63,7 @@ def without_modules(node: Any) -> Any:
         return {key: without_modules(value) for key, value in node.items()}
     if kind in ("__numpy__", "__tensor__") and isinstance(config, Mapping):
         return config.get("value")
-    registered = node.get("registered_name")
-    name = registered if isinstance(registered, str) and ">" in registered else kind
+    name = registered_as(node) or kind
     if kind == "function" and isinstance(config, str):
         return name if name != kind else config
     found = {"class_name": UNLISTED.get(name, name), "config": _of_lambda(config) if kind == "Lambda" else without_modules(config)}

@@ -12,7 +12,7 @@ from kmodel_tools.architecture.downgrade.graph import Graph
 from kmodel_tools.architecture.downgrade.inputs import downgraded_input
 from kmodel_tools.architecture.downgrade.masks import passed_on_in_row, without_told_masks
 from kmodel_tools.architecture.downgrade.objects import downgraded_value
-from kmodel_tools.architecture.envelope import class_of, is_model, layer_configs, settings_of
+from kmodel_tools.architecture.envelope import class_of, is_model, layer_configs, registered_as, settings_of
 from kmodel_tools.architecture.layer_table import MODEL_CLASSES
 from kmodel_tools.architecture.topology import is_operation
 from kmodel_tools.architecture.upgrade.draft import Draft, Json, Notes, reading
@@ -61,7 +61,7 @@ def downgraded_layer(
             raise draft.refuse("is an operation, which Keras 2 has as a layer only where it stands in a graph")
         if is_foreign(node, draft.class_name):
             kind = class_of(node)
-            return _object(_registered(node) or kind, _arguments(draft, depth)), draft
+            return _object(registered_as(node) or kind, _arguments(draft, depth)), draft
         note_input(node, draft)
         for rule in RULES:
             rule(draft)
@@ -79,11 +79,6 @@ def _row_part(item: Json, around: Draft, depth: int) -> Json:
 
 def _object(kind: str, config: Any) -> Json:
     return {"class_name": kind, "config": config}
-
-
-def _registered(node: Mapping[str, Any]) -> str | None:
-    registered = node.get("registered_name")
-    return registered if isinstance(registered, str) and ">" in registered else None
 
 
 def _arguments(draft: Draft, depth: int) -> Json:
@@ -111,7 +106,7 @@ def _model(node: Mapping[str, Any], draft: Draft, depth: int) -> Json:
     config = _functional(node, draft, depth)
     if draft.class_name in MODEL_CLASSES:
         return _object(GRAPH, config)
-    return _object(_registered(node) or class_of(node), config)
+    return _object(registered_as(node) or class_of(node), config)
 
 
 def _sequential(node: Mapping[str, Any], draft: Draft, depth: int) -> Json:
