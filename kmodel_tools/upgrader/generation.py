@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from kmodel_tools.architecture import downgrade, upgrade
 from kmodel_tools.architecture.envelope import Config, Era, era_of, era_of_version, iter_configs
-from kmodel_tools.architecture.upgrade.semantics import HARD_SIGMOID
+from kmodel_tools.architecture.upgrade.hard_sigmoid import HARD_SIGMOID
 from kmodel_tools.errors import ConversionError
 from kmodel_tools.tree import Model
 from kmodel_tools.upgrader.to_keras_2 import downgraded

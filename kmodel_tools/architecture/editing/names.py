@@ -16,6 +16,7 @@ from typing import Any
 
 from kmodel_tools.architecture.editing.places import models_in, name_of
 from kmodel_tools.architecture.envelope import Config, copied
+from kmodel_tools.architecture.topology import TENSOR
 from kmodel_tools.tree import Path
 
 Names = Mapping[str, str]
@@ -63,7 +64,7 @@ def _rename(layer: Mapping[str, Any], name: str) -> None:
 def _referring(value: Any, names: Names) -> Any:
     """A structure in which references `[layer, call, output, …]` and histories of tensors go by new names."""
     if isinstance(value, Mapping):
-        tensor = value.get("config") if value.get("class_name") == "__keras_tensor__" else None
+        tensor = value.get("config") if value.get("class_name") == TENSOR else None
         history = tensor.get("keras_history") if isinstance(tensor, Mapping) else None
         if isinstance(tensor, Mapping) and isinstance(history, list) and history:
             return {**value, "config": {**tensor, "keras_history": [names.get(history[0], history[0]), *history[1:]]}}
