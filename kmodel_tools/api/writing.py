@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kmodel_tools.api.arguments import Names, Readable, by_name, dtype_of, mapping_of, model_of, patterns_of, replacements_of
@@ -92,26 +93,12 @@ def convert(
     """
     from kmodel_tools import converter
 
-    request = converter.Request(
-        to,
-        None if like is None else model_of(like),
-        target,
-        weights_only,
-        optimizer,
-        patterns_of(select),
-        patterns_of(drop),
-        None if dtype is None else dtype_of(dtype),
-        lossy,
-        overwrite,
-        options or {},
-        salvage,
-        mapping_of(mapping),
-        averages,
-        patterns_of(rename),
-        extract,
-        replacements_of(replace_layers or {}),
-    )
-    return converter.convert(model_of(source, salvage), destination, request, progress)
+    asked = converter.Request(to=to, target=target, options=options or {}, lossy=lossy, overwrite=overwrite, salvage=salvage)
+    asked = replace(asked, weights_only=weights_only, optimizer=optimizer, averages=averages, extract=extract)
+    asked = replace(asked, select=patterns_of(select), drop=patterns_of(drop), rename=patterns_of(rename))
+    asked = replace(asked, dtype=dtype_of(dtype), mapping=mapping_of(mapping), replace_layers=replacements_of(replace_layers or {}))
+    asked = replace(asked, like=None if like is None else model_of(like))
+    return converter.convert(model_of(source, salvage), destination, asked, progress)
 
 
 def transfer(
