@@ -421,7 +421,7 @@ def test_the_mean_of_three_files(tmp_path: Path) -> None:
         assert np.array_equal(weight.tensor.read(), expected), path
     report = kmt.average(files)
     assert report.said == (f"the mean of 3 models in 10 of 10 weights; all else is that of {LEGACY}",)
-    assert report.left_out == ("optimizer state: there is no mean of it",)
+    assert report.left_out == ("optimizer state: there is no mean of it, and training starts with a new one",)
     assert report.model.architecture == kmt.read(LEGACY).architecture
 
 

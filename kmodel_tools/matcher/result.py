@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -84,6 +84,7 @@ class Match:
         left_out: Number of weights of both sides that `include` and `exclude` left out; a pair counts once.
         mismatched: Pairs that do not fit each other, where a caller wants those that do; `Pair.remark` says why.
         remarks: What to know of the whole, a sentence each: that `a` was carried to the generation of `b`.
+        doubts: Why layers may be others than they are paired with, by their paths in `b`: what remarks say of several.
     """
 
     pairs: tuple[Pair, ...]
@@ -94,6 +95,11 @@ class Match:
     left_out: int = 0
     mismatched: tuple[Pair, ...] = ()
     remarks: tuple[str, ...] = ()
+    doubts: Mapping[Path, str] = field(default_factory=dict, hash=False)
+
+    def doubt_of(self, pair: Pair) -> str:
+        """Why a pair may be a wrong one, or "": for a reason of its own, or as its layer."""
+        return pair.doubt or self.doubts.get(pair.path_b[:-1], "")
 
     @cached_property
     def ambiguous(self) -> tuple[Leftover, ...]:
@@ -111,8 +117,8 @@ class Match:
         return {
             "by": self.by,
             "why": self.why,
-            "pairs": [_pair(pair) for pair in self.pairs],
-            "mismatched": [_pair(pair) for pair in self.mismatched],
+            "pairs": [_pair(pair, self.doubt_of(pair)) for pair in self.pairs],
+            "mismatched": [_pair(pair, self.doubt_of(pair)) for pair in self.mismatched],
             "only_a": [_leftover(item) for item in self.only_a],
             "only_b": [_leftover(item) for item in self.only_b],
             "left_out": self.left_out,
@@ -120,7 +126,7 @@ class Match:
         }
 
 
-def _pair(pair: Pair) -> dict[str, Any]:
+def _pair(pair: Pair, doubt: str) -> dict[str, Any]:
     return {
         "a": join_path(pair.path_a),
         "b": join_path(pair.path_b),
@@ -128,6 +134,7 @@ def _pair(pair: Pair) -> dict[str, Any]:
         "dtypes": [pair.a.tensor.dtype.value, pair.b.tensor.dtype.value],
         "how": pair.how,
         "reason": pair.reason,
+        "doubt": doubt,
         "remark": pair.remark,
     }
 

@@ -284,3 +284,48 @@ def test_means_and_merged_layers_are_loaded(name: str, tmp_path: Path) -> None:
     both.load_weights(tmp_path / "both.h5", by_name=True)
     for model in (models[0], other):
         assert all(same(both.get_layer(layer.name).get_weights(), layer.get_weights()) for layer in model.layers)
+
+
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_models_that_differ_in_names_that_keras_counted_are_configured_alike(name: str, tmp_path: Path) -> None:
+    """A second model of a program is `model_1`, with an `input_2` and a `dropout_1`."""
+    framework = making.framework(name)
+    layers = framework.layers
+    files = []
+    for number, rate in enumerate((0.1, 0.1, 0.2)):
+        inputs = framework.Input((4,))
+        model = framework.Model(inputs, layers.Dense(2, name="b")(layers.Dropout(rate)(layers.Dense(3, name="a")(inputs))))
+        files.append(tmp_path / f"{number}.keras")
+        model.save(files[-1])
+    names = [kmt.read(file).architecture for file in files]
+    assert names[0] != names[1]
+    assert len(kmt.average(files[:2]).said) == 1
+    assert kmt.average(files[1:]).said[1].startswith(f"{files[2]} is configured otherwise than {files[1]}")
+    row = [framework.Sequential([framework.Input((4,)), layers.Dense(2, name="c")]) for _ in range(2)]
+    assert row[0].name != row[1].name
+    assert len(kmt.average(row).said) == 1
+
+
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_what_the_report_says_of_the_state_of_an_optimizer_is_what_the_file_holds(name: str, tmp_path: Path) -> None:
+    framework = making.framework(name)
+    inner = framework.Sequential([framework.Input((4,)), framework.layers.Dense(3, name="q")], name="inner")
+    inputs = framework.Input((4,))
+    model = framework.Model(inputs, framework.layers.Dense(2, name="b")(inner(inputs)))
+    for is_trained in (False, True):
+        model.compile("adam", "mean_squared_error")
+        if is_trained:
+            model.train_on_batch(np.ones((2, 4)), np.ones((2, 2)))
+        model.save(tmp_path / "m.keras")
+        for destination in ("m.h5", "m.weights.h5", "ckpt.index"):
+            for options in ({}, {"extract": "inner"}):
+                report = kmt.convert(tmp_path / "m.keras", tmp_path / destination, overwrite=True, **options)
+                state = kmt.read(tmp_path / destination).optimizer
+                told = [line for line in report.carried if line.startswith("optimizer")]
+                assert bool(told) is (state is not None)
+                if state is not None:
+                    wanted = f"{len(state.slots)} arrays for weights" if is_trained else "no arrays for weights, as it has taken no step"
+                    assert wanted in told[0]
+                else:
+                    assert any("optimizer" in line for line in report.left_out)
+                assert bool(state and state.slots) is is_trained
