@@ -16,9 +16,8 @@ from kmodel_tools.matcher.maps import Mapped
 from kmodel_tools.matcher.names import nameless
 from kmodel_tools.tensor import Shape, Tensor
 from kmodel_tools.tree import Model, join_path
-from kmodel_tools.upgrader.generation import brought_to
+from kmodel_tools.upgrader.generation import brought_over
 
-CARRIED = "the source is carried to Keras 3 first"
 ERROR, SKIP, SLICE, PAD = "error", "skip", "slice", "pad"
 ON_MISMATCH = (ERROR, SKIP, SLICE, PAD)
 """What to do with a pair of other shapes or kinds of elements."""
@@ -58,7 +57,7 @@ def transfer(
     """
     if on_mismatch not in ON_MISMATCH:
         raise KmtError(f"there is no way called {on_mismatch!r} to load what does not fit", cure=f"use one of {', '.join(ON_MISMATCH)}")
-    brought = brought_to(source, into)
+    brought = brought_over(source, into)
     source = brought.model
     if mapping is None and by == "name" and nameless(source) != nameless(into):
         raise KmtError(
@@ -70,7 +69,7 @@ def transfer(
     found = match(source, into, by, rename, include, exclude, mapping)
     loaded, skipped, new = _fitted(found.pairs, _Classes(source, into), on_mismatch)
     model = replace_weights(into, lambda _, weight: replace(weight, tensor=new[id(weight)]) if id(weight) in new else weight)
-    remarks = (*((CARRIED,) if brought.upgraded else ()), *brought.remarks, *found.remarks)
+    remarks = (*brought.said, *brought.remarks, *found.remarks)
     found = replace(found, pairs=tuple(loaded), mismatched=tuple(skipped), remarks=remarks)
     if on_mismatch == ERROR and skipped:
         first = "; ".join(f"{join_path(pair.path_b)}: {pair.remark}" for pair in skipped[:3])

@@ -129,7 +129,11 @@ def averaged(models: Mapping[str, Model]) -> Joined:
         )
     floats = {path: mean(items) for path, items in tensors.items() if items[0].dtype.is_float}
     found = replace_weights(first, lambda path, weight: replace(weight, tensor=floats[path]) if path in floats else weight)
-    left_out = ("optimizer state: there is no mean of it, and training starts with a new one",) if any(model.optimizer for model in models.values()) else ()
+    left_out = (
+        ("optimizer state: there is no mean of it, and training starts with a new one",)
+        if any(model.optimizer for model in models.values())
+        else ()
+    )
     said.insert(0, f"the mean of {len(models)} models in {len(floats)} of {len(own)} weights; all else is that of {first_name}")
     return Joined(replace(found, optimizer=None, inventory=first.inventory), tuple(said), left_out)
 

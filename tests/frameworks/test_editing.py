@@ -318,8 +318,8 @@ def test_what_the_report_says_of_the_state_of_an_optimizer_is_what_the_file_hold
             model.train_on_batch(np.ones((2, 4)), np.ones((2, 2)))
         model.save(tmp_path / "m.keras")
         for destination in ("m.h5", "m.weights.h5", "ckpt.index"):
-            for options in ({}, {"extract": "inner"}):
-                report = kmt.convert(tmp_path / "m.keras", tmp_path / destination, overwrite=True, **options)
+            for part in (None, "inner"):
+                report = kmt.convert(tmp_path / "m.keras", tmp_path / destination, overwrite=True, extract=part)
                 state = kmt.read(tmp_path / destination).optimizer
                 told = [line for line in report.carried if line.startswith("optimizer")]
                 assert bool(told) is (state is not None)
