@@ -375,6 +375,30 @@ def test_a_match_is_saved_edited_and_given_back(name: str, tmp_path: Path) -> No
     assert [pair[0] for pair in json.loads(outcome.output)["pairing"]["renamed"]] == ["a/k", "b/k", "c/k"]
 
 
+@pytest.mark.parametrize(
+    ("a", "b", "by", "doubt"),
+    [
+        ("dense_1 dense_2 dense_3", "dense_2 dense_3 dense_4", "name", "names of the two models count from other numbers"),
+        ("first second", "one two", "position", "order alone tells it from others of its class and shapes"),
+    ],
+)
+def test_a_saved_map_keeps_what_is_doubtful(a: str, b: str, by: str, doubt: str) -> None:
+    """A proposal marks such lines; a match said it of the whole alone, and its map looked certain."""
+    one, other = (model({f"{name}/kernel": (3, 3) for name in names.split()}) for names in (a, b))
+    found = match(one, other, by)
+    assert len(found.remarks) == 1
+    assert not any(pair.doubt for pair in found.pairs)
+    lines = [line for line in match_yaml(found, "a", "b").splitlines() if line and not line.startswith("#") and ": null" not in line]
+    assert len(lines) == len(found.pairs) == 2
+    assert all("  # ??? " in line and doubt in line for line in lines)
+    marked = json.loads(match_json(found))["_doubtful"]
+    assert [(entry["source"], entry["target"]) for entry in marked] == [
+        (join_path(pair.path_a), join_path(pair.path_b)) for pair in found.pairs
+    ]
+    assert set(marked[0]) == {"source", "target", "how", "doubt", "others"}
+    assert marked[0]["doubt"].startswith(doubt)
+
+
 def test_names_of_files_do_not_get_out_of_a_saved_map(tmp_path: Path) -> None:
     nasty = "a\n: null\x1b[31m # {'x"
     one = Model(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -71,7 +71,7 @@ class Leftover:
     candidates: tuple[Path, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Match:
     """The weights of two models, paired.
 
@@ -101,6 +101,19 @@ class Match:
         """Why a pair may be a wrong one, or "": for a reason of its own, or as its layer."""
         return pair.doubt or self.doubts.get(pair.path_b[:-1], "")
 
+    def __repr__(self) -> str:
+        counts = f"{len(self.pairs)} pairs, {len(self.only_a)} only in a, {len(self.only_b)} only in b, {len(self.mismatched)} mismatched"
+        return f"<Match by {self.by}: {counts}>"
+
+    def __str__(self) -> str:
+        """What a person wants to know at once: how many pairs, and the first of what is left over, a line each."""
+        lines = [f"{len(self.pairs)} weights paired by {self.by}: {self.why}"]
+        misfits = [f"{join_path(pair.path_b)} ({pair.remark})" if pair.remark else join_path(pair.path_b) for pair in self.mismatched]
+        lines += [f"{len(misfits)} do not fit: {some(misfits)}"] if misfits else []
+        for name, items in (("a", self.only_a), ("b", self.only_b)):
+            lines += [f"{len(items)} of {name} without a partner: {some([join_path(item.path) for item in items])}"] if items else []
+        return "\n".join((*lines, *self.remarks))
+
     @cached_property
     def ambiguous(self) -> tuple[Leftover, ...]:
         """What of both sides is without a partner because several could be meant."""
@@ -124,6 +137,11 @@ class Match:
             "left_out": self.left_out,
             "remarks": list(self.remarks),
         }
+
+
+def some(names: Sequence[str]) -> str:
+    """The first three of some names, and that there are more."""
+    return ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
 
 
 def _pair(pair: Pair, doubt: str) -> dict[str, Any]:

@@ -329,3 +329,26 @@ def test_what_the_report_says_of_the_state_of_an_optimizer_is_what_the_file_hold
                 else:
                     assert any("optimizer" in line for line in report.left_out)
                 assert bool(state and state.slots) is is_trained
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_keys_that_a_model_is_fed_by_stay_when_its_inputs_are_renamed(name: str, suffix: str, tmp_path: Path) -> None:
+    framework = making.framework(name)
+    layers = framework.layers
+    ends = {key: framework.Input((3,), name=key) for key in ("left", "right")}
+    made = layers.Subtract(name="minus")([layers.Dense(2, name="d1")(ends["left"]), layers.Dense(2, name="d2")(ends["right"])])
+    model = framework.Model(ends, {"minus": made})
+    values = dict(zip(("left", "right"), np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32"), strict=True))
+    wanted = np.asarray(model(values)["minus"])
+    model.save(tmp_path / f"m{suffix}")
+    (target, load) = ("m.h5", framework) if suffix == ".h5" else ("new.keras", making.framework("keras"))
+    report = kmt.convert(tmp_path / f"m{suffix}", tmp_path / f"new_{target}", rename=["left=first", "minus=gap"])
+    assert "the model is still fed by the keys left, right, which are no names of layers" in report.changes
+    assert "its outputs still go by the keys minus, which are no names of layers" in report.changes
+    found = load.models.load_model(tmp_path / f"new_{target}", compile=False)
+    assert {layer.name for layer in found.layers} == {"first", "right", "d1", "d2", "gap"}
+    assert np.allclose(np.asarray(found(values)["minus"]), wanted, atol=1e-6)
+    with pytest.raises(ValueError, match="Missing data for input"):
+        found({"first": values["left"], "right": values["right"]})
+    assert not kmt.convert(tmp_path / f"m{suffix}", tmp_path / f"other_{target}", rename=["d1=first"]).changes
