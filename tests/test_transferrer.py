@@ -375,6 +375,14 @@ def test_a_match_is_saved_edited_and_given_back(name: str, tmp_path: Path) -> No
     assert [pair[0] for pair in json.loads(outcome.output)["pairing"]["renamed"]] == ["a/k", "b/k", "c/k"]
 
 
+def test_a_misspelt_suffix_is_no_name_for_the_format_of_the_target(tmp_path: Path) -> None:
+    status, text = run(H5, H5, "-o", tmp_path / "out.kears")
+    assert status == 2
+    assert "did you mean .keras?" in text
+    assert not list(tmp_path.iterdir())
+    assert run(H5, H5, "-o", tmp_path / "out.bin")[0] == 0, "any other name has the format of the target"
+
+
 @pytest.mark.parametrize(
     ("a", "b", "by", "doubt"),
     [

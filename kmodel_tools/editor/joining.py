@@ -151,7 +151,8 @@ def _check_alike(models: Mapping[str, Model]) -> None:
     if len(set(eras.values())) > 1:
         told = ", ".join(f"{name} of {era}" for name, era in eras.items())
         raise ConversionError(
-            f"the models are of several generations, which keep other arrays: {told}", cure="carry them to one first: --target"
+            f"the models are of several generations, which keep other arrays: {told}",
+            cure="carry them to one first: kmt convert --target keras3",
         )
 
 
