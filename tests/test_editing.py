@@ -20,6 +20,7 @@ from kmodel_tools.derived import mean
 from kmodel_tools.editor.naming import new_paths, rename_layers
 from kmodel_tools.editor.parts import extract, without_last_layers
 from kmodel_tools.tensor import Tensor
+from kmodel_tools.render.conversion import conversion_text
 from kmodel_tools.tree import Layer, Model, Slot, Weight, join_path
 from tests.conftest import SAMPLES, sample_files
 
@@ -471,7 +472,9 @@ def test_reports_of_joined_files_as_json(tmp_path: Path, capsys: pytest.CaptureF
     assert report["carried"][0] == f"6 weights of {files[0]}"
     assert main(["merge", *map(str, files), "-o", str(tmp_path / "both.h5")]) == 2, "it is there already"
     assert main(["merge", *map(str, files), "-o", str(tmp_path / "both.h5"), "--force"]) == 0
-    assert f"{files[0]} + {files[1]} → " in capsys.readouterr().err
+    assert f"{files[0]} + {files[1]}" in capsys.readouterr().err
+    made = kmt.convert(kmt.read(files[0]), tmp_path / "one.h5")
+    assert conversion_text(replace(made, source_format=""), "a + b").startswith("a + b → "), "of several formats, or of none"
 
 
 def test_a_layer_that_has_no_name_in_the_architecture_does_not_stand_in_the_way(tmp_path: Path) -> None:
