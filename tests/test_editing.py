@@ -19,8 +19,8 @@ from kmodel_tools.cli import main
 from kmodel_tools.derived import mean
 from kmodel_tools.editor.naming import new_paths, rename_layers
 from kmodel_tools.editor.parts import extract, without_last_layers
-from kmodel_tools.tensor import Tensor
 from kmodel_tools.render.conversion import conversion_text
+from kmodel_tools.tensor import Tensor
 from kmodel_tools.tree import Layer, Model, Slot, Weight, join_path
 from tests.conftest import SAMPLES, sample_files
 
