@@ -328,6 +328,14 @@ def test_shapes_that_no_part_of_the_other_is_are_skipped(shape: Shape, way: str)
     assert not transfer(of_range(5, 4, dtype="int32"), of_range(3, 4), on_mismatch=way)[1].pairs
 
 
+def test_a_layer_that_is_loaded_in_part_is_named() -> None:
+    """A bias without its kernel: the same number of units on other inputs."""
+    source, into = model({"d/k": (5, 3), "d/b": (3,), "e/k": (3, 2)}), model({"d/k": (4, 3), "d/b": (3,), "e/k": (3, 2)})
+    _, found = transfer(source, into)
+    assert found.remarks == ("of some layers a part alone is loaded, since the rest does not fit: d",)
+    assert transfer(source, into, exclude=["d"])[1].remarks == ()
+
+
 def test_what_does_not_fit_may_be_an_error() -> None:
     with pytest.raises(kmt.MatchError, match=r"weights do not fit: d/k: \(2, 2\) in the source, \(3, 4\) in the target") as caught:
         transfer(of_range(2, 2), of_range(3, 4), on_mismatch="error")
