@@ -11,6 +11,7 @@ import enum
 import functools
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,8 @@ TABLE_MAGIC = bytes.fromhex("57fb808b247547db")
 """The last eight bytes of a LevelDB-style table: 0xdb4775248b80fb57, little endian (TensorFlow, `table/format.h`)."""
 
 HEAD = 4096
+_SECTION = re.compile(rb"\[+[A-Za-z_][^\]\"\n]*\]+[ \t\r]*\n")
+"""How settings of other programs begin (`[metadata]`), which are no list in JSON."""
 JSON_LIMIT = 256 << 20
 STATE_KEY = b"model_checkpoint_path"
 
@@ -172,7 +175,8 @@ class Probe:
             return Container.CHECKPOINT_SHARD
         if self.head[8:9] == b"{" and b"\0\0\0" in self.head[:8]:
             return Container.OTHER  # of safetensors: its first byte is a length, which may happen to be a brace
-        if self.head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[", b'"')):
+        text = self.head.lstrip(b"\xef\xbb\xbf \t\r\n")
+        if text.startswith((b"{", b"[", b'"')) and not _SECTION.match(text):
             return Container.JSON
         return Container.HDF5 if _hdf5_behind_user_block(whole) else Container.OTHER
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kmodel_tools.architecture.editing.places import models_in, name_of
-from kmodel_tools.architecture.envelope import Config, copied
+from kmodel_tools.architecture.envelope import Config, copied, settings_of
 from kmodel_tools.architecture.topology import TENSOR
 from kmodel_tools.tree import Path
 
@@ -53,6 +53,19 @@ def with_names(architecture: Config, names: Mapping[Path, str]) -> Config:
             if isinstance(settings, dict) and key in settings:
                 settings[key] = _referring(settings[key], new)
     return found
+
+
+def kept_keys(before: Config, after: Config) -> list[str]:
+    """What to know of a model some of whose ends were renamed, where these are a dictionary: its keys are no names of layers, and stay.
+
+    Keras 3.15.1 and tf_keras 2.21 (`models/functional.py`, `engine/functional.py`) look up what they are fed by these keys alone.
+    """
+    said = []
+    for end, told in zip(ENDS, ("the model is still fed", "its outputs still go"), strict=True):
+        old = settings_of(before).get(end)
+        if isinstance(old, Mapping) and settings_of(after).get(end) != old:
+            said.append(f"{told} by the keys {', '.join(map(str, old))}, which are no names of layers")
+    return said
 
 
 def _rename(layer: Mapping[str, Any], name: str) -> None:
