@@ -88,7 +88,6 @@ LOOK_ALIKES = {
     b"[metadata]\nname = x\n": "no model in any format",
     b"[1, 2]": "describes no model",
     b'{"class_name": "Zeros", "config": {}}': "an object that is no model",
-    b'{"modelTopology": {}}': "TensorFlow.js",
 }
 
 
