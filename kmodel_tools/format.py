@@ -54,6 +54,7 @@ class Container(enum.Enum):
 class Part(enum.Flag):
     """What a format can hold of a model."""
 
+    NOTHING = 0
     WEIGHTS = enum.auto()
     NAMES = enum.auto()
     CLASSES = enum.auto()
@@ -113,6 +114,7 @@ class Format:
         files: The set of files that a path is written as, or None where it is one file.
         salvages: Whether its reader can describe a file of which arrays are damaged (`Probe.salvage`).
         generation: The one generation of Keras whose architectures it holds, "Keras 2" or "Keras 3"; "" where it holds any.
+        needs: What a model must have to be written in it.
     """
 
     name: str
@@ -127,6 +129,14 @@ class Format:
     files: Callable[[str], FileSet | None] = single_file
     salvages: bool = False
     generation: str = ""
+    needs: Part = Part.NOTHING
+
+
+def carries(source: Format, target: Format) -> Part:
+    """What of a model goes from one format to another, as far as the two can hold it; no part where `--like` has to help."""
+    both = source.holds & target.holds
+    can = target.write is not None and target.needs in source.holds
+    return both if can and (Part.WEIGHTS in both or Part.WEIGHTS not in target.holds) else Part.NOTHING
 
 
 class Probe:

@@ -53,7 +53,9 @@ def carried_state(model: Model, source: Model, era: Era | None, target: Format, 
         cut: Whether the model is a part of the source, whose state is counted otherwise.
     """
     assert model.optimizer is not None
-    if Part.OPTIMIZER not in target.holds or (target.name == LEGACY and model.architecture is None):
+    if Part.OPTIMIZER not in target.holds:
+        return State(None, ["the optimizer's state"])
+    if target.name == LEGACY and model.architecture is None:
         return State(None, ["the optimizer's state (a legacy file of weights has no room for it)"])
     if request.options.get("layout") == "names" and target.name == CHECKPOINT:
         named = source.metadata.get("dialect", "").endswith("name-based")

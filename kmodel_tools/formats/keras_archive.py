@@ -212,4 +212,5 @@ FORMAT = Format(
     write=write,
     salvages=True,
     generation="Keras 3",
+    needs=Part.ARCHITECTURE,
 )
