@@ -235,6 +235,11 @@ def _outside(members: dict[str, bytes], new: zipfile.ZipFile) -> None:
     new.writestr("../../.bashrc", b"true")
 
 
+def _without_all(members: dict[str, bytes], new: zipfile.ZipFile) -> None:
+    members.clear()
+    members["notes.txt"] = b"of somebody"
+
+
 def _without_weights(members: dict[str, bytes], new: zipfile.ZipFile) -> None:
     del members["model.weights.h5"]
 
@@ -540,7 +545,36 @@ COMPARED: tuple[Compared, ...] = (
     Compared("not-compared", FIRST, model("clean.weights.h5"), "config = the second file holds none"),
 )
 SHOWN: tuple[Shown, ...] = (*OPENING, *RESULTS, *SAFETY)
-WITH_MESSAGE = tuple(
-    Shown(identifier, model(*name.split(" as ")) if not name.startswith("/") else sample(name[1:]), shown, error=said)
-    for identifier, name, shown, said in MESSAGES
+BROKEN_WITH_MESSAGE: tuple[Shown, ...] = (
+    Shown(
+        "member-not-found",
+        archive("model.keras", _without_weights),
+        "missing-part: model.weights.h5 = not there",
+        error="ValueError: Expected a model.weights.h5 or model.weights.npz file.",
+    ),
+    Shown(
+        "member-not-found",
+        around("model.keras", "model/config.json"),
+        "compressed-file: model/config.json = in the archive",
+        error="KeyError: \"There is no item named 'config.json' in the archive\"",
+    ),
+    Shown(
+        "member-not-found",
+        archive("model.keras", _without_all),
+        "members = notes.txt",
+        error="KeyError: \"There is no item named 'config.json' in the archive\"",
+    ),
+    Shown(
+        "saved-model-not-read",
+        graph_of_pointers,
+        "lfs-pointer: saved_model.pb = a pointer to 102,400 bytes",
+        error="OSError: Cannot parse file b'model/saved_model.pb': Error parsing message with type 'tensorflow.SavedModel'",
+    ),
+)
+WITH_MESSAGE = (
+    *BROKEN_WITH_MESSAGE,
+    *(
+        Shown(identifier, model(*name.split(" as ")) if not name.startswith("/") else sample(name[1:]), shown, error=said)
+        for identifier, name, shown, said in MESSAGES
+    ),
 )
