@@ -27,13 +27,14 @@ def findings_text(
     Args:
         findings: What was found, the gravest first.
         path: The path as the user gave it.
-        elsewhere: What no file shows, and what to look at; said where nothing keeps the file from opening.
+        elsewhere: What no file shows, and what to look at; said where nothing else is to be done first.
         other: The path of a second file, where two are compared.
         width: Columns to fill.
         everything: Show all evidence, however much there is.
     """
     blocks = [_headline(findings, path, other), *(finding_text(item, width, everything) for item in findings)]
-    if elsewhere and not any(item.severity == "error" and item.theme in ("opening", "safety") for item in findings):
+    first = any(item.theme in ("opening", "message") or (item.theme == "safety" and item.severity == "error") for item in findings)
+    if elsewhere and not first:
         blocks.append("\n".join(_elsewhere(elsewhere, width)))
     return "\n\n".join(blocks) + "\n"
 
@@ -58,7 +59,7 @@ def _block(item: Finding, width: int, everything: bool) -> Iterator[str]:
     yield from _wrapped(f"{item.severity}: {item.title}{sure}", width, "", INDENT)
     shown = item.evidence if everything else item.evidence[:MOST]
     for piece in shown:
-        yield from _wrapped(evidence_text(piece), width, INDENT, INDENT * 2)
+        yield from _wrapped(evidence_text(piece), width, INDENT, INDENT * 2, breaks=True)
     if len(shown) < len(item.evidence):
         yield f"{INDENT}… {len(item.evidence) - len(shown):,} more: --all shows them"
     if item.detail:
@@ -79,8 +80,9 @@ def _elsewhere(elsewhere: Iterable[tuple[str, str]], width: int) -> Iterator[str
         yield from _wrapped(f"{what}: {check}", width, INDENT, INDENT * 2)
 
 
-def _wrapped(text: str, width: int, first: str, rest: str) -> list[str]:
+def _wrapped(text: str, width: int, first: str, rest: str, breaks: bool = False) -> list[str]:
+    """Lines of a text; words longer than a line are broken only in evidence, which nobody pastes."""
     lines = textwrap.wrap(
-        printable(text), width, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+        printable(text), width, initial_indent=first, subsequent_indent=rest, break_long_words=breaks, break_on_hyphens=False
     )
     return lines or [first]

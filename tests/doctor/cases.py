@@ -284,6 +284,7 @@ def _rounded() -> str:
 
 
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 102400\n"
+LOADED = {"module": "numpy", "class_name": "function", "config": "load", "registered_name": "load"}
 PAGE = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head></html>\n"
 LAMBDA_JSON = json.dumps(
     {
@@ -317,6 +318,11 @@ def variables_of_pointers() -> str:
     shutil.copytree(SAMPLES / "saved_model" / "keras-3.15.1_export", "export")
     Path("export/variables/variables.data-00000-of-00001").write_text(LFS, encoding="utf-8")
     return "export/saved_model.pb"
+
+
+def variables_alone() -> str:
+    """The folder of variables of a SavedModel, given in the place of the whole."""
+    return f"{sample('saved_model/tf_keras-2.21.0')()}/variables"
 
 
 def graph_of_pointers() -> str:
@@ -380,6 +386,9 @@ OPENING = (
     Shown("empty-file", text("model.h5", ""), "size = 0 bytes"),
     Shown("compressed-file", text("model.h5.gz", gzip.compress(b"model", mtime=0)), "first bytes = of gzip"),
     Shown("truncated", cut("clean.h5", 20_000), "expected size = 33,456 bytes", (), CLEAN_H5),
+    Shown("truncated", cut("clean.h5", 20), "expected size = at least 48 bytes", (), CLEAN_H5),
+    Shown("truncated", cut("clean.h5", 4), "expected size = at least 48 bytes", (), CLEAN_H5),
+    Shown("part-of-saved-model", variables_alone, "the folder above = has saved_model.pb", (), sample("saved_model/tf_keras-2.21.0")),
     Shown("truncated", cut("clean.keras", 20_000), "expected size = at least 33,", ()),
     Shown("truncated", checkpoint(cut_by=20), "keras-3.15.1.data-00000-of-00001", (), checkpoint()),
     Shown("missing-part", checkpoint(without="-00001"), "keras-3.15.1.data-00000-of-00001 = not there", (), checkpoint()),
@@ -466,8 +475,17 @@ RESULTS = (
 SAFETY = (
     Shown("pickle", text("model.h5", pickle.dumps({"weights": [1]}, 4)), "first bytes = 80 04"),
     Shown("pickle", text("model.pkl", pickle.dumps({"weights": [1]}, 0)), "first bytes"),
+    Shown("pickle", text("model.h5", pickle.dumps({"weights": [1]}, 1)), "first bytes = 7d 71 00"),
+    Shown("pickle", text("model.h5", pickle.dumps((1, "x"), 0)), "first bytes = 28 49 31 0a"),
+    Shown("pickle", text("model.h5", b"cmymodule\nload\n(tR."), "first bytes = 63 6d 79"),
     Shown("pickle", archive("model.keras", _pickled_weights), "model.weights.npz"),
     Shown("gadget", model("gadget.keras"), "drop: layers = keras.utils.get_file"),
+    Shown(
+        "gadget",
+        with_config("model.keras", lambda config: _settings(config, "head", kernel_initializer=LOADED)),
+        "head: kernel_initializer = numpy.load",
+        ("custom-objects",),
+    ),
     Shown("gadget", model("system.keras"), "drop: layers = os.system"),
     Shown(
         "lambda-bytecode",
