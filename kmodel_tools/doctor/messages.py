@@ -133,7 +133,7 @@ MESSAGES: tuple[Message, ...] = (
     _known("endpoint-not-found", r"The endpoint '[^']*' is neither an attribute|KeyError: 'serving_default'", answers_of_files.endpoints),
     _known(
         "name-ending-refused",
-        r"Invalid file(?:name|path)(?: extension for saving)?[:.] (?:expected a|Please add)|Invalid `filepath` argument: expected a"
+        r"Invalid file(?:name|path)(?: extension for saving)?[:.]\s+(?:expected a|Please add)|Invalid `filepath` argument:\s+expected a"
         r"|The filename must end in `\.weights",
         answers_of_files.ending,
         "zip-named-h5",

@@ -6,10 +6,11 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 from kmodel_tools.doctor.finding import SEVERITIES, Evidence, Finding
+from kmodel_tools.doctor.readers import Readers
 from kmodel_tools.render.words import WIDTH, counted, printable
 
 INDENT = "  "
-LABEL = 7
+LABEL, READ_BY = 7, 10
 MOST = 8
 """Pieces of evidence that are shown of one finding, unless all are asked for."""
 
@@ -21,6 +22,7 @@ def findings_text(
     other: str | None = None,
     width: int = WIDTH,
     everything: bool = False,
+    readers: Readers | None = None,
 ) -> str:
     """Lay out findings.
 
@@ -31,12 +33,26 @@ def findings_text(
         other: The path of a second file, where two are compared.
         width: Columns to fill.
         everything: Show all evidence, however much there is.
+        readers: Who reads the file.
     """
     blocks = [_headline(findings, path, other), *(finding_text(item, width, everything) for item in findings)]
+    if readers is not None and (lines := list(_readers(readers, width))):
+        blocks.append("\n".join(lines))
     first = any(item.theme in ("opening", "message") or (item.theme == "safety" and item.severity == "error") for item in findings)
     if elsewhere and not first:
         blocks.append("\n".join(_elsewhere(elsewhere, width)))
     return "\n\n".join(blocks) + "\n"
+
+
+def _readers(readers: Readers, width: int) -> Iterator[str]:
+    """Who reads the file: the releases that do, what they need, and how Keras 3 takes it."""
+    rest = " " * READ_BY
+    if readers.releases:
+        yield from _wrapped(", ".join(readers.releases), width, f"{'read by':<{READ_BY}}", rest)
+    for condition in readers.conditions:
+        yield from _wrapped(f"with {condition}", width, rest, rest)
+    if readers.convert:
+        yield f"{'Keras 3':<{READ_BY}}after {printable(readers.convert)}"
 
 
 def _headline(findings: Sequence[Finding], path: str, other: str | None) -> str:
