@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kmodel_tools.architecture.envelope import version_numbers
 from kmodel_tools.doctor.case import Case
 from kmodel_tools.doctor.finding import Evidence, evidence, literal, shape_text
 from kmodel_tools.doctor.safety import places
@@ -108,6 +109,8 @@ def _owns(layer: Any) -> bool:
 
 def not_received(case: Case, match: re.Match[str]) -> Answer:
     """What the file holds of the layer, or what it holds at all."""
+    if (counted := _counted_otherwise(case)) is not None:
+        return counted
     groups = match.groupdict()
     name = groups.get("layer") or groups.get("object") or groups.get("given") or ""
     own = [(path, weight) for path, weight in case.weights if name and name in path]
@@ -116,6 +119,20 @@ def not_received(case: Case, match: re.Match[str]) -> Answer:
         first = case.weights[0]
         items = [Evidence("", "layers of the file", _names(case)), Evidence(join_path(first[0]), "first weight", first[1].key)]
     return items, f"kmt transfer {case.quoted} YOUR_MODEL.keras -o {case.output('_loaded.keras')}"
+
+
+def _counted_otherwise(case: Case) -> Answer | None:
+    """That Keras 2.12 to 2.14 wrote it, whose names of weights later releases do not find."""
+    model = case.model
+    version = "" if model is None else model.metadata.get("keras_version", "")
+    if model is None or model.format not in ("keras-archive", "keras-weights"):
+        return None
+    if not ((2, 12) <= version_numbers(version) < (2, 15) or model.metadata.get("dialect") == "Keras 2.12-2.14"):
+        return None
+    items = [Evidence("", "written by", f"Keras {version or '2.12 to 2.14'}, which counts layers of a class in its own way")]
+    if model.architecture is not None:
+        return items, case.carried("_keras3")
+    return items, f"kmt convert {case.quoted} {case.output('_keras3.weights.h5')} --like MODEL_OF_THE_SAME_LAYERS.keras"
 
 
 def _names(case: Case) -> str:
@@ -173,9 +190,14 @@ def h5py(case: Case, match: re.Match[str]) -> Answer:
 def recurrent(case: Case, match: re.Match[str]) -> Answer:
     """What the GRU layers say of their biases."""
     items = [
-        Evidence(join_path(path), "reset_after", str(spec.config.get("reset_after", spec.class_name)))
+        Evidence(join_path(path), "reset_after", str(spec.config.get("reset_after", "not said")))
         for path, spec in case.layers
-        if "GRU" in spec.class_name and spec.attr != "cell"
+        if spec.class_name == "GRU" and spec.attr != "cell"
+    ]
+    items += [
+        Evidence(join_path(path), "class_name", spec.class_name)
+        for path, spec in case.layers
+        if spec.class_name in ("CuDNNGRU", "CuDNNLSTM")
     ]
     return items, case.carried("_keras3")
 

@@ -15,8 +15,8 @@ that is not named may read the file all the same::
 (1) Of whole models and architectures, without a GRU: Keras 2 says nothing of `reset_after`, which TensorFlow 2 takes for true.
 (2) Each counted layers of a class in its own way to name their weights: 2.15 does not find those of 2.14.
 
-Bytecode of a Lambda is read by the Python that wrote it alone. Whether Keras 3.15.1 takes what an earlier release wrote is told by what it
-is known to reject (`refused`), which was held against the same models.
+Bytecode of a Lambda is read by the Python that wrote it alone, and code of one's own may run under its own release alone. Whether Keras
+3.15.1 takes what an earlier release wrote is told by what it is known to reject (`refused`), which was held against the same models.
 """
 
 from __future__ import annotations
@@ -83,9 +83,12 @@ def readers_of(case: Case, found: Iterable[Finding]) -> Readers:
     known = {item.identifier: item for item in found if item.theme in ("opening", "safety")}
     if case.model is None or any(item.severity == "error" and name not in NOT_HINDERING for name, item in known.items()):
         return Readers()
+    if case.model.format == "keras-h5" and not case.weights:
+        return Readers()  # Keras writes the group of weights even where it is empty; this file is somebody else's
     rejected = known.get("rejected-by-keras-3")
+    bound = "lambda-bytecode" in known or (case.era is not Era.KERAS_3 and bool(_own_names(case)))
     keras_3 = _keras_3(case, known)
-    releases = tuple(_releases(case, keras_3, "lambda-bytecode" in known))
+    releases = tuple(_releases(case, keras_3, bound))
     convert = rejected.cure if rejected is not None else _carried(case) if keras_3 == CONVERTED else ""
     return Readers(releases, tuple(_conditions(case)) if releases else (), keras_3, convert, rejected.evidence if rejected else ())
 
@@ -103,6 +106,8 @@ def _keras_3(case: Case, known: Mapping[str, Finding]) -> str:
         return ""
     if model.format == "keras-archive" and case.era is Era.TF_KERAS and version_numbers(model.metadata.get("keras_version", "")) < (2, 15):
         return CONVERTED
+    if case.era is not Era.KERAS_3 and _own_names(case):
+        return ""
     return UNCOMPILED if "compile-rejected-by-keras-3" in known else READS
 
 
@@ -118,7 +123,7 @@ def _releases(case: Case, keras_3: str, bound: bool) -> Iterator[str]:
     Args:
         case: The file.
         keras_3: How Keras 3 takes it.
-        bound: Whether nothing but the Python that wrote it is sure to read it.
+        bound: Whether only the release that wrote it is sure to read it, for code that it needs.
     """
     model = case.model
     version = "" if model is None or model.format not in FORMATS else model.metadata.get("keras_version", "")
@@ -163,11 +168,21 @@ def _later(first: str) -> Iterator[str]:
 def _is_taken_otherwise(spec: LayerSpec) -> bool:
     """Whether TensorFlow 2 makes another layer of what Keras 2 says of one, or may not have its class."""
     kind = spec.class_name.rpartition(">")[2]
-    return (kind in ("GRU", "GRUCell") and "reset_after" not in spec.config) or kind in GONE
+    untold = kind in ("GRU", "GRUCell") and "reset_after" not in spec.config
+    return untold or kind in GONE or spec.config.get("trainable", True) is None
 
 
 def _range(line: str, first: str, last: str) -> str:
     return f"{line} {first}" if version_numbers(first) >= version_numbers(last) else f"{line} {first} to {last}"
+
+
+def _own_names(case: Case) -> list[str]:
+    """Classes and functions that the file names and no Keras has."""
+    model = case.model
+    if model is None or model.architecture is None:
+        return []
+    used = custom_objects(model.architecture, model.training_config)
+    return list(dict.fromkeys(item.name for item in used if item.kind != "lambda"))
 
 
 def _conditions(case: Case) -> Iterator[str]:
@@ -178,9 +193,7 @@ def _conditions(case: Case) -> Iterator[str]:
     if model.architecture is None:
         yield "a model that is made by its code"
         return
-    used = custom_objects(model.architecture, model.training_config)
-    names = list(dict.fromkeys(item.name for item in used if item.kind != "lambda"))
-    if names:
+    if names := _own_names(case):
         yield f"your own code: {', '.join(names[:6])}{' …' if len(names) > 6 else ''}"
-    if any(item.kind == "lambda" for item in used):
+    if any(item.kind == "lambda" for item in custom_objects(model.architecture, model.training_config)):
         yield "the Python that wrote its Lambda layers, and safe_mode=False where that is asked for"

@@ -84,6 +84,8 @@ def _of_models(case: Case) -> Iterator[Evidence]:
             yield from _first_shape(str(item.get("class_name")), inner["layers"])
         if isinstance(inner, list):
             yield from _first_shape("Sequential", inner)
+        if not archived and str(item.get("class_name")) == "Attention" and isinstance(inner, Mapping) and "score_mode" in inner:
+            yield Evidence(layer, "score_mode", f"{shown(inner['score_mode'])}, which Keras 3 takes for a layer in this format")
         yield from _initializers(layer, inner)
 
 

@@ -51,7 +51,9 @@ def _readers(readers: Readers, width: int) -> Iterator[str]:
         yield from _wrapped(", ".join(readers.releases), width, f"{'read by':<{READ_BY}}", rest)
     for condition in readers.conditions:
         yield from _wrapped(f"with {condition}", width, rest, rest)
-    if readers.convert:
+    if readers.rejected:
+        yield f"{'Keras 3':<{READ_BY}}after kmt convert, as above"
+    elif readers.convert:
         yield f"{'Keras 3':<{READ_BY}}after {printable(readers.convert)}"
 
 

@@ -289,6 +289,12 @@ MESSAGES = (
     ),
     (
         "variables-not-received",
+        "/keras_weights/keras-2.12.0.weights.h5",
+        "written by = Keras 2.12 to 2.14",
+        "ValueError: A total of 2 objects could not be loaded. Example error message for object <Dense name=dense_1, built=True>:",
+    ),
+    (
+        "variables-not-received",
         "clean.h5",
         "head/kernel: model_weights/head/head/kernel = (16, 3)",
         "ValueError: You called `set_weights(weights)` on layer 'head' with a weight list of length 2, but the layer was expecting "

@@ -39,6 +39,8 @@ tests.doctor.test_pages` writes it anew.
 * A finding is certain, read off the file, unless *(likely)* or *(possible)* stands behind it.
 * Names in capitals in a cure stand for what only you know.
 * Exit status: 0 nothing found, 1 findings, 2 an error. `--format json`, `sarif` and `github` are for programs.
+* `read by` names the releases that read the file as it is; it is no finding. Only releases that were tried are named (Keras 2.0.9 to 2.3.1,
+  TensorFlow 1.15 to 2.15, tf_keras 2.21, Keras 3.15.1): others may read it too. Those before TensorFlow 2.4 need h5py before 3.
 """
 
 

@@ -127,6 +127,7 @@ def test_it_is_shown_without_being_a_finding() -> None:
 
 
 def test_the_command_for_keras_3_can_be_copied() -> None:
-    """It stands on one line, however long."""
-    path = str(SAMPLES / "keras_h5" / "keras-2.3.1.h5")
-    assert f"\nKeras 3   after kmt convert {path} {path[:-3]}_keras3.keras\n" in run(path)[1]
+    """It stands on one line, however long; where a finding has it as its cure, it is not said again."""
+    path = str(SAMPLES / "tf_checkpoint" / "keras-3.15.1")
+    assert f"\nKeras 3   after kmt convert {path} {path}_keras3.weights.h5 --like MODEL_OF_THE_SAME_LAYERS.keras\n" in run(path)[1]
+    assert run(str(SAMPLES / "keras_h5" / "keras-2.3.1.h5"))[1].count("kmt convert /") == 1
