@@ -81,6 +81,36 @@ def test_no_release_is_made_up(version: str, tmp_path: Path) -> None:
     assert all(item.startswith("Keras 3.15.1") for item in kmt.readers(tmp_path / "model.h5").releases)
 
 
+@pytest.mark.parametrize(
+    ("kind", "config", "releases"),
+    [
+        ("Dense", {"units": 2}, ("Keras 2.2.4 to 2.3.1", TF.format("1.15"), "tf_keras 2.21")),
+        ("Dense", {"units": 2, "trainable": None}, ("Keras 2.2.4 to 2.3.1",)),
+        ("GRU", {"units": 2}, ("Keras 2.2.4 to 2.3.1",)),
+        ("GRU", {"units": 2, "reset_after": False}, ("Keras 2.2.4 to 2.3.1", TF.format("1.15"), "tf_keras 2.21")),
+        ("CuDNNGRU", {"units": 2}, ("Keras 2.2.4 to 2.3.1",)),
+        ("Mine", {"units": 2}, ("Keras 2.2.4",)),
+    ],
+)
+def test_layers_that_tensorflow_takes_otherwise(kind: str, config: dict[str, object], releases: tuple[str, ...], tmp_path: Path) -> None:
+    layers = [{"class_name": kind, "config": {"name": "only", **config}}]
+    whole = {"class_name": "Sequential", "config": {"name": "s", "layers": layers}, "keras_version": "2.2.4", "backend": "tensorflow"}
+    (tmp_path / "model.json").write_text(json.dumps(whole), encoding="utf-8")
+    assert kmt.readers(tmp_path / "model.json").releases == releases
+
+
+def test_a_file_without_the_group_of_weights(tmp_path: Path) -> None:
+    """No Keras writes or loads one, though its configuration is all right."""
+    import shutil
+
+    import h5py
+
+    shutil.copy(MODELS / "clean.h5", tmp_path / "model.h5")
+    with h5py.File(tmp_path / "model.h5", "r+") as file:
+        del file["model_weights"]
+    assert kmt.readers(tmp_path / "model.h5") == kmt.Readers()
+
+
 def test_bytecode_is_bound_to_what_wrote_it() -> None:
     found = kmt.readers(MODELS / "lambda.keras")
     assert found.releases == ("Keras 3.15.1",)
