@@ -133,7 +133,8 @@ def _releases(case: Case, keras_3: str, bound: bool) -> Iterator[str]:
             last = version if bound or keras_3 == CONVERTED else LAST_KERAS_3
             yield _range("Keras", version, last) + suffix
             return
-        yield from list(_earlier(case, version))[: 1 if bound else None]
+        earlier = list(_earlier(case, version))
+        yield from (item.partition(" to ")[0] for item in earlier[:1]) if bound else earlier
     if keras_3 in (READS, UNCOMPILED):
         yield f"Keras {LAST_KERAS_3}{suffix}"
 
