@@ -67,6 +67,7 @@ def _of_models(case: Case) -> Iterator[Evidence]:
     model = case.model
     architecture: Mapping[str, Any] = {} if model is None else model.architecture or {}
     archived = model is not None and model.format == "keras-archive"
+    passed_on = model is not None and model.format in ("keras-h5", "keras-json")
     if isinstance(architecture.get("config"), list):
         yield Evidence("", "config", "a list of layers, as Keras before 2.2 writes a Sequential")
     if model is not None and model.format == "keras-json" and architecture.get("class_name") == "Model":
@@ -81,8 +82,8 @@ def _of_models(case: Case) -> Iterator[Evidence]:
             yield from _wrapped(layer, inner)
         if isinstance(inner, Mapping) and isinstance(inner.get("layers"), list):
             yield from _calls(inner["layers"])
-            yield from _first_shape(str(item.get("class_name")), inner["layers"])
-        if isinstance(inner, list):
+            yield from _first_shape(str(item.get("class_name")), inner["layers"]) if passed_on else ()
+        if isinstance(inner, list) and passed_on:
             yield from _first_shape("Sequential", inner)
         if not archived and str(item.get("class_name")) == "Attention" and isinstance(inner, Mapping) and "score_mode" in inner:
             yield Evidence(layer, "score_mode", f"{shown(inner['score_mode'])}, which Keras 3 takes for a layer in this format")

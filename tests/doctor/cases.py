@@ -498,6 +498,7 @@ SAFETY = (
         "lambda-bytecode",
         text("architecture.json", LAMBDA_JSON),
         "scale: function = marshalled code, 8 characters, with a closure",
+        ("rejected-by-keras-3",),
         cured="architecture_without_lambda.json",
     ),
     Shown("torch-module", model("torch.keras"), "drop: module = 8 characters"),
