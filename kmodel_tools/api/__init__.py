@@ -14,6 +14,7 @@ from kmodel_tools.api.reading import format_named as format_named
 from kmodel_tools.api.reading import formats as formats
 from kmodel_tools.api.reading import inspect as inspect
 from kmodel_tools.api.reading import read as read
+from kmodel_tools.api.reading import readers as readers
 from kmodel_tools.api.reading import verify as verify
 from kmodel_tools.api.writing import average as average
 from kmodel_tools.api.writing import convert as convert

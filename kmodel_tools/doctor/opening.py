@@ -29,6 +29,8 @@ PACKED = (
     (b"\xfd7zXZ", "xz", "unxz -c"),
     (b"\x28\xb5\x2f\xfd", "zstd", "unzstd -c"),
 )
+HDF5, SUPERBLOCK = b"\x89HDF\r\n\x1a\n", 48
+"""How HDF5 starts, and bytes of the shortest superblock, which says how long the file is."""
 POINTER_LIMIT, MOST_PARTS = 1024, 10_000
 """Bytes of a file that may be a pointer, and files of a model that are looked at."""
 MODELS = (".keras", ".h5", ".hdf5", ".index", ".pb")
@@ -132,7 +134,8 @@ def truncated(case: Case) -> Iterator[Finding]:
         return
     for key, expected, actual, least in _lengths(case, case.probe):
         items = [Evidence("", key, f"{'at least ' if least else ''}{expected:,} bytes"), Evidence("", "actual size", f"{actual:,} bytes")]
-        detail = f"{expected - actual:,} bytes{' or more' if least else ''} are missing."
+        count = f"{expected - actual:,} byte{'' if expected - actual == 1 else 's'}"
+        detail = f"{count} {'is' if expected - actual == 1 else 'are'} missing{', at least' if least else ''}."
         yield finding("truncated", items, "fetch it again, or copy it from where it was saved", detail=detail)
 
 
@@ -142,8 +145,12 @@ def _lengths(case: Case, probe: Probe) -> Iterator[tuple[str, int, int, bool]]:
         from kmodel_tools.storage.hdf5_remains import stated_length
 
         stated = stated_length(probe.range)
-        if stated > probe.range.length:
+        if probe.range.length < SUPERBLOCK:
+            yield "expected size", SUPERBLOCK, probe.range.length, True
+        elif stated > probe.range.length:
             yield "expected size", stated, probe.range.length, False
+    elif probe.container is Container.OTHER and len(probe.head) >= 4 and HDF5.startswith(probe.head):
+        yield "expected size", SUPERBLOCK, probe.range.length, True
     elif probe.container is Container.ZIP and not infos(probe):
         yield "expected size", max(zip_length(probe.range), probe.range.length + 1), probe.range.length, True
     elif (prefix := checkpoint_prefix(case)) is not None:
@@ -279,6 +286,20 @@ def checkpoints(case: Case) -> Iterator[Finding]:
         yield from _state(state)
 
 
+def variables(case: Case) -> Iterator[Finding]:
+    """The variables of a SavedModel in the place of the whole, which has the names and the configuration of its layers."""
+    prefix = checkpoint_prefix(case)
+    if prefix is None or case.model is None or case.model.format != "tf-checkpoint":
+        return
+    folder = os.path.dirname(prefix)
+    above = os.path.dirname(os.path.abspath(folder))
+    graphs = [name for name in GRAPHS if os.path.isfile(os.path.join(above, name))]
+    if os.path.basename(prefix) == "variables" and os.path.basename(os.path.abspath(folder)) == "variables" and graphs:
+        there = os.path.dirname(folder) if os.path.basename(folder) else ""
+        shown = there or os.path.normpath(os.path.join(folder, ".."))
+        yield finding("part-of-saved-model", [Evidence("", "the folder above", f"has {graphs[0]}")], f"kmt doctor {argument(shown)}")
+
+
 def _state(state: str) -> Iterator[Finding]:
     text = Probe(state).head.decode("utf-8", "replace")
     named = re.search(r'^model_checkpoint_path\s*:\s*"([^"]*)"', text, re.MULTILINE)
@@ -294,7 +315,7 @@ def _state(state: str) -> Iterator[Finding]:
     yield finding("checkpoint-moved", items, f"checkpoint.restore({literal(there)})  # by its own path")
 
 
-CHECKS = (not_a_model, packed, pointers, truncated, missing_parts, names, checkpoints, damage)
+CHECKS = (not_a_model, packed, pointers, truncated, missing_parts, names, checkpoints, variables, damage)
 EXPLAINED = frozenset(
     {"lfs-pointer", "web-page", "empty-file", "compressed-file", "truncated", "missing-part", "pickle", "path-traversal", "symbolic-link",
      "duplicate-members", "encrypted-members", "outside-hdf5", "bomb", "checkpoint-moved"}

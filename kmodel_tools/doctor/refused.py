@@ -14,7 +14,7 @@ from kmodel_tools.architecture.envelope import Era
 from kmodel_tools.architecture.layer_classes import canonical_class
 from kmodel_tools.architecture.upgrade.accepted import accepted
 from kmodel_tools.doctor.case import Case
-from kmodel_tools.doctor.finding import Evidence, Finding, evidence
+from kmodel_tools.doctor.finding import Evidence, Finding, evidence, shown
 from kmodel_tools.doctor.kinds import finding
 from kmodel_tools.doctor.safety import places
 from kmodel_tools.tree import join_path
@@ -40,6 +40,8 @@ _GONE = """
     Merge MaxoutDense Highway RandomHeight RandomWidth AddLoss AddMetric
 """
 GONE = frozenset(_GONE.split())
+ENGINES = ("keras.engine.", "keras.src.engine.", "tf_keras.src.engine.", "tf_keras.engine.")
+"""Modules of models in archives of Keras 2, which Keras 3 does not have."""
 WRAPPERS = frozenset({"Bidirectional", "TimeDistributed"})
 
 
@@ -65,18 +67,26 @@ def _of_models(case: Case) -> Iterator[Evidence]:
     model = case.model
     architecture: Mapping[str, Any] = {} if model is None else model.architecture or {}
     archived = model is not None and model.format == "keras-archive"
+    passed_on = model is not None and model.format in ("keras-h5", "keras-json")
     if isinstance(architecture.get("config"), list):
         yield Evidence("", "config", "a list of layers, as Keras before 2.2 writes a Sequential")
     if model is not None and model.format == "keras-json" and architecture.get("class_name") == "Model":
         yield Evidence("", "class_name", "Model, which is called Functional since TensorFlow 2.3")
+    elif model is not None and model.format == "keras-json" and "module" not in architecture and "class_name" in architecture:
+        yield Evidence("", "class_name", f"{architecture['class_name']} without its module, which Keras 3 does not find")
     for layer, _, item in places(architecture):
         module, inner = item.get("module"), item.get("config")
-        if archived and isinstance(module, str) and module.startswith(("keras.engine.", "keras.src.engine.")):
+        if archived and isinstance(module, str) and module.startswith(ENGINES):
             yield Evidence(layer, "module", module)
         if str(item.get("class_name")) in WRAPPERS and isinstance(inner, Mapping):
             yield from _wrapped(layer, inner)
         if isinstance(inner, Mapping) and isinstance(inner.get("layers"), list):
             yield from _calls(inner["layers"])
+            yield from _first_shape(str(item.get("class_name")), inner["layers"]) if passed_on else ()
+        if isinstance(inner, list) and passed_on:
+            yield from _first_shape("Sequential", inner)
+        if not archived and str(item.get("class_name")) == "Attention" and isinstance(inner, Mapping) and "score_mode" in inner:
+            yield Evidence(layer, "score_mode", f"{shown(inner['score_mode'])}, which Keras 3 takes for a layer in this format")
         yield from _initializers(layer, inner)
 
 
@@ -86,15 +96,36 @@ def _wrapped(layer: str, config: Mapping[str, Any]) -> Iterator[Evidence]:
         yield Evidence(layer, "layer", f"{held['class_name']} without its module, which Keras 3 does not find in a wrapper")
 
 
+def _first_shape(class_name: str, layers: list[Any]) -> Iterator[Evidence]:
+    """The shape of a Sequential at its first layer (Keras up to 2.3, TensorFlow up to 2.2), the batch of which Keras 3 takes for a size.
+
+    Source: `model_from_config`, which passes `batch_input_shape` on as `input_shape`: a model for inputs with one more dimension.
+    """
+    first = layers[0] if layers and isinstance(layers[0], Mapping) else {}
+    config = first.get("config")
+    if class_name == "Sequential" and first.get("class_name") != "InputLayer" and isinstance(config, Mapping):
+        shape = config.get("batch_input_shape")
+        if isinstance(shape, list):
+            yield Evidence(str(config.get("name", "")), "batch_input_shape", f"{shown(shape)}, which Keras 3 adds a dimension to")
+
+
 def _calls(layers: list[Any]) -> Iterator[Evidence]:
     """Calls of nested models that are counted from 1: their first node is that of their own making (Keras 2 up to 2.3)."""
     nodes = {item.get("name"): item.get("inbound_nodes") for item in layers if isinstance(item, Mapping)}
+    models = {item.get("name") for item in layers if isinstance(item, Mapping) and _is_model(item.get("config"))}
+    calls = [call for item in layers if isinstance(item, Mapping) for call in item.get("inbound_nodes") or ()]
+    every = [reference for call in calls for reference in _references(call)]
+    from_1 = {name for name, _ in every if name in models} - {name for name, index in every if index == 0}
     for item in layers:
         for call in item.get("inbound_nodes") or () if isinstance(item, Mapping) else ():
             for name, index in _references(call):
                 made = nodes.get(name)
-                if isinstance(made, list) and index >= max(1, len(made)):
+                if isinstance(made, list) and (index >= max(1, len(made)) or name in from_1):
                     yield Evidence(str(item.get("name")), "inbound_nodes", f"call {index} of {name}, which has {len(made)}")
+
+
+def _is_model(config: Any) -> bool:
+    return isinstance(config, Mapping) and isinstance(config.get("layers"), list)
 
 
 def _references(call: Any) -> Iterator[tuple[str, int]]:

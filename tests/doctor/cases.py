@@ -235,6 +235,11 @@ def _outside(members: dict[str, bytes], new: zipfile.ZipFile) -> None:
     new.writestr("../../.bashrc", b"true")
 
 
+def _without_all(members: dict[str, bytes], new: zipfile.ZipFile) -> None:
+    members.clear()
+    members["notes.txt"] = b"of somebody"
+
+
 def _without_weights(members: dict[str, bytes], new: zipfile.ZipFile) -> None:
     del members["model.weights.h5"]
 
@@ -279,6 +284,7 @@ def _rounded() -> str:
 
 
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 102400\n"
+LOADED = {"module": "numpy", "class_name": "function", "config": "load", "registered_name": "load"}
 PAGE = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head></html>\n"
 LAMBDA_JSON = json.dumps(
     {
@@ -312,6 +318,11 @@ def variables_of_pointers() -> str:
     shutil.copytree(SAMPLES / "saved_model" / "keras-3.15.1_export", "export")
     Path("export/variables/variables.data-00000-of-00001").write_text(LFS, encoding="utf-8")
     return "export/saved_model.pb"
+
+
+def variables_alone() -> str:
+    """The folder of variables of a SavedModel, given in the place of the whole."""
+    return f"{sample('saved_model/tf_keras-2.21.0')()}/variables"
 
 
 def graph_of_pointers() -> str:
@@ -375,6 +386,9 @@ OPENING = (
     Shown("empty-file", text("model.h5", ""), "size = 0 bytes"),
     Shown("compressed-file", text("model.h5.gz", gzip.compress(b"model", mtime=0)), "first bytes = of gzip"),
     Shown("truncated", cut("clean.h5", 20_000), "expected size = 33,456 bytes", (), CLEAN_H5),
+    Shown("truncated", cut("clean.h5", 20), "expected size = at least 48 bytes", (), CLEAN_H5),
+    Shown("truncated", cut("clean.h5", 4), "expected size = at least 48 bytes", (), CLEAN_H5),
+    Shown("part-of-saved-model", variables_alone, "the folder above = has saved_model.pb", (), sample("saved_model/tf_keras-2.21.0")),
     Shown("truncated", cut("clean.keras", 20_000), "expected size = at least 33,", ()),
     Shown("truncated", checkpoint(cut_by=20), "keras-3.15.1.data-00000-of-00001", (), checkpoint()),
     Shown("missing-part", checkpoint(without="-00001"), "keras-3.15.1.data-00000-of-00001 = not there", (), checkpoint()),
@@ -461,8 +475,17 @@ RESULTS = (
 SAFETY = (
     Shown("pickle", text("model.h5", pickle.dumps({"weights": [1]}, 4)), "first bytes = 80 04"),
     Shown("pickle", text("model.pkl", pickle.dumps({"weights": [1]}, 0)), "first bytes"),
+    Shown("pickle", text("model.h5", pickle.dumps({"weights": [1]}, 1)), "first bytes = 7d 71 00"),
+    Shown("pickle", text("model.h5", pickle.dumps((1, "x"), 0)), "first bytes = 28 49 31 0a"),
+    Shown("pickle", text("model.h5", b"cmymodule\nload\n(tR."), "first bytes = 63 6d 79"),
     Shown("pickle", archive("model.keras", _pickled_weights), "model.weights.npz"),
     Shown("gadget", model("gadget.keras"), "drop: layers = keras.utils.get_file"),
+    Shown(
+        "gadget",
+        with_config("model.keras", lambda config: _settings(config, "head", kernel_initializer=LOADED)),
+        "head: kernel_initializer = numpy.load",
+        ("custom-objects",),
+    ),
     Shown("gadget", model("system.keras"), "drop: layers = os.system"),
     Shown(
         "lambda-bytecode",
@@ -475,6 +498,7 @@ SAFETY = (
         "lambda-bytecode",
         text("architecture.json", LAMBDA_JSON),
         "scale: function = marshalled code, 8 characters, with a closure",
+        ("rejected-by-keras-3",),
         cured="architecture_without_lambda.json",
     ),
     Shown("torch-module", model("torch.keras"), "drop: module = 8 characters"),
@@ -540,7 +564,36 @@ COMPARED: tuple[Compared, ...] = (
     Compared("not-compared", FIRST, model("clean.weights.h5"), "config = the second file holds none"),
 )
 SHOWN: tuple[Shown, ...] = (*OPENING, *RESULTS, *SAFETY)
-WITH_MESSAGE = tuple(
-    Shown(identifier, model(*name.split(" as ")) if not name.startswith("/") else sample(name[1:]), shown, error=said)
-    for identifier, name, shown, said in MESSAGES
+BROKEN_WITH_MESSAGE: tuple[Shown, ...] = (
+    Shown(
+        "member-not-found",
+        archive("model.keras", _without_weights),
+        "missing-part: model.weights.h5 = not there",
+        error="ValueError: Expected a model.weights.h5 or model.weights.npz file.",
+    ),
+    Shown(
+        "member-not-found",
+        around("model.keras", "model/config.json"),
+        "compressed-file: model/config.json = in the archive",
+        error="KeyError: \"There is no item named 'config.json' in the archive\"",
+    ),
+    Shown(
+        "member-not-found",
+        archive("model.keras", _without_all),
+        "members = notes.txt",
+        error="KeyError: \"There is no item named 'config.json' in the archive\"",
+    ),
+    Shown(
+        "saved-model-not-read",
+        graph_of_pointers,
+        "lfs-pointer: saved_model.pb = a pointer to 102,400 bytes",
+        error="OSError: Cannot parse file b'model/saved_model.pb': Error parsing message with type 'tensorflow.SavedModel'",
+    ),
+)
+WITH_MESSAGE = (
+    *BROKEN_WITH_MESSAGE,
+    *(
+        Shown(identifier, model(*name.split(" as ")) if not name.startswith("/") else sample(name[1:]), shown, error=said)
+        for identifier, name, shown, said in MESSAGES
+    ),
 )
