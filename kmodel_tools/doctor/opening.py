@@ -230,9 +230,12 @@ def damage(case: Case) -> Iterator[Finding]:
         if broken:
             yield finding("saving-broke-off", [Evidence("", "listed", text) for text in broken], "save the model again")
         others = [text for text in unread if text not in broken and any(words in text for words in DAMAGED)]
-        others += [note.text for note in model.notes if note.kind == "odd" and note.text.startswith("the configuration cannot be followed")]
         if others:
             yield finding("damaged", [Evidence("", "", text) for text in others], f"kmt inspect --verify {case.quoted}")
+        lost = [note.text for note in model.notes if note.kind == "odd" and note.text.startswith("the configuration cannot be followed")]
+        if lost:
+            kept = f"kmt convert {case.quoted} {case.output('_kept.weights.h5')} --weights-only  # for the model that your code makes"
+            yield finding("damaged", [Evidence("", "", text) for text in lost], kept if case.weights else "fetch or save it again")
         return
     error = case.error
     if error is None:

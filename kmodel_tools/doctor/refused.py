@@ -7,17 +7,19 @@ Sources: Keras 3.15.1 `legacy/saving/saving_utils.py` (`model_from_config`, by w
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kmodel_tools.architecture.envelope import Era
 from kmodel_tools.architecture.layer_classes import canonical_class
+from kmodel_tools.architecture.spec import LayerSpec
 from kmodel_tools.architecture.upgrade.accepted import accepted
 from kmodel_tools.doctor.case import Case
 from kmodel_tools.doctor.finding import Evidence, Finding, evidence
 from kmodel_tools.doctor.kinds import finding
 from kmodel_tools.doctor.safety import places
-from kmodel_tools.tree import join_path
+from kmodel_tools.tree import Path, join_path
 
 OF_LAYER = frozenset({"input_shape", "input_dim"})
 """What `Layer` takes for the shape of its input."""
@@ -41,6 +43,10 @@ _GONE = """
 """
 GONE = frozenset(_GONE.split())
 WRAPPERS = frozenset({"Bidirectional", "TimeDistributed"})
+MODELS = frozenset({"Sequential", "Functional", "Model"})
+_FUNCTIONS = "Input add average concatenate deserialize dot maximum minimum multiply serialize subtract"
+FUNCTIONS = frozenset(_FUNCTIONS.split())
+"""Functions in `keras.src.layers`, where the loader of `.h5` looks for every setting of a layer that is a string."""
 
 
 def refused(case: Case) -> Iterator[Finding]:
@@ -67,8 +73,8 @@ def _of_models(case: Case) -> Iterator[Evidence]:
     archived = model is not None and model.format == "keras-archive"
     if isinstance(architecture.get("config"), list):
         yield Evidence("", "config", "a list of layers, as Keras before 2.2 writes a Sequential")
-    if model is not None and model.format == "keras-json" and architecture.get("class_name") == "Model":
-        yield Evidence("", "class_name", "Model, which is called Functional since TensorFlow 2.3")
+    if model is not None and model.format == "keras-json" and "module" not in architecture and architecture.get("class_name") in MODELS:
+        yield Evidence("", "class_name", f"{architecture['class_name']} without its module, which Keras 3 does not find")
     for layer, _, item in places(architecture):
         module, inner = item.get("module"), item.get("config")
         if archived and isinstance(module, str) and module.startswith(("keras.engine.", "keras.src.engine.")):
@@ -77,6 +83,8 @@ def _of_models(case: Case) -> Iterator[Evidence]:
             yield from _wrapped(layer, inner)
         if isinstance(inner, Mapping) and isinstance(inner.get("layers"), list):
             yield from _calls(inner["layers"])
+            if item.get("class_name") == "Sequential" and model is not None and model.format == "keras-h5":
+                yield from _inputs(inner["layers"])
         yield from _initializers(layer, inner)
 
 
@@ -84,6 +92,20 @@ def _wrapped(layer: str, config: Mapping[str, Any]) -> Iterator[Evidence]:
     held = config.get("layer")
     if isinstance(held, Mapping) and "module" not in held and "registered_name" not in held and "class_name" in held:
         yield Evidence(layer, "layer", f"{held['class_name']} without its module, which Keras 3 does not find in a wrapper")
+
+
+def _inputs(layers: list[Any]) -> Iterator[Evidence]:
+    """The shape of the input at the first layer of a Sequential, whose batch size Keras 3 takes for a size of the input.
+
+    `expected ndim=3, found ndim=4`, `Shapes used to initialize variables must be fully-defined`, or a model that loads and takes inputs
+    of one more dimension. Keras up to 2.3 and TensorFlow up to 2.2 leave the InputLayer out. Source: Keras 3.15.1
+    `legacy/saving/saving_utils.py` (`model_from_config`), which passes `batch_input_shape` on as `input_shape`.
+    """
+    first = layers[0] if layers and isinstance(layers[0], Mapping) else {}
+    inner = first.get("config")
+    if first.get("class_name") != "InputLayer" and isinstance(inner, Mapping) and isinstance(shape := inner.get("batch_input_shape"), list):
+        text = f"{json.dumps(shape)}, of which Keras 3 takes the batch size for a size of the input"
+        yield Evidence(str(inner.get("name")), "batch_input_shape", text)
 
 
 def _calls(layers: list[Any]) -> Iterator[Evidence]:
@@ -129,9 +151,21 @@ def _arguments(case: Case) -> Iterator[Evidence]:
             yield Evidence(join_path(path), "trainable", "null")
         if plain == "GRU" and "reset_after" not in spec.config:
             yield Evidence(join_path(path), "reset_after", "not said, and true by default in Keras 3: weights of another shape")
+        if not archived:
+            yield from _functions(path, spec)
         taken = known[plain] | OF_LAYER | TAKEN.get(plain, frozenset())
         taken |= frozenset() if archived else OF_LEGACY_LOADER | (OF_LAMBDA if plain == "Lambda" else frozenset())
         yield from evidence((join_path(path), key, value) for key, value in spec.config.items() if key not in taken)
+
+
+def _functions(path: Path, spec: LayerSpec) -> Iterator[Evidence]:
+    """Settings that are the name of a function: `Invalid value for argument score_mode. Received: <function dot>`, of every Attention.
+
+    Source: Keras 3.15.1 `legacy/saving/serialization.py` (`class_and_config_for_serialized_keras_object`).
+    """
+    for key, value in spec.config.items():
+        if key != "name" and isinstance(value, str) and value in FUNCTIONS:
+            yield Evidence(join_path(path), key, f"{value}, which Keras 3 takes for the function keras.layers.{value}")
 
 
 CHECKS = (refused,)
