@@ -215,6 +215,31 @@ def _external(file: h5py.File) -> None:
     file["model_weights/head/other"] = h5py.ExternalLink("/etc/secrets.h5", "/key")
 
 
+def _external_storage(file: h5py.File) -> None:
+    """Values that stand in a file of the machine."""
+    del file["model_weights/head/head/kernel"]
+    file.create_dataset("model_weights/head/head/kernel", (16, 3), "f4", external=[("/etc/passwd", 0, 192)])
+
+
+def _virtual(file: h5py.File) -> None:
+    """Values that are put together of those of another file."""
+    layout = h5py.VirtualLayout((16, 3), "f4")
+    layout[:] = h5py.VirtualSource("/etc/secrets.h5", "key", (16, 3))
+    del file["model_weights/head/head/kernel"]
+    file.create_virtual_dataset("model_weights/head/head/kernel", layout)
+
+
+def _soft_link(file: h5py.File) -> None:
+    file["model_weights/head/other"] = h5py.SoftLink("/model_weights/hidden")
+
+
+def _virtual_in_archive(file: h5py.File) -> None:
+    layout = h5py.VirtualLayout((16, 3), "f4")
+    layout[:] = h5py.VirtualSource("/etc/secrets.h5", "key", (16, 3))
+    del file["layers/dense_1/vars/0"]
+    file.create_virtual_dataset("layers/dense_1/vars/0", layout)
+
+
 def _shape_bomb(file: h5py.File) -> None:
     file.create_dataset("model_weights/head/huge", (1 << 40,), "f4", chunks=(1 << 16,))
 
@@ -557,6 +582,10 @@ SAFETY = (
     Shown("dangerous-operation", sample("saved_model/tensorflow-2.21.0_module", "module"), "ReadFile = 1 times: touches files"),
     Shown("custom-operation", text("graph.pbtxt", 'node {\n  name: "a"\n  op: "MyOwnOp"\n}\n'), "MyOwnOp = 1 times"),
     Shown("outside-hdf5", hdf5("model.h5", _external), "external link to /etc/secrets.h5, /key", (), CLEAN_H5),
+    Shown("outside-hdf5", hdf5("model.h5", _external_storage), "head/kernel = values stored in /etc/passwd", (), CLEAN_H5),
+    Shown("outside-hdf5", hdf5("model.h5", _virtual), "head/kernel = virtual dataset, of values in /etc/secrets.h5", (), CLEAN_H5),
+    Shown("outside-hdf5", hdf5("model.h5", _soft_link), "model_weights/head/other = soft link", (), CLEAN_H5),
+    Shown("outside-hdf5", with_weights("model.keras", _virtual_in_archive), "dense_1/vars/0 = virtual dataset"),
     Shown("path-traversal", archive("model.keras", _outside), "member = ../../.bashrc"),
     Shown("symbolic-link", archive("model.keras", _link), "member = assets/words.txt"),
     Shown("bomb", hdf5("model.h5", _shape_bomb), "4,398,046,511,104 bytes claimed, 0 stored", (), CLEAN_H5),
