@@ -9,7 +9,7 @@ from typing import Any
 
 from kmodel_tools.architecture.custom_objects import custom_objects, occurrences
 from kmodel_tools.architecture.envelope import Era
-from kmodel_tools.doctor.case import Case
+from kmodel_tools.doctor.case import ADDED, Case
 from kmodel_tools.doctor.finding import Evidence, Finding, evidence
 from kmodel_tools.doctor.kinds import finding
 from kmodel_tools.doctor.safety import GADGETS, LOOKUPS, places
@@ -47,6 +47,7 @@ RANDOM = frozenset(
         "RandomTranslation",
         "RandomWidth",
         "RandomZoom",
+        "Solarization",
         "MixUp",
         "CutMix",
         "AugMix",
@@ -55,7 +56,6 @@ RANDOM = frozenset(
 )
 BATCH = frozenset({"BatchNormalization"})
 BASE_KEYS = frozenset({"name", "trainable", "dtype", "batch_input_shape", "batch_shape", "input_shape", "dynamic"})
-ADDED = frozenset({"AddLoss", "AddMetric"})
 
 
 def custom(case: Case) -> Iterator[Finding]:
@@ -64,7 +64,7 @@ def custom(case: Case) -> Iterator[Finding]:
         return
     model = case.model
     architecture = {key: value for key, value in (model.architecture or {}).items() if key != "compile_config"}
-    used = [item for item in custom_objects(architecture) if item.kind != "lambda" and item.name not in GADGETS]
+    used = [item for item in custom_objects(architecture) if item.kind != "lambda" and item.name not in GADGETS | ADDED]
     named = [Evidence(", ".join(item.used_by[:3]), item.kind, item.name) for item in used]
     named += [Evidence(layer, "function", name) for layer, name in _named_lambdas(architecture) if name not in {item.name for item in used}]
     if named:
@@ -191,22 +191,14 @@ def _trains(nodes: Any) -> bool:
     return False
 
 
-CURE_OF_ADDED_LOSSES = (
-    "def compute_loss(self, *args, **kwargs): return super().compute_loss(*args, **kwargs) + ADDED_LOSS  # in a subclass of keras.Model"
-)
-
-
 def added_losses(case: Case) -> Iterator[Finding]:
     """Losses and metrics in the graph of layers."""
-    if case.model is None:
-        return
-    found = [
-        (layer, "class_name", item["class_name"])
-        for layer, _, item in places(case.model.architecture)
-        if str(item.get("class_name")) in ADDED
-    ]
-    if found:
-        yield finding("added-loss", evidence(found), CURE_OF_ADDED_LOSSES)
+    items = [Evidence(join_path(path), "class_name", spec.class_name) for path, spec in case.layers if path in case.added]
+    if items:
+        yield finding("added-loss", items, case.carried("_keras3"), detail=f"To train on: {COMPUTED}, in a class of your own.")
+
+
+COMPUTED = "def compute_loss(self, *args, **kwargs): return super().compute_loss(*args, **kwargs) + ADDED_LOSS"
 
 
 def unseeded(case: Case) -> Iterator[Finding]:

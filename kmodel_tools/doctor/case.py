@@ -14,7 +14,9 @@ from kmodel_tools.doctor.finding import literal
 from kmodel_tools.errors import KmtError
 from kmodel_tools.format import Probe
 from kmodel_tools.formats import read_model
-from kmodel_tools.tree import Model, Path, Weight, split_path
+from kmodel_tools.tree import Model, Path, Weight, join_path, split_path
+
+ADDED = frozenset({"AddLoss", "AddMetric"})
 
 
 class Case:
@@ -69,9 +71,15 @@ class Case:
 
     def carried(self, ending: str) -> str:
         """The command that carries the model to Keras 3; an architecture alone stays one."""
+        dropped = "".join(f" --drop {argument(join_path(path))}" for path in self.added)
         if self.model is not None and self.model.format == "keras-json":
-            return f"kmt convert {self.quoted} {self.output(ending + '.json')} --target keras3"
-        return f"kmt convert {self.quoted} {self.output(ending + '.keras')}"
+            return f"kmt convert {self.quoted} {self.output(ending + '.json')} --target keras3{dropped}"
+        return f"kmt convert {self.quoted} {self.output(ending + '.keras')}{dropped}"
+
+    @functools.cached_property
+    def added(self) -> tuple[Path, ...]:
+        """Layers in which Keras 2 keeps losses and metrics that were added to a model; predictions do not pass through them."""
+        return tuple(path for path, spec in self.layers if spec.class_name in ADDED)
 
     @property
     def uncompiled(self) -> str:

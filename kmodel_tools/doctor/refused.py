@@ -138,11 +138,11 @@ def _arguments(case: Case) -> Iterator[Evidence]:
     known = accepted()
     archived = case.model is not None and case.model.format == "keras-archive"
     for path, spec in case.layers:
+        if spec.class_name in GONE:
+            yield Evidence(join_path(path), "class_name", spec.class_name)
         if spec.is_model or not path or canonical_class(spec.class_name) is None:
             continue
         plain = spec.class_name.rpartition(">")[2]
-        if plain in GONE:
-            yield Evidence(join_path(path), "class_name", plain)
         if plain not in known or (spec.attr is not None and "name" not in spec.config):
             continue  # the latter is a part that the class makes itself, with the arguments of its owner
         if "/" in spec.name:

@@ -201,10 +201,6 @@ def _rotation(config: dict[str, object]) -> None:
     _layer(config, "drop").update(class_name="RandomRotation", config={"name": "drop", "factor": 0.1, "value_range": [0, 255]})
 
 
-def _added_loss(config: dict[str, object]) -> None:
-    _layer(config, "drop").update(class_name="AddLoss", config={"name": "drop", "unconditional": False})
-
-
 def _link(members: dict[str, bytes], new: zipfile.ZipFile) -> None:
     info = zipfile.ZipInfo("assets/words.txt")
     info.external_attr = 0o120777 << 16
@@ -324,6 +320,27 @@ LAMBDA_JSON = json.dumps(
 CLEAN_WEIGHTS = model("clean.weights.h5")
 CLEAN_H5 = model("clean.h5")
 CONVERTED = "old_keras3.keras"
+
+
+def long_names() -> str:
+    """What Keras 2.0.5 leaves of a model whose names do not fit into an attribute: its configuration, and no list of layers."""
+    names = [f"a_layer_with_a_name_that_is_quite_long_and_goes_on_and_on_and_on_and_on_and_on_{index:04d}" for index in range(900)]
+    layers = [{"class_name": "Activation", "config": {"name": name, "activation": "relu"}} for name in names]
+    with h5py.File("model.h5", "w") as file:
+        file.attrs["model_config"] = json.dumps({"class_name": "Sequential", "config": layers})
+        file.attrs["keras_version"], file.attrs["backend"] = "2.0.5", "tensorflow"
+        file.create_group("model_weights")
+    return "model.h5"
+
+
+def linked() -> str:
+    """A model in a folder of which a part is a link to somewhere else, as the cache of a hub keeps it."""
+    os.makedirs("blobs")
+    with zipfile.ZipFile(MODELS / "clean.keras") as file:
+        file.extractall("model")
+    shutil.move("model/model.weights.h5", "blobs/4d7a2146")
+    Path("model/model.weights.h5").symlink_to(Path("blobs/4d7a2146").resolve())
+    return "model"
 
 
 def pointers() -> str:
@@ -453,6 +470,7 @@ OPENING = (
     Shown("duplicate-members", archive("model.keras", _twin_member), "metadata.json = 2 members"),
     Shown("encrypted-members", _locked, "encrypted", (), None, {"unzip": f"unzip -P {PASSWORD}"}, "locked_unpacked"),
     Shown("saving-broke-off", hdf5("model.h5", _unwritten), "head", (), CLEAN_H5),
+    Shown("saving-broke-off", long_names, "names of the layers = 74,700 bytes", (), CLEAN_H5),
     Shown("damaged", text("model.h5", b"\x89HDF\r\n\x1a\n" + bytes(800)), "is not a whole HDF5 file", (), CLEAN_H5),
     Shown("not-a-model", text("model.bin", b"nothing that anybody knows"), "is no model in any format"),
     Shown("zip-named-h5", model("clean.keras", "model.h5"), "content = zip archive", cured="model.keras"),
@@ -536,7 +554,13 @@ RESULTS = (
     Shown("not-adapted", model("not_adapted.keras"), "scale: mean, variance = all 0, all 1", (), model("adapted.keras")),
     Shown("hashing-without-salt", model("hashing.keras"), "hash: salt = null", (), model("hashing_salted.keras")),
     Shown("custom-layer-without-arguments", model("custom.keras"), "scaled: config", ("custom-objects",)),
-    Shown("added-loss", with_config("model.keras", _added_loss), "drop: class_name = AddLoss"),
+    Shown(
+        "added-loss",
+        model("added_loss.h5"),
+        "add_loss: class_name = AddLoss",
+        ("rejected-by-keras-3",),
+        cured="added_loss_keras3.keras",
+    ),
     Shown("channels-first", model("channels_first.json"), "pad: data_format = channels_first"),
     Shown(
         "other-backend",
@@ -588,6 +612,7 @@ SAFETY = (
     Shown("outside-hdf5", with_weights("model.keras", _virtual_in_archive), "dense_1/vars/0 = virtual dataset"),
     Shown("path-traversal", archive("model.keras", _outside), "member = ../../.bashrc"),
     Shown("symbolic-link", archive("model.keras", _link), "member = assets/words.txt"),
+    Shown("symbolic-link", linked, "model.weights.h5 = → ", fill={"COPY": "copied"}, cured="copied"),
     Shown("bomb", hdf5("model.h5", _shape_bomb), "4,398,046,511,104 bytes claimed, 0 stored", (), CLEAN_H5),
 )
 FIRST = model("clean.keras")

@@ -217,17 +217,6 @@ def _with_arguments(keras: Any, line: str, path: str) -> str:
     return "cured.keras"
 
 
-def _add_loss(keras: Any, line: str, path: str) -> str:
-    """The loss counts, and the file says nothing of layers that Keras 3 does not have."""
-    names: dict[str, Any] = {"keras": keras, "ADDED_LOSS": 100.0}
-    exec(f"class Own(keras.Model):\n    {line}\n", names)
-    inputs = keras.Input((4,))
-    model = names["Own"](inputs, keras.layers.Dense(3, activation="softmax")(inputs))
-    model.compile("adam", "sparse_categorical_crossentropy")
-    assert model.fit(INPUTS, TARGETS, verbose=0).history["loss"][0] > 100
-    return _saved(model)
-
-
 def _setting(name: str) -> Use:
     """A setting of Keras is then the one of the file."""
 
@@ -279,7 +268,6 @@ IN_KERAS: Mapping[str, Use] = {
     "not-adapted": _on_the_model(INPUTS_OF_TRAINING=INPUTS),
     "hashing-without-salt": _hash,
     "custom-layer-without-arguments": _with_arguments,
-    "added-loss": _add_loss,
     "channels-first": _setting("image_data_format"),
     "floatx-differs": _setting("floatx"),
     "metric-guessed": _on_the_model(),
