@@ -74,7 +74,7 @@ def custom(case: Case) -> Iterator[Finding]:
     if training:
         yield finding("custom-training-objects", training, case.uncompiled)
     bare = [(item.layer, "config", dict(item.config)) for item in occurrences(architecture) if item.kind == "layer" and item.layer]
-    lost = [place for place in bare if place[2].keys() <= BASE_KEYS and not isinstance(place[2].get("layers"), list)]
+    lost = [place for place in bare if place[2].keys() <= BASE_KEYS]
     if lost:
         cure = "def get_config(self): return {**super().get_config(), 'ARGUMENT': self.ARGUMENT}  # and save again"
         yield finding("custom-layer-without-arguments", evidence(lost), cure, sure="possible")

@@ -214,3 +214,59 @@ def _attributes(path: str) -> list[str]:
 def test_what_no_file_shows_is_said() -> None:
     said = " ".join(f"{what}: {check}" for what, check in NOT_IN_A_FILE)
     assert all(word in said for word in ("order of classes", "preprocessing outside of the model", "split of the data", "set_random_seed"))
+
+
+def test_cures_reach_layers_in_nested_models() -> None:
+    """`model.get_layer` finds the layers of one model alone."""
+    scale, read = keras.layers.Normalization(name="scale"), keras.layers.LSTM(3, stateful=True, name="read")
+    inner = keras.Sequential([keras.Input(batch_shape=(16, 5, 4)), scale, read], name="inner")
+    outer = keras.Sequential([keras.Input(batch_shape=(16, 5, 4)), inner, keras.layers.Dense(3, name="head")])
+    outer.compile("adam", "mse")
+    inputs = np.random.default_rng(1).standard_normal((16, 5, 4)).astype("float32")
+    outer.fit(inputs, np.zeros((16, 3)), batch_size=16, verbose=0)
+    outer.save("model.keras")
+    cures = {name: item.cure for name, item in found("model.keras").items()}
+    names = {"model": outer, "INPUTS_OF_TRAINING": inputs}
+    exec(cures["stateful-layer"], names)
+    first = np.array(outer(inputs))
+    exec(cures["stateful-layer"], names)
+    assert np.array_equal(first, outer(inputs))
+    exec(cures["not-adapted"], names)
+    outer.save("adapted.keras")
+    assert "not-adapted" not in found("adapted.keras")
+
+
+def test_words_of_a_text_layer_in_a_nested_model_are_set() -> None:
+    """In its configuration too, since Keras gives a layer that was made with words no others from an asset."""
+    text = keras.layers.TextVectorization(vocabulary=["a", "b"], output_mode="multi_hot", name="text")
+    inner = keras.Sequential([keras.Input((1,), dtype="string"), text], name="inner")
+    model = keras.Sequential([keras.Input((1,), dtype="string"), inner, keras.layers.Dense(2, name="head")])
+    model.save("model.keras")
+    words = keras.layers.TextVectorization(vocabulary=["b", "a"], output_mode="multi_hot", name="text")
+    turned = keras.Sequential(
+        [keras.Input((1,), dtype="string"), keras.Sequential([keras.Input((1,), dtype="string"), words], name="inner")]
+    )
+    turned.add(keras.layers.Dense(2, name="head"))
+    turned.layers[-1].set_weights(model.layers[-1].get_weights())
+    turned.save("turned.keras")
+    line = found("model.keras", "turned.keras")["vocabulary-differs"].cure
+    exec(line, {"model": turned, "WORDS_OF_TRAINING_IN_THEIR_ORDER": ["a", "b"]})
+    turned.save("cured.keras")
+    assert "vocabulary-differs" not in found("model.keras", "cured.keras")
+    asked = tf.constant([["a"], ["b a"]])
+    assert np.array_equal(keras.models.load_model("cured.keras")(asked), model(asked))
+
+
+def test_a_saved_model_with_a_loss_of_ones_own() -> None:
+    """Keras 3 loads no SavedModel: the cure makes one that it does load, without the loss."""
+
+    def own_loss(y_true: Any, y_pred: Any) -> Any:
+        return tf.reduce_mean(tf.square(y_pred))
+
+    model = k.Sequential([k.Input((4,)), k.layers.Dense(3, name="head")])
+    model.compile("sgd", own_loss)
+    model.fit(INPUTS, np.zeros((16, 3)), verbose=0)
+    model.save("network", save_format="tf")
+    command, _, line = found("network")["custom-training-objects"].cure.partition("  # and then: ")
+    run(command)
+    assert np.allclose(eval(line, {"keras": keras})(INPUTS), model(INPUTS), atol=1e-5)
