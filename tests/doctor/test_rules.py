@@ -14,7 +14,7 @@ import pytest
 
 import kmodel_tools as kmt
 from kmodel_tools.render.findings_text import evidence_text
-from tests.doctor.cases import archive, model, with_config, with_weights
+from tests.doctor.cases import MODELS, archive, checkpoint, model, with_config, with_weights
 
 
 @pytest.fixture(autouse=True)
@@ -148,3 +148,75 @@ def test_archives_that_inflate_beyond_measure(monkeypatch: pytest.MonkeyPatch) -
 
     assert told(archive("model.keras", inflate)(), "bomb")
     assert told(model("clean.keras")(), "bomb") == []
+
+
+def test_links_within_a_model_are_no_finding() -> None:
+    with zipfile.ZipFile(model("clean.keras")()) as file:
+        file.extractall("network")
+    Path("network/again.json").symlink_to(Path("network/config.json").resolve())
+    assert kmt.diagnose("network") == ()
+
+
+def test_a_shard_in_a_folder_of_its_own_is_no_shard_of_keras() -> None:
+    Path("model.weights.json").write_text(json.dumps({"metadata": {}, "weight_map": {"/a": ["part/x.weights.h5"]}}), encoding="utf-8")
+    assert told("model.weights.json", "path-traversal") == ["weight_map = part/x.weights.h5"]
+
+
+def test_a_zip_archive_under_the_longer_name_of_hdf5() -> None:
+    assert told(model("clean.keras", "model.hdf5")(), "zip-named-h5") == ["content = zip archive"]
+
+
+def test_a_state_file_that_names_what_is_there() -> None:
+    checkpoint()()
+    Path("ckpt/checkpoint").write_text('model_checkpoint_path: "keras-3.15.1"\n', encoding="utf-8")
+    assert told("ckpt", "checkpoint-moved") == []
+
+
+# Two files.
+
+
+def changed(change: Any) -> str:
+    """The trained model of two layers with other values."""
+
+    def edit(file: h5py.File) -> None:
+        change({name: file[f"layers/{name}/vars"] for name in ("dense", "dense_1", "dense_2")})
+
+    with zipfile.ZipFile(MODELS / "two_layers.keras") as old, zipfile.ZipFile("changed.keras", "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "model.weights.h5":
+                buffer = io.BytesIO(content)
+                with h5py.File(buffer, "r+") as file:
+                    edit(file)
+                content = buffer.getvalue()
+            new.writestr(name, content)
+    return "changed.keras"
+
+
+def compared(change: Any) -> set[str]:
+    return {item.identifier for item in kmt.diagnose(MODELS / "two_layers.keras", changed(change))}
+
+
+def test_layers_of_other_names_are_the_same_layers() -> None:
+    kmt.convert(MODELS / "two_layers.keras", "renamed.keras", rename=["first=one", "second=two"])
+    assert kmt.diagnose(MODELS / "two_layers.keras", "renamed.keras") == ()
+
+
+def test_values_that_differ_in_the_last_digits_are_rounded() -> None:
+    def nudge(layers: Any) -> None:
+        layers["dense"]["0"][()] *= np.float32(1 + 1e-6)
+
+    def push(layers: Any) -> None:
+        layers["dense"]["0"][()] *= np.float32(1 + 1e-3)
+
+    assert "only-rounding-differs" not in compared(push)
+    assert compared(push) == {"weights-differ"}
+    assert compared(nudge) == {"only-rounding-differs"}
+
+
+def test_small_and_constant_values_are_of_no_other_layer() -> None:
+    def fill(layers: Any) -> None:
+        layers["dense"]["1"][()] = 0.5
+        layers["dense_1"]["1"][()] = 0.5
+
+    assert compared(fill) == {"weights-differ"}
