@@ -28,7 +28,6 @@ BY_THEMES: tuple[tuple[tuple[Check, ...], frozenset[str]], ...] = (
     (precision.CHECKS, frozenset({"precision", "architecture"})),
 )
 """Checks, and the themes that their findings are of: what nobody asks for is not looked at."""
-CHECKS: tuple[Check, ...] = tuple(check for checks, _ in BY_THEMES for check in checks)
 CONSEQUENCES = {
     **dict.fromkeys(opening.EXPLAINED, frozenset({"damaged", "not-a-model"})),
     "truncated": frozenset({"damaged", "not-a-model", "saving-broke-off", "weights-missing"}),

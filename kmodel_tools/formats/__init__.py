@@ -35,6 +35,7 @@ FORMAT_MODULES: tuple[tuple[str, str, frozenset[Container]], ...] = (
     ("graph-def", "graph_def", frozenset({Container.OTHER})),
     ("npz", "npz", frozenset({Container.ZIP})),
     ("safetensors", "safetensors", frozenset({Container.JSON, Container.OTHER})),
+    ("tfjs-layers", "tfjs_layers", frozenset({Container.JSON, Container.DIRECTORY})),
     ("keras-json", "keras_json", frozenset({Container.JSON, Container.OTHER})),
 )
 """Name, module and kinds of path of every format; a module is imported when a path of one of its kinds comes along."""

@@ -211,4 +211,5 @@ FORMAT = Format(
     read=read,
     write=write,
     salvages=True,
+    generation="Keras 3",
 )
