@@ -158,7 +158,7 @@ def archives(case: Case) -> Iterator[Finding]:
     locked = [info.filename for info in listed if info.flag_bits & ENCRYPTED]
     if locked:
         items = [Evidence("", name, "encrypted") for name in locked]
-        yield finding("encrypted-members", items, f"unzip {case.quoted} -d {case.output('')}, which asks for the password")
+        yield finding("encrypted-members", items, f"unzip {case.quoted} -d {case.output('_unpacked')}  # asks for the password")
     grown = sum(info.file_size for info in listed if info.compress_type != zipfile.ZIP_STORED)
     if grown > INFLATION_FLOOR and grown > INFLATION_LIMIT * max(1, probe.range.length):
         yield finding("bomb", [Evidence("", "archive", f"{probe.range.length:,} bytes that inflate to {grown:,}")], DISTRUST)
@@ -183,7 +183,9 @@ def directories(case: Case) -> Iterator[Finding]:
                 found.append(Evidence("", os.path.relpath(path, case.path), f"→ {os.readlink(path)}"))
     if found:
         detail = "The cache of Hugging Face's hub is made of such links, into its own folder of blobs."
-        yield finding("symbolic-link", found, f"cp -rL {case.quoted} COPY, if you trust where they lead", severity="warning", detail=detail)
+        yield finding(
+            "symbolic-link", found, f"cp -rL {case.quoted} COPY  # if you trust where they lead", severity="warning", detail=detail
+        )
 
 
 def hdf5(case: Case) -> Iterator[Finding]:

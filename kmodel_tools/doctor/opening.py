@@ -35,6 +35,8 @@ POINTER_LIMIT, MOST_PARTS = 1024, 10_000
 """Bytes of a file that may be a pointer, and files of a model that are looked at."""
 MODELS = (".keras", ".h5", ".hdf5", ".index", ".pb")
 GRAPHS = ("saved_model.pb", "saved_model.pbtxt")
+ATTRIBUTE_LIMIT = 64 << 10
+"""Bytes of an attribute of HDF5."""
 SHARD = re.compile(r"\.data-\d{5}-of-\d{5}$")
 
 
@@ -237,18 +239,37 @@ def damage(case: Case) -> Iterator[Finding]:
         if broken:
             yield finding("saving-broke-off", [Evidence("", "listed", text) for text in broken], "save the model again")
         others = [text for text in unread if text not in broken and any(words in text for words in DAMAGED)]
-        others += [note.text for note in model.notes if note.kind == "odd" and note.text.startswith("the configuration cannot be followed")]
         if others:
             yield finding("damaged", [Evidence("", "", text) for text in others], f"kmt inspect --verify {case.quoted}")
+        lost = [note.text for note in model.notes if note.kind == "odd" and note.text.startswith("the configuration cannot be followed")]
+        if lost:
+            kept = f"kmt convert {case.quoted} {case.output('_kept.weights.h5')} --weights-only  # for the model that your code makes"
+            yield finding("damaged", [Evidence("", "", text) for text in lost], kept if case.weights else "fetch or save it again")
         return
     error = case.error
     if error is None:
         return
-    if isinstance(error, (CorruptFileError, UnsupportedFeatureError)):
+    if (size := _size_of_names(case)) > ATTRIBUTE_LIMIT:
+        items = [Evidence("", error.where or "", error.problem), Evidence("", "names of the layers", f"{size:,} bytes")]
+        detail = f"An attribute of HDF5 holds {ATTRIBUTE_LIMIT:,} bytes. Later releases split the list; shorter names need not be split."
+        yield finding("saving-broke-off", items, "save the model again", detail=detail)
+    elif isinstance(error, (CorruptFileError, UnsupportedFeatureError)):
         where = error.where or ""
         yield finding("damaged", [Evidence("", where, error.problem)], error.cure or "fetch or save it again")
     else:
         yield finding("not-a-model", [Evidence("", "", error.problem)], error.cure or "kmt formats")
+
+
+def _size_of_names(case: Case) -> int:
+    """Bytes of the list of layers' names as an early Keras writes it, each as long as the longest, in HDF5 that does not open."""
+    if case.probe is None or case.probe.container is not Container.HDF5:
+        return 0
+    config = next((config for where, config in case.remains if where == "model_config" and isinstance(config, dict)), {})
+    inner = config.get("config")
+    layers = inner.get("layers") if isinstance(inner, dict) else inner
+    settings = [item.get("config") for item in layers if isinstance(item, dict)] if isinstance(layers, list) else []
+    lengths = [len(str(item.get("name", "")).encode("utf-8", "replace")) for item in settings if isinstance(item, dict)]
+    return len(lengths) * max(lengths, default=0)
 
 
 def names(case: Case) -> Iterator[Finding]:

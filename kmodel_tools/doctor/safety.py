@@ -109,7 +109,7 @@ def lambdas(case: Case) -> Iterator[Finding]:
         cure = f"{case.carried('_without_lambda')} --replace-layer {_quoted(f'{name}=Rescaling(scale=1.0)')}"
         yield finding("lambda-bytecode", evidence(found), cure, detail=EXAMPLE)
     elif sources == {"compile"}:
-        yield finding("lambda-bytecode", evidence(found), f"keras.models.load_model({literal(case.path)}, compile=False)")
+        yield finding("lambda-bytecode", evidence(found), case.uncompiled)
     else:
         yield finding("lambda-bytecode", evidence(found), "do not load it; build the model with your code, and load its weights alone")
 
