@@ -84,7 +84,7 @@ def members(archive: ByteRange) -> dict[str, Member]:
     if grown > INFLATION_FLOOR and grown > INFLATION_LIMIT * max(1, archive.length):
         raise UnsupportedFeatureError(f"an archive of {archive.length} bytes says that it inflates to {grown}", path=archive.path)
     for info in infos:
-        if info.is_dir():
+        if info.filename.endswith("/"):
             continue
         if info.filename in found:
             raise CorruptFileError("holds two members of one name", path=archive.path, where=info.filename)
@@ -166,7 +166,7 @@ def member_range(archive: ByteRange, member: Member) -> ByteRange:
             while block := source.read(BLOCK):
                 done += len(block)
                 target.write(block)
-    except (zipfile.BadZipFile, zlib.error, EOFError, struct.error) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, ValueError) as error:  # the last: a name that is no UTF-8
         raise CorruptFileError(f"a member does not inflate: {error}", path=archive.path, where=member.name) from error
     except NotImplementedError as error:
         raise UnsupportedFeatureError(f"a member cannot be inflated: {error}", path=archive.path, where=member.name) from error

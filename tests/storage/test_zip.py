@@ -65,6 +65,28 @@ def test_unsafe_members_are_refused(tmp_path: Path) -> None:
             members(found)
 
 
+def test_a_member_without_a_name_is_refused(tmp_path: Path) -> None:
+    found = archive(tmp_path / "a.zip", ("x", b"hello"))
+    data = bytearray((tmp_path / "a.zip").read_bytes())
+    at = data.index(b"PK\1\2") + 28
+    data[at : at + 2] = b"\0\0"  # the length of its name
+    data[at + 2 : at + 4] = b"\1\0"  # that of what stands behind the name
+    (tmp_path / "a.zip").write_bytes(data)
+    found = ByteRange.of_file(tmp_path / "a.zip")
+    with pytest.raises((CorruptFileError, UnsupportedFeatureError)):
+        members(found)
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    archive(tmp_path / "a.zip", ("ß", b"hello" * 1000), compression=zipfile.ZIP_DEFLATED)
+    data = bytearray((tmp_path / "a.zip").read_bytes())
+    data[data.index("ß".encode())] = 0x88  # in front of the member; the directory still has it right
+    (tmp_path / "a.zip").write_bytes(data)
+    found = ByteRange.of_file(tmp_path / "a.zip")
+    with pytest.raises(CorruptFileError, match="does not inflate"):
+        member_range(found, members(found)["ß"])
+
+
 def test_two_members_of_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="Duplicate name"):
         found = archive(tmp_path / "a.zip", ("x", b"1"), ("x", b"2"))
