@@ -33,8 +33,11 @@ def argument(case: Case, match: re.Match[str]) -> Answer:
         if wanted is None or str(item["class_name"]).rpartition(">")[2] == wanted:
             items += [(layer, key, inner[key]) for key in inner if key in keys]
     newer = case.era is not None and case.era.value.startswith("Keras 3")
-    target = " --target keras2" if newer else ""
-    return list(evidence(items)), f"kmt convert {case.quoted} {case.output('_converted' + ('.h5' if newer else '.keras'))}{target}"
+    if case.model is not None and case.model.format == "keras-json":
+        target, suffix = f" --target keras{'2' if newer else '3'}", ".json"
+    else:
+        target, suffix = " --target keras2" if newer else "", ".h5" if newer else ".keras"
+    return list(evidence(items)), f"kmt convert {case.quoted} {case.output('_converted' + suffix)}{target}"
 
 
 def _architecture(case: Case) -> Any:
@@ -142,6 +145,8 @@ def _names(case: Case) -> str:
 
 def shape(case: Case, match: re.Match[str]) -> Answer:
     """The weights of a shape that the message names."""
+    if (counted := _counted_otherwise(case)) is not None:
+        return counted
     stated = {
         tuple(int(size) for size in re.findall(r"\d+", text)) for text in re.findall(r"\(([\d, ]+)\)", match.string[match.start() :][:2000])
     }
@@ -207,6 +212,11 @@ def nothing(case: Case, match: re.Match[str]) -> Answer:
     return [], f"kmt transfer {case.quoted} YOUR_MODEL.keras -o {case.output('_loaded.keras')}"
 
 
+def clash(case: Case, match: re.Match[str]) -> Answer:
+    """Nothing: which names are of two layers is another finding, or is in the code."""
+    return [], 'keras.layers.Dense(3, name="another_name")  # each layer of a model needs a name of its own'
+
+
 def compiled(case: Case, match: re.Match[str]) -> Answer:
     """Nothing: what is refused of the loss and the optimizer is another finding."""
     return [], f"keras.models.load_model({literal(case.path)}, compile=False)"
@@ -240,6 +250,9 @@ def uncompiled(case: Case, match: re.Match[str]) -> Answer:
     """What the file holds of how the model was compiled."""
     if case.model is None or case.model.architecture is None:
         return [], f"kmt inspect {case.quoted}"
+    if case.model.training_config and "must" in match[0]:
+        stands = [Evidence("", "training configuration", "in the file, which was loaded without it, or into another model")]
+        return stands, 'model.compile(optimizer="adam", loss=LOSS)  # or load it with compile=True'
     if case.model.training_config:
         return [], "nothing for predictions; model.evaluate(…) builds the metrics"
     stands = [Evidence("", "training configuration", "none in the file")]
@@ -266,7 +279,18 @@ def inputs_of(case: Case) -> list[tuple[str, str, str]]:
             continue
         keys = [key for key in ("batch_shape", "batch_input_shape") if isinstance(spec.config.get(key), list)]
         found += [(join_path(path), key, _shape(spec.config[key])) for key in keys]
-    return found
+    return found or _of_a_list(case)
+
+
+def _of_a_list(case: Case) -> list[tuple[str, str, str]]:
+    """The same of a Sequential of Keras 3, whose InputLayer is no layer of it."""
+    architecture = None if case.model is None else case.model.architecture
+    config = architecture.get("config") if isinstance(architecture, Mapping) else None
+    layers = config.get("layers") if isinstance(config, Mapping) and architecture.get("class_name") == "Sequential" else None
+    first = layers[0].get("config") if isinstance(layers, list) and layers and isinstance(layers[0], Mapping) else None
+    if not isinstance(first, Mapping) or not isinstance(shape := first.get("batch_shape"), list):
+        return []
+    return [(str(first.get("name", "")), "batch_shape", _shape(shape))]
 
 
 def _shape(sizes: list[Any]) -> str:
