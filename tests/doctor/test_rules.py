@@ -14,6 +14,7 @@ import pytest
 
 import kmodel_tools as kmt
 from kmodel_tools.render.findings_text import evidence_text
+from tests.conftest import SAMPLES
 from tests.doctor.cases import MODELS, archive, checkpoint, model, with_config, with_weights
 
 
@@ -220,3 +221,31 @@ def test_small_and_constant_values_are_of_no_other_layer() -> None:
         layers["dense_1"]["1"][()] = 0.5
 
     assert compared(fill) == {"weights-differ"}
+
+
+@pytest.mark.parametrize("name", ["h.safetensors", "h.npz", "h.h5", "h.weights.h5"])
+def test_the_cure_of_weights_alone_can_be_run(name: str) -> None:
+    """It names a format that can hold them."""
+    import shlex
+
+    kmt.convert(MODELS / "half.keras", name, weights_only=True, optimizer=False)
+    if name == "h.npz":
+        with np.load(name) as file:
+            arrays = {key: value for key, value in file.items() if value.dtype == np.float16}
+        np.savez(name, **arrays)
+    [item] = [item for item in kmt.diagnose(name) if item.identifier == "half-precision"]
+    source, target = shlex.split(item.cure)[2:4]
+    kmt.convert(source, target, dtype="float32")
+    assert "half-precision" not in {item.identifier for item in kmt.diagnose(target)}
+
+
+def test_what_is_cut_off_has_no_shape_that_contradicts() -> None:
+    import shutil
+
+    shutil.copytree(SAMPLES / "tfjs_layers", "web", ignore=shutil.ignore_patterns("*.txt"))
+    Path("web/fun.weights.bin").write_bytes(b"")
+    Path("web/graph-shard1of1.bin").write_bytes(b"")
+    for path in Path("web").glob("manifest-shard*"):
+        path.write_bytes(b"")
+    for path in Path("web").glob("*.json"):
+        assert not {"shape-contradicts-configuration"} & {item.identifier for item in kmt.diagnose(path)}, path
