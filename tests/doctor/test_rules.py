@@ -215,6 +215,14 @@ def test_values_that_differ_in_the_last_digits_are_rounded() -> None:
     assert compared(nudge) == {"only-rounding-differs"}
 
 
+@pytest.mark.parametrize(("dtype", "told"), [("float32", False), ("float16", True)])
+def test_no_type_is_the_usual_type(dtype: str, told: bool) -> None:
+    """Keras before 2.3 writes none but that of the first layer."""
+    Path(as_json(layer("Dropout", rate=0.1))).rename("before.json")
+    found = kmt.diagnose("before.json", as_json(layer("Dropout", rate=0.1, dtype=dtype)))
+    assert ("inference-settings-differ" in {item.identifier for item in found}) == told
+
+
 def test_small_and_constant_values_are_of_no_other_layer() -> None:
     def fill(layers: Any) -> None:
         layers["dense"]["1"][()] = 0.5
