@@ -284,8 +284,8 @@ def inputs_of(case: Case) -> list[tuple[str, str, str]]:
 
 def _of_a_list(case: Case) -> list[tuple[str, str, str]]:
     """The same of a Sequential of Keras 3, whose InputLayer is no layer of it."""
-    architecture = None if case.model is None else case.model.architecture
-    config = architecture.get("config") if isinstance(architecture, Mapping) else None
+    architecture: Mapping[str, Any] = {} if case.model is None else case.model.architecture or {}
+    config = architecture.get("config")
     layers = config.get("layers") if isinstance(config, Mapping) and architecture.get("class_name") == "Sequential" else None
     first = layers[0].get("config") if isinstance(layers, list) and layers and isinstance(layers[0], Mapping) else None
     if not isinstance(first, Mapping) or not isinstance(shape := first.get("batch_shape"), list):

@@ -81,8 +81,8 @@ def _line(text: str, match: re.Match[str]) -> str:
     line = text[start : end if end >= 0 else len(text)].strip()
     if len(line) <= LONGEST_LINE:
         return line
-    first, *rest = text[match.start() : match.start() + LONGEST_LINE].split("\n", maxsplit=1)
-    return first if rest else f"{first.rstrip()} …"
+    shown = text[match.start() : end if end >= 0 else len(text)]
+    return shown if len(shown) <= LONGEST_LINE else f"{shown[:LONGEST_LINE].rstrip()} …"
 
 
 def _known(

@@ -247,6 +247,19 @@ def test_the_cure_of_weights_alone_can_be_run(name: str) -> None:
     assert "half-precision" not in {item.identifier for item in kmt.diagnose(target)}
 
 
+def test_the_cure_of_a_graph_can_be_run() -> None:
+    """Sizes and axes in it belong to no layer, and no other format holds them."""
+    import shlex
+    import shutil
+
+    shutil.copy(SAMPLES / "graph_def" / "tensorflow-1.pb", "graph.pb")
+    [item] = [item for item in kmt.diagnose("graph.pb") if item.identifier == "half-precision"]
+    _, _, source, target, *options = shlex.split(item.cure)
+    assert options == ["--dtype", "float32", "--lossy"]
+    kmt.convert(source, target, dtype="float32", lossy=True)
+    assert kmt.diagnose(target) == ()
+
+
 def test_what_is_cut_off_has_no_shape_that_contradicts() -> None:
     import shutil
 
