@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kmodel_tools.architecture.envelope import version_numbers
+from kmodel_tools.architecture.custom_objects import custom_objects
+from kmodel_tools.architecture.envelope import Era, version_numbers
 from kmodel_tools.doctor.case import Case
 from kmodel_tools.doctor.finding import Evidence, evidence, literal, shape_text
 from kmodel_tools.doctor.safety import places
@@ -16,6 +17,8 @@ Answer = tuple[list[Evidence], str]
 """What in the file explains a message, and the cure."""
 ATTRIBUTE_LIMIT = 64 << 10
 """Bytes of an attribute of HDF5."""
+PACKAGES = {"distutils": "setuptools", "cv2": "opencv-python", "sklearn": "scikit-learn", "PIL": "pillow", "yaml": "pyyaml"}
+"""Packages that have another name than the module that is imported."""
 
 
 # What configurations say.
@@ -51,9 +54,20 @@ def name(case: Case, match: re.Match[str]) -> Answer:
     items = [item for config in configs for item in _named(config, name)]
     if items and not list(_named(_architecture(case), name)):
         cure = f"keras.models.load_model({literal(case.path)}, compile=False)  # only the loss, metric or optimizer needs it"
+    elif case.era is Era.KERAS_3 and name.rpartition(">")[2] not in _own_names(case):
+        suffix = ".json" if case.model is not None and case.model.format == "keras-json" else ".h5"
+        cure = f"kmt convert {case.quoted} {case.output('_keras2' + suffix)} --target keras2  # Keras 2 does not know what Keras 3 writes"
     else:
         cure = f"{case.carried('_converted')}  # carries it, or prints the stub of your code"
     return list(evidence(items)), cure
+
+
+def _own_names(case: Case) -> set[str]:
+    """The classes and functions that the file names and no Keras has."""
+    model = case.model
+    if model is None or model.architecture is None:
+        return set()
+    return {item.name.rpartition(">")[2] for item in custom_objects(model.architecture, model.training_config)}
 
 
 def _named(config: Any, name: str) -> Iterator[tuple[str, str, Any]]:
@@ -231,7 +245,12 @@ def package(case: Case, match: re.Match[str]) -> Answer:
     """Nothing: what the file needs a package for is another finding."""
     name = next(group for group in match.groups() if group)
     package, *rest = name.split(".")
-    return [], f"change the import in the code: there is no {name} in what is installed" if rest else f"pip install {package}"
+    return (
+        [],
+        f"change the import in the code: there is no {name} in what is installed"
+        if rest
+        else f"pip install {PACKAGES.get(package, package)}",
+    )
 
 
 # What models take.

@@ -115,6 +115,9 @@ NOT_HDF5 = (
     "hdf5-named-keras",
     "missing-part",
 )
+_METHODS = ("load_weights", "load_model", "fit", "fit_generator", "evaluate", "predict", "compile", "save")
+OF_NO_METHOD = "".join(rf"(?<!{name}\(\) got an )" for name in _METHODS)
+"""That it is not the program which calls a method with an argument that it does not have."""
 NOT_FOUND = r"File not found: filepath=.{1,400}? Please ensure the file is an accessible"
 MESSAGES: tuple[Message, ...] = (
     _known(
@@ -127,7 +130,7 @@ MESSAGES: tuple[Message, ...] = (
     _known(
         "not-an-hdf5-file",
         r"file signature not found|truncated file: eof|bad superblock|bad byte number"
-        r"|Unable to (?:synchronously )?open file(?! \(unable to open file: name = [^)]*errno = 2\b)"
+        r"|Unable to (?:synchronously )?open file(?! \(unable to (?:open|lock) file[^)]*errno = \d)"
         r"|is not a zip file|BadZipFile",
         answers_of_files.content,
         *NOT_HDF5,
@@ -182,7 +185,7 @@ MESSAGES: tuple[Message, ...] = (
         r"Unrecognized keyword arguments? passed to (?P<kind>\w+): \{[^}]*\}?|Unrecognized keyword arguments?: \[[^\]]*\]"
         r"|Unrecognized keyword arguments?:', dict_keys\(\[[^\]]*\]"
         r"|Keyword argument not understood:\D{0,5}'\w+'|Keyword argument not understood: (?P<key>\w+)"
-        r"|(?<!load_weights\(\) got an )unexpected keyword argument '\w+'",
+        rf"|{OF_NO_METHOD}unexpected keyword argument '\w+'",
         answers.argument,
     ),
     _known(

@@ -29,7 +29,17 @@ UNIQUE = "ValueError: All layers added to a Sequential model should have unique 
 SSTABLE = "DataLossError: Unable to open table file clean.keras: DATA_LOSS: not an sstable (bad magic number)"
 COMPILE = "ValueError: You must call `compile()` before using the model."
 KEYWORDS = "ValueError: Unrecognized keyword arguments passed to Dense: {'quantization_config': None}"
+DENIED = "PermissionError: [Errno 13] Unable to synchronously open file (unable to open file: name = 'm.h5', errno = 13, flags = 0)"
+LOCKED = "BlockingIOError: [Errno 11] Unable to synchronously open file (unable to lock file, errno = 11, error message = '')"
+OF_FIT = "TypeError: Model.fit() got an unexpected keyword argument 'nb_epoch'"
+OF_KERAS_2 = "TypeError: Could not locate class 'Dense'. Make sure custom classes are decorated."
 CASES = (
+    ("clean.keras", DENIED, ["message-not-known"], "kmt inspect"),
+    ("clean.keras", LOCKED, ["message-not-known"], "kmt inspect"),
+    ("clean.keras", OF_FIT, ["message-not-known"], "kmt inspect"),
+    ("clean.keras", OF_KERAS_2, ["name-not-known"], "kmt convert clean.keras clean_keras2.h5 --target keras2"),
+    ("seeds.json", OF_KERAS_2, ["name-not-known"], "kmt convert seeds.json seeds_keras2.json --target keras2"),
+    ("clean.keras", "ModuleNotFoundError: No module named 'distutils'", ["package-not-found"], "pip install setuptools"),
     ("clean.keras", NOT_FOUND.format("best.keras"), ["path-not-found"], 'os.path.exists("best.keras")'),
     ("clean.h5 as model.keras", NOT_FOUND.format("model.keras"), ["not-an-hdf5-file"], "mv model.keras model.h5"),
     ("clean.h5", ERRNO, ["path-not-found"], 'os.path.exists("models/b.h5")'),
