@@ -158,8 +158,8 @@ def connections(path: Path, spec: LayerSpec, names: Mapping[Path, str], with_cal
 def _with_needed_masks(layers: list[Any]) -> list[Any]:
     """A graph of Keras 3 without the masks that calls are told and would come to by themselves; any other as it is."""
     called = [node for node in layers if isinstance(node, Mapping) and isinstance(node.get("inbound_nodes"), list)]
-    told = any(isinstance(call, Mapping) and MASKS & (call.get("kwargs") or {}).keys() for node in called for call in node["inbound_nodes"])
-    if not told:
+    kwargs = [call.get("kwargs") for node in called for call in node["inbound_nodes"] if isinstance(call, Mapping)]
+    if not any(isinstance(item, Mapping) and MASKS & item.keys() for item in kwargs):
         return layers
     from kmodel_tools.architecture.downgrade.masks import needless_masks  # which few models need
 
@@ -173,7 +173,8 @@ def _with_needed_masks(layers: list[Any]) -> list[Any]:
 def _without(node: Mapping[str, Any], index: int, call: Any, needless: Collection[tuple[str, int, str]]) -> Any:
     if not isinstance(call, Mapping) or not isinstance(call.get("kwargs"), Mapping):
         return call
-    return {**call, "kwargs": {key: value for key, value in call["kwargs"].items() if (node.get("name"), index, key) not in needless}}
+    name = str(node.get("name"))
+    return {**call, "kwargs": {key: value for key, value in call["kwargs"].items() if (name, index, key) not in needless}}
 
 
 def _tensors(node: Any) -> Iterator[Sequence[Any]]:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kmodel_tools.architecture.envelope import version_numbers
+from kmodel_tools.architecture.custom_objects import custom_objects
+from kmodel_tools.architecture.envelope import Era, version_numbers
 from kmodel_tools.doctor.case import Case
 from kmodel_tools.doctor.finding import Evidence, evidence, literal, shape_text
 from kmodel_tools.doctor.safety import places
@@ -16,6 +17,8 @@ Answer = tuple[list[Evidence], str]
 """What in the file explains a message, and the cure."""
 ATTRIBUTE_LIMIT = 64 << 10
 """Bytes of an attribute of HDF5."""
+PACKAGES = {"distutils": "setuptools", "cv2": "opencv-python", "sklearn": "scikit-learn", "PIL": "pillow", "yaml": "pyyaml"}
+"""Packages that have another name than the module that is imported."""
 
 
 # What configurations say.
@@ -33,8 +36,11 @@ def argument(case: Case, match: re.Match[str]) -> Answer:
         if wanted is None or str(item["class_name"]).rpartition(">")[2] == wanted:
             items += [(layer, key, inner[key]) for key in inner if key in keys]
     newer = case.era is not None and case.era.value.startswith("Keras 3")
-    target = " --target keras2" if newer else ""
-    return list(evidence(items)), f"kmt convert {case.quoted} {case.output('_converted' + ('.h5' if newer else '.keras'))}{target}"
+    if case.model is not None and case.model.format == "keras-json":
+        target, suffix = f" --target keras{'2' if newer else '3'}", ".json"
+    else:
+        target, suffix = " --target keras2" if newer else "", ".h5" if newer else ".keras"
+    return list(evidence(items)), f"kmt convert {case.quoted} {case.output('_converted' + suffix)}{target}"
 
 
 def _architecture(case: Case) -> Any:
@@ -48,9 +54,20 @@ def name(case: Case, match: re.Match[str]) -> Answer:
     items = [item for config in configs for item in _named(config, name)]
     if items and not list(_named(_architecture(case), name)):
         cure = f"keras.models.load_model({literal(case.path)}, compile=False)  # only the loss, metric or optimizer needs it"
+    elif case.era is Era.KERAS_3 and name.rpartition(">")[2] not in _own_names(case):
+        suffix = ".json" if case.model is not None and case.model.format == "keras-json" else ".h5"
+        cure = f"kmt convert {case.quoted} {case.output('_keras2' + suffix)} --target keras2  # Keras 2 does not know what Keras 3 writes"
     else:
         cure = f"{case.carried('_converted')}  # carries it, or prints the stub of your code"
     return list(evidence(items)), cure
+
+
+def _own_names(case: Case) -> set[str]:
+    """The classes and functions that the file names and no Keras has."""
+    model = case.model
+    if model is None or model.architecture is None:
+        return set()
+    return {item.name.rpartition(">")[2] for item in custom_objects(model.architecture, model.training_config)}
 
 
 def _named(config: Any, name: str) -> Iterator[tuple[str, str, Any]]:
@@ -142,6 +159,8 @@ def _names(case: Case) -> str:
 
 def shape(case: Case, match: re.Match[str]) -> Answer:
     """The weights of a shape that the message names."""
+    if (counted := _counted_otherwise(case)) is not None:
+        return counted
     stated = {
         tuple(int(size) for size in re.findall(r"\d+", text)) for text in re.findall(r"\(([\d, ]+)\)", match.string[match.start() :][:2000])
     }
@@ -207,6 +226,11 @@ def nothing(case: Case, match: re.Match[str]) -> Answer:
     return [], f"kmt transfer {case.quoted} YOUR_MODEL.keras -o {case.output('_loaded.keras')}"
 
 
+def clash(case: Case, match: re.Match[str]) -> Answer:
+    """Nothing: which names are of two layers is another finding, or is in the code."""
+    return [], 'keras.layers.Dense(3, name="another_name")  # each layer of a model needs a name of its own'
+
+
 def compiled(case: Case, match: re.Match[str]) -> Answer:
     """Nothing: what is refused of the loss and the optimizer is another finding."""
     return [], f"keras.models.load_model({literal(case.path)}, compile=False)"
@@ -221,7 +245,12 @@ def package(case: Case, match: re.Match[str]) -> Answer:
     """Nothing: what the file needs a package for is another finding."""
     name = next(group for group in match.groups() if group)
     package, *rest = name.split(".")
-    return [], f"change the import in the code: there is no {name} in what is installed" if rest else f"pip install {package}"
+    return (
+        [],
+        f"change the import in the code: there is no {name} in what is installed"
+        if rest
+        else f"pip install {PACKAGES.get(package, package)}",
+    )
 
 
 # What models take.
@@ -240,6 +269,9 @@ def uncompiled(case: Case, match: re.Match[str]) -> Answer:
     """What the file holds of how the model was compiled."""
     if case.model is None or case.model.architecture is None:
         return [], f"kmt inspect {case.quoted}"
+    if case.model.training_config and "must" in match[0]:
+        stands = [Evidence("", "training configuration", "in the file, which was loaded without it, or into another model")]
+        return stands, 'model.compile(optimizer="adam", loss=LOSS)  # or load it with compile=True'
     if case.model.training_config:
         return [], "nothing for predictions; model.evaluate(…) builds the metrics"
     stands = [Evidence("", "training configuration", "none in the file")]
@@ -266,7 +298,18 @@ def inputs_of(case: Case) -> list[tuple[str, str, str]]:
             continue
         keys = [key for key in ("batch_shape", "batch_input_shape") if isinstance(spec.config.get(key), list)]
         found += [(join_path(path), key, _shape(spec.config[key])) for key in keys]
-    return found
+    return found or _of_a_list(case)
+
+
+def _of_a_list(case: Case) -> list[tuple[str, str, str]]:
+    """The same of a Sequential of Keras 3, whose InputLayer is no layer of it."""
+    architecture: Mapping[str, Any] = {} if case.model is None else case.model.architecture or {}
+    config = architecture.get("config")
+    layers = config.get("layers") if isinstance(config, Mapping) and architecture.get("class_name") == "Sequential" else None
+    first = layers[0].get("config") if isinstance(layers, list) and layers and isinstance(layers[0], Mapping) else None
+    if not isinstance(first, Mapping) or not isinstance(shape := first.get("batch_shape"), list):
+        return []
+    return [(str(first.get("name", "")), "batch_shape", _shape(shape))]
 
 
 def _shape(sizes: list[Any]) -> str:

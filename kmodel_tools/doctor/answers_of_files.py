@@ -11,6 +11,8 @@ from kmodel_tools.format import Container
 
 ENDINGS = {"keras-archive": ".keras", "keras-h5": ".h5", "keras-weights": ".weights.h5"}
 """The ending by which Keras knows each format."""
+NAMED = (r"filepath=(.{1,400}?)\.? Please ensure", r"name = '([^'\n]+)', errno = 2\b", r"No such file or directory: b?'([^'\n]+)'")
+"""Where messages name the file that is not there."""
 
 
 def content(case: Case, match: re.Match[str]) -> Answer:
@@ -35,8 +37,13 @@ def without_architecture(case: Case, match: re.Match[str]) -> Answer:
 def another_format(case: Case, match: re.Match[str]) -> Answer:
     """Which format it is, and whether an architecture is in it."""
     model = case.model
-    if model is None or model.format not in ("saved-model", "tf-checkpoint", "graph-def"):
+    if model is None:
         return [], "give it a name that ends in .keras or .h5, as its content is"
+    if (known := ENDINGS.get(model.format)) is not None:
+        return ending(case, match) if not case.path.endswith(known) else ([], f"kmt inspect {case.quoted}")
+    if model.format == "keras-json":
+        cure = f"keras.models.model_from_json(open({literal(case.path)}).read())  # an architecture, whose weights are in another file"
+        return [Evidence("", "format", model.format), Evidence("", "weights", "none in it")], cure
     items = [Evidence("", "format", model.format), Evidence("", "architecture", "recovered" if model.architecture else "none in it")]
     like = "" if model.architecture else " --like MODEL_OF_THE_SAME_LAYERS.keras"
     return items, f"kmt convert {case.quoted} {case.output('.keras')}{like}"
@@ -60,12 +67,14 @@ def prefix(case: Case, match: re.Match[str]) -> Answer:
 
     prefix = checkpoint_prefix(case)
     items = [] if prefix is None or prefix == case.path else [Evidence("", "prefix", prefix)]
-    return items, f"model.load_weights({literal(prefix or 'PREFIX')})"
+    return items, f"tf.train.load_checkpoint({literal(prefix or 'PREFIX')})  # in Keras 2 also model.load_weights, of the same prefix"
 
 
 def not_there(case: Case, match: re.Match[str]) -> Answer:
-    """Nothing: the file that was given here is there."""
-    return [], f"os.path.exists({literal(case.path)})  # relative paths depend on the folder that Python was started in: os.getcwd()"
+    """Nothing: the file that was given here is there, and the message names another one, or the same one from another folder."""
+    near = match.string[match.start() : match.start() + 600]
+    named = next((found[1] for pattern in NAMED if (found := re.search(pattern, match.string if "errno" in near else near))), case.path)
+    return [], f"os.path.exists({literal(named)})  # relative paths depend on the folder that Python was started in: os.getcwd()"
 
 
 def member(case: Case, match: re.Match[str]) -> Answer:
@@ -106,8 +115,6 @@ def endpoints(case: Case, match: re.Match[str]) -> Answer:
 def ending(case: Case, match: re.Match[str]) -> Answer:
     """The ending that belongs to the content."""
     known = None if case.model is None else ENDINGS.get(case.model.format)
-    if case.model is None or known is None:
+    if case.model is None or known is None or case.path.endswith(known):
         return [], "save it under a name that ends in .keras (whole), or in .weights.h5 (weights alone)"
-    if case.path.endswith(known):
-        return [], f"kmt inspect {case.quoted}"
     return [Evidence("", "format", case.model.format)], f"mv {case.quoted} {case.output(known)}"

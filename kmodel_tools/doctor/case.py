@@ -18,6 +18,13 @@ from kmodel_tools.tree import Model, Path, Weight, join_path, split_path
 
 ADDED = frozenset({"AddLoss", "AddMetric"})
 
+ENDINGS = (
+    ".weights.h5", ".weights.json", ".keras", ".h5", ".hdf5", ".safetensors", ".npz", ".json", ".yaml", ".index", ".ckpt", ".pb", ".pbtxt"
+)  # fmt: skip
+"""What a name of a model ends in, the longer ones first."""
+OF_WEIGHTS = {"keras-weights": ".weights.h5", "keras-h5": ".h5", "npz": ".npz"}
+"""What the name of a file of weights ends in, by the format that they come from."""
+
 
 class Case:
     """One file.
@@ -55,7 +62,7 @@ class Case:
     @property
     def stem(self) -> str:
         """The path without its suffix: where a converted file may go."""
-        for suffix in (".weights.h5", ".weights.json", ".keras", ".h5", ".hdf5", ".json", ".yaml", ".index", ".ckpt", ".pb", ".pbtxt"):
+        for suffix in ENDINGS:
             if self.path.endswith(suffix):
                 return self.path.removesuffix(suffix)
         return self.path.rstrip("/")
@@ -65,9 +72,13 @@ class Case:
         return argument(self.stem + ending)
 
     def converted(self, ending: str) -> str:
-        """A path for a converted model, as an argument of a shell: whole where there is an architecture, else its weights."""
-        whole = self.model is not None and self.model.architecture is not None
-        return self.output(f"{ending}{'.keras' if whole else '.weights.h5'}")
+        """A path for a converted model, as an argument of a shell: whole where there is an architecture, else its weights.
+
+        Weights alone go into a format that needs no more than is known of them: Keras 3's goes by the classes of layers.
+        """
+        if self.model is None or self.model.architecture is not None:
+            return self.output(f"{ending}.keras")
+        return self.output(ending + OF_WEIGHTS.get(self.model.format, ".safetensors"))
 
     def carried(self, ending: str) -> str:
         """The command that carries the model to Keras 3; an architecture alone stays one."""

@@ -206,7 +206,7 @@ def _settings(result: Diff, case: Case, other: Case, cure: str) -> Iterator[Find
         items = [_of_words(change) for change in words] + [Evidence("", change.key or change.path_a, "differs") for change in result.assets]
         path = next((split_path(change.path_b) for change in words if change.path_b), ())
         yield finding("vocabulary-differs", items, other.line_of_words(path) if path else cure)
-    others = [change for change in result.config if change not in told and _last(change) not in NAMES]
+    others = [change for change in result.config if change not in told and _last(change) not in NAMES and not _is_usual_type(change)]
     training = [change for change in others if _is_of_training(change)]
     inference = [change for change in others if change not in training]
     if inference:
@@ -233,6 +233,11 @@ def _words_of_assets(case: Case) -> Iterator[list[str]]:
 
 def _last(change: SettingChange) -> str:
     return change.key.rpartition(".")[2]
+
+
+def _is_usual_type(change: SettingChange) -> bool:
+    """Whether one file says float32 and the other no type, as Keras before 2.3 does; weights of another type are told of by themselves."""
+    return change.key == "dtype" and change.missing_a != change.missing_b and (change.b if change.missing_a else change.a) == "float32"
 
 
 def _is_of_training(change: SettingChange) -> bool:

@@ -12,8 +12,14 @@ from kmodel_tools.doctor.finding import Evidence, Finding
 from kmodel_tools.doctor.kinds import finding
 
 LONGEST_LINE = 160
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+"""What terminals take for colours, as Keras 3 puts around what it says of inputs."""
 GENERAL = "configuration-refused"
 """What is told only if nothing more exact is: Keras says it around many other messages."""
+
+
+def _always(_case: Case) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +31,14 @@ class Message:
         pattern: What is in the text.
         explain: What in the file explains it.
         others: Findings about the file that explain it too.
+        applies: Whether it can have been said of a file such as this one.
     """
 
     identifier: str
     pattern: re.Pattern[str]
     explain: Callable[[Case, re.Match[str]], answers.Answer]
     others: tuple[str, ...] = ()
+    applies: Callable[[Case], bool] = _always
 
 
 def explain(case: Case, text: str, found: Iterable[Finding]) -> Iterator[Finding]:
@@ -41,11 +49,12 @@ def explain(case: Case, text: str, found: Iterable[Finding]) -> Iterator[Finding
         text: The message, or a whole traceback.
         found: What is known about the file without it.
     """
+    text = COLOURS.sub("", text)
     known = {item.identifier: item for item in found}
     any_known = False
     for message in MESSAGES:
         match = message.pattern.search(text)
-        if match is None or (message.identifier == GENERAL and any_known):
+        if match is None or not message.applies(case) or (message.identifier == GENERAL and any_known):
             continue
         any_known = True
         items, cure = message.explain(case, match)
@@ -70,11 +79,29 @@ def _line(text: str, match: re.Match[str]) -> str:
     start = text.rfind("\n", 0, match.start()) + 1
     end = text.find("\n", match.start())
     line = text[start : end if end >= 0 else len(text)].strip()
-    return line if len(line) <= LONGEST_LINE else text[match.start() : match.start() + LONGEST_LINE].split("\n", maxsplit=1)[0]
+    if len(line) <= LONGEST_LINE:
+        return line
+    shown = text[match.start() : end if end >= 0 else len(text)]
+    return shown if len(shown) <= LONGEST_LINE else f"{shown[:LONGEST_LINE].rstrip()} …"
 
 
-def _known(identifier: str, pattern: str, answer: Callable[[Case, re.Match[str]], answers.Answer], *others: str) -> Message:
-    return Message(identifier, re.compile(pattern, re.DOTALL), answer, others)
+def _known(
+    identifier: str,
+    pattern: str,
+    answer: Callable[[Case, re.Match[str]], answers.Answer],
+    *others: str,
+    applies: Callable[[Case], bool] = _always,
+) -> Message:
+    return Message(identifier, re.compile(pattern, re.DOTALL), answer, others, applies)
+
+
+def _is_archive(case: Case) -> bool:
+    """Whether it is an archive that opens, of which Keras says `File not found` only where it was given another path."""
+    return case.model is not None and case.model.format == "keras-archive" and case.path.endswith(".keras")
+
+
+def _is_no_archive(case: Case) -> bool:
+    return not _is_archive(case)
 
 
 NOT_HDF5 = (
@@ -88,17 +115,23 @@ NOT_HDF5 = (
     "hdf5-named-keras",
     "missing-part",
 )
+_METHODS = ("load_weights", "load_model", "fit", "fit_generator", "evaluate", "predict", "compile", "save")
+OF_NO_METHOD = "".join(rf"(?<!{name}\(\) got an )" for name in _METHODS)
+"""That it is not the program which calls a method with an argument that it does not have."""
+NOT_FOUND = r"File not found: filepath=.{1,400}? Please ensure the file is an accessible"
 MESSAGES: tuple[Message, ...] = (
     _known(
         "path-not-found",
-        r"errno = 2\b|No such file or directory|Path isn't a directory|Directory doesn't exist",
+        r"errno = 2\b|(?<!cannot open shared object file: )No such file or directory|Path isn't a directory|Directory doesn't exist",
         answers_of_files.not_there,
     ),
+    _known("path-not-found", NOT_FOUND, answers_of_files.not_there, applies=_is_archive),
+    _known("not-an-hdf5-file", NOT_FOUND, answers_of_files.content, *NOT_HDF5, "damaged", applies=_is_no_archive),
     _known(
         "not-an-hdf5-file",
         r"file signature not found|truncated file: eof|bad superblock|bad byte number"
-        r"|Unable to (?:synchronously )?open file(?! \(unable to open file: name = [^)]*errno = 2\b)"
-        r"|File not found: filepath=\S+ Please ensure the file is an accessible|is not a zip file|BadZipFile",
+        r"|Unable to (?:synchronously )?open file(?! \(unable to (?:open|lock) file[^)]*errno = \d)"
+        r"|is not a zip file|BadZipFile",
         answers_of_files.content,
         *NOT_HDF5,
         "damaged",
@@ -134,7 +167,7 @@ MESSAGES: tuple[Message, ...] = (
     _known(
         "name-ending-refused",
         r"Invalid file(?:name|path)(?: extension for saving)?[:.]\s+(?:expected a|Please add)|Invalid `filepath` argument:\s+expected a"
-        r"|The filename must end in `\.weights",
+        r"|The filename must end in `\.weights|filepath provided must end in `\.",
         answers_of_files.ending,
         "zip-named-h5",
         "hdf5-named-keras",
@@ -152,7 +185,7 @@ MESSAGES: tuple[Message, ...] = (
         r"Unrecognized keyword arguments? passed to (?P<kind>\w+): \{[^}]*\}?|Unrecognized keyword arguments?: \[[^\]]*\]"
         r"|Unrecognized keyword arguments?:', dict_keys\(\[[^\]]*\]"
         r"|Keyword argument not understood:\D{0,5}'\w+'|Keyword argument not understood: (?P<key>\w+)"
-        r"|(?<!load_weights\(\) got an )unexpected keyword argument '\w+'",
+        rf"|{OF_NO_METHOD}unexpected keyword argument '\w+'",
         answers.argument,
     ),
     _known(
@@ -166,7 +199,8 @@ MESSAGES: tuple[Message, ...] = (
     ),
     _known(
         "variables-not-received",
-        r"Layer '(?P<layer>[^']+)' expected \d+ variables?, but received \d+ variables? during loading|objects could not be loaded"
+        r"Layer '(?P<layer>[^']+)' expected \d+ variables?, but received \d+ variables? during loading"
+        r"|objects could not be loaded(?!.{0,600}?(?:The shape of the target variable|variables?, but received \d))"
         r"|KeyError: .{0,40}'model_weights'|object '(?P<object>[^']+)' doesn't exist|can't locate attribute: '(?:layer|weight)_names'"
         r"|was never built and thus it doesn't have any variables|Skipping nested container at"
         r"|Key '[^']*' not found in any of the shards|on layer '(?P<given>[^']+)' with a weight list of length",
@@ -179,10 +213,10 @@ MESSAGES: tuple[Message, ...] = (
     ),
     _known(
         "shape-mismatch",
-        r"Shape mismatch|axes don't match array|[Ww]eight expects shape|must be equal, but are|shape of the target variable"
+        r"Shape mismatch|axes don't match array|[Ww]eight expects shape|in both shapes must be equal, but are|shape of the target variable"
         r"|Cannot assign value|not compatible with provided weight shape|due to mismatch in number of weights"
         r"|was found to correspond to layer"
-        r"|has shape \([^)]*\), but the saved weight has shape|Shapes? \([^)]*\) and \([^)]*\) are incompatible|Weight count mismatch",
+        r"|has shape \([^)]*\), but the saved weight has shape|Shapes? \([\d, ]*\) and \([\d, ]*\) are incompatible|Weight count mismatch",
         answers.shape,
         "shape-contradicts-configuration",
     ),
@@ -205,7 +239,7 @@ MESSAGES: tuple[Message, ...] = (
     _known(
         "name-clash",
         r"name already exists|model should have unique names|All layer names should be unique",
-        answers.nothing,
+        answers.clash,
         "duplicate-layer-names",
         "saving-broke-off",
     ),

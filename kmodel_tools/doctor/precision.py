@@ -49,7 +49,9 @@ def halves(case: Case) -> Iterator[Finding]:
     stored = [(path, weight) for path, weight in case.weights if weight.tensor.dtype in HALVES]
     if stored:
         items = [Evidence(join_path(path), weight.key, weight.tensor.dtype.value) for path, weight in stored]
-        yield finding("half-precision", items, f"kmt convert {case.quoted} {case.converted('_float32')} --dtype float32")
+        lossy = " --lossy" if case.model is not None and case.model.format == "graph-def" else ""  # sizes and axes belong to no layer
+        cure = f"kmt convert {case.quoted} {case.converted('_float32')} --dtype float32{lossy}"
+        yield finding("half-precision", items, cure)
     mixed = [
         Evidence(join_path(path), "dtype", policy)
         for path, spec in case.layers

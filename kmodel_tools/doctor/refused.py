@@ -115,17 +115,21 @@ def _inputs(layers: list[Any]) -> Iterator[Evidence]:
 
 def _calls(layers: list[Any]) -> Iterator[Evidence]:
     """Calls of nested models that are counted from 1: their first node is that of their own making (Keras 2 up to 2.3)."""
-    nodes = {item.get("name"): item.get("inbound_nodes") for item in layers if isinstance(item, Mapping)}
-    models = {item.get("name") for item in layers if isinstance(item, Mapping) and _is_model(item.get("config"))}
-    calls = [call for item in layers if isinstance(item, Mapping) for call in item.get("inbound_nodes") or ()]
-    every = [reference for call in calls for reference in _references(call)]
+    named = [item for item in layers if isinstance(item, Mapping) and isinstance(item.get("name"), str)]
+    nodes = {item["name"]: item.get("inbound_nodes") for item in named}
+    models = {item["name"] for item in named if _is_model(item.get("config"))}
+    calls = [(item, call) for item in layers if isinstance(item, Mapping) for call in _listed(item.get("inbound_nodes"))]
+    every = [reference for _, call in calls for reference in _references(call)]
     from_1 = {name for name, _ in every if name in models} - {name for name, index in every if index == 0}
-    for item in layers:
-        for call in item.get("inbound_nodes") or () if isinstance(item, Mapping) else ():
-            for name, index in _references(call):
-                made = nodes.get(name)
-                if isinstance(made, list) and (index >= max(1, len(made)) or name in from_1):
-                    yield Evidence(str(item.get("name")), "inbound_nodes", f"call {index} of {name}, which has {len(made)}")
+    for item, call in calls:
+        for name, index in _references(call):
+            made = nodes.get(name)
+            if isinstance(made, list) and (index >= max(1, len(made)) or name in from_1):
+                yield Evidence(str(item.get("name")), "inbound_nodes", f"call {index} of {name}, which has {len(made)}")
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _is_model(config: Any) -> bool:

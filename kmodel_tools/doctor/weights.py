@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from kmodel_tools.architecture.envelope import Config
 from kmodel_tools.architecture.layer_classes import canonical_class
+from kmodel_tools.damaged import Damaged
 from kmodel_tools.doctor.case import Case
 from kmodel_tools.doctor.finding import Evidence, Finding, number, shape_text
 from kmodel_tools.doctor.initial import EXACT, MOVED, state_of
@@ -91,7 +92,9 @@ def shapes(case: Case) -> Iterator[Finding]:
         role, axis, key, factor = rule
         wanted = spec.config.get(key)
         weight = next((weight for weight in layer.weights if weight.role == role), None)
-        if weight is None or not isinstance(wanted, int) or not -len(weight.tensor.shape) <= axis < len(weight.tensor.shape):
+        if weight is None or isinstance(weight.tensor.source, Damaged):
+            continue  # the shape of what cannot be read is not known
+        if not isinstance(wanted, int) or not -len(weight.tensor.shape) <= axis < len(weight.tensor.shape):
             continue
         if weight.tensor.shape[axis] != wanted * factor:
             found.append(Evidence(join_path(path), f"{key} = {wanted}", f"{role} {shape_text(weight.tensor.shape)}"))

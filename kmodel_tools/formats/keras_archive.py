@@ -66,7 +66,8 @@ def read(probe: Probe) -> Model:
     inventory = _add_weights(store, parts[WEIGHTS], probe)
     contents = interpret(store, spec, version)
     model = Model(layers=contents.layers, own_weights=contents.own_weights)
-    training_config = config.get("compile_config") or None
+    compiled = config.get("compile_config")
+    training_config = compiled if compiled and isinstance(compiled, Mapping) else None
     optimizer, more = _optimizer(training_config, contents, model)
     return Model(
         name=contents.name,

@@ -158,3 +158,11 @@ def test_masks_that_keras_3_comes_to_by_itself_are_not_compared() -> None:
 
     assert called(mask, told) == called(untold) == [["e"]]
     assert called(other, told) == [["e", "m"]]
+
+
+@pytest.mark.parametrize("kwargs", [{"mask": {}}, "mask", ["mask"], 7])
+def test_a_forged_graph_with_masks_is_walked(kwargs: object) -> None:
+    call = {"args": [_tensor("x", 0, 0)], "kwargs": kwargs}
+    config = _functional([call], ["x", 0, 0])
+    config["config"]["layers"][-1]["name"] = ["add"]
+    assert ("add",) in connections((), model_spec(config).root, {}, False)

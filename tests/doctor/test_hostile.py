@@ -14,6 +14,7 @@ import pytest
 import kmodel_tools as kmt
 from kmodel_tools.doctor.kinds import kinds
 from kmodel_tools.doctor.messages import MESSAGES
+from tests.doctor.cases import with_config
 from tests.test_hostile import FILES, PARSED_HERE, beside
 
 OF_FOLDERS = ("saved_model.pb", "saved_model.pbtxt", "keras_metadata.pb")
@@ -55,6 +56,11 @@ FORGED = (
         "config": {"layers": [{"class_name": "Bidirectional", "config": {"name": "x", "layer": {"class_name": 3}}}]},
     },
     {"class_name": "function", "module": 5, "config": "system", "layers": [{}]},
+    {
+        "class_name": "Sequential",
+        "keras_version": "2.3.1",
+        "config": {"layers": [{"class_name": "Dense", "name": {"a": 1}, "config": {"name": "d", "units": 2}, "inbound_nodes": 7}]},
+    },
 )
 
 
@@ -64,6 +70,12 @@ def test_forged_configurations_are_examined(config: object, tmp_path: Path) -> N
     path.write_text(json.dumps(config), encoding="utf-8")
     kmt.diagnose(path)
     kmt.diagnose(path, error="Unrecognized keyword arguments passed to Dense: {'x': 1}\nUnknown layer: 'Own'\nShape mismatch (1, 2)")
+
+
+@pytest.mark.parametrize("compiled", [[1], "adam", 7])
+def test_forged_training_configurations_are_examined(compiled: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    kmt.diagnose(with_config("model.keras", lambda config: config.update(compile_config=compiled))())
 
 
 def test_deep_configurations_are_examined(tmp_path: Path) -> None:

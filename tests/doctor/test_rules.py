@@ -14,6 +14,7 @@ import pytest
 
 import kmodel_tools as kmt
 from kmodel_tools.render.findings_text import evidence_text
+from tests.conftest import SAMPLES
 from tests.doctor.cases import MODELS, archive, checkpoint, model, with_config, with_weights
 
 
@@ -214,9 +215,58 @@ def test_values_that_differ_in_the_last_digits_are_rounded() -> None:
     assert compared(nudge) == {"only-rounding-differs"}
 
 
+@pytest.mark.parametrize(("dtype", "told"), [("float32", False), ("float16", True)])
+def test_no_type_is_the_usual_type(dtype: str, told: bool) -> None:
+    """Keras before 2.3 writes none but that of the first layer."""
+    Path(as_json(layer("Dropout", rate=0.1))).rename("before.json")
+    found = kmt.diagnose("before.json", as_json(layer("Dropout", rate=0.1, dtype=dtype)))
+    assert ("inference-settings-differ" in {item.identifier for item in found}) == told
+
+
 def test_small_and_constant_values_are_of_no_other_layer() -> None:
     def fill(layers: Any) -> None:
         layers["dense"]["1"][()] = 0.5
         layers["dense_1"]["1"][()] = 0.5
 
     assert compared(fill) == {"weights-differ"}
+
+
+@pytest.mark.parametrize("name", ["h.safetensors", "h.npz", "h.h5", "h.weights.h5"])
+def test_the_cure_of_weights_alone_can_be_run(name: str) -> None:
+    """It names a format that can hold them."""
+    import shlex
+
+    kmt.convert(MODELS / "half.keras", name, weights_only=True, optimizer=False)
+    if name == "h.npz":
+        with np.load(name) as file:
+            arrays = {key: value for key, value in file.items() if value.dtype == np.float16}
+        np.savez(name, **arrays)
+    [item] = [item for item in kmt.diagnose(name) if item.identifier == "half-precision"]
+    source, target = shlex.split(item.cure)[2:4]
+    kmt.convert(source, target, dtype="float32")
+    assert "half-precision" not in {item.identifier for item in kmt.diagnose(target)}
+
+
+def test_the_cure_of_a_graph_can_be_run() -> None:
+    """Sizes and axes in it belong to no layer, and no other format holds them."""
+    import shlex
+    import shutil
+
+    shutil.copy(SAMPLES / "graph_def" / "tensorflow-1.pb", "graph.pb")
+    [item] = [item for item in kmt.diagnose("graph.pb") if item.identifier == "half-precision"]
+    _, _, source, target, *options = shlex.split(item.cure)
+    assert options == ["--dtype", "float32", "--lossy"]
+    kmt.convert(source, target, dtype="float32", lossy=True)
+    assert kmt.diagnose(target) == ()
+
+
+def test_what_is_cut_off_has_no_shape_that_contradicts() -> None:
+    import shutil
+
+    shutil.copytree(SAMPLES / "tfjs_layers", "web", ignore=shutil.ignore_patterns("*.txt"))
+    Path("web/fun.weights.bin").write_bytes(b"")
+    Path("web/graph-shard1of1.bin").write_bytes(b"")
+    for path in Path("web").glob("manifest-shard*"):
+        path.write_bytes(b"")
+    for path in Path("web").glob("*.json"):
+        assert not {"shape-contradicts-configuration"} & {item.identifier for item in kmt.diagnose(path)}, path

@@ -9,6 +9,7 @@ import pytest
 
 from kmodel_tools.errors import CorruptFileError, UnsupportedFeatureError
 from kmodel_tools.storage.hdf5 import Hdf5Listing, Hdf5Values, hdf5_head, open_hdf5
+from kmodel_tools.storage.hdf5_remains import RangeFile
 from kmodel_tools.tensor import ByteRange, DType
 
 
@@ -179,3 +180,10 @@ def test_more_values_than_bytes_could_hold_are_refused(tmp_path: Path, chunks: t
         file.create_dataset("x", (1 << 40,), "f4", chunks=chunks)
     with pytest.raises(UnsupportedFeatureError, match="stores 0 bytes and claims 4398046511104"):
         listing(tmp_path / "huge")
+
+
+def test_a_forged_address_beyond_every_file_has_no_bytes(tmp_path: Path) -> None:
+    (tmp_path / "some").write_bytes(b"bytes")
+    with RangeFile(ByteRange.of_file(tmp_path / "some"), 5) as file:
+        file.seek((1 << 64) - 2)
+        assert file.readinto(bytearray(4)) == 0
