@@ -113,6 +113,7 @@ def run() -> None:
     apart at the end: the first is done seldom, and the second left to the system once everything that was registered for the end is done.
     """
     gc.set_threshold(RARELY)
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's threads for products of matrices, of which there are none
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), _end)

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 
 from blake3 import blake3
 
-from kmodel_tools.differ.identical import identical
+from kmodel_tools.differ.identical import large_and_same, read_unless_same, same_if_equal
 from kmodel_tools.differ.layout import layout_change
 from kmodel_tools.differ.result import WeightChange
 from kmodel_tools.differ.values import Tolerance, examined, kind_of
 from kmodel_tools.parallel import in_parallel
-from kmodel_tools.tensor import Tensor
+from kmodel_tools.tensor import BLOCK, Tensor
 from kmodel_tools.tree import Weight
 
 Partners = tuple[list[tuple[str, Tensor, Tensor]], list[str], list[str]]
@@ -31,7 +31,7 @@ def array_changes(arrays: Sequence[Compared], tolerance: Tolerance) -> list[Weig
     Raises:
         FormatError: A value cannot be read.
     """
-    same = identical([(a, b) for _, a, _, b in arrays], tolerance)
+    same = large_and_same([(a, b) for _, a, _, b in arrays], tolerance)
     rest = [item for item, is_same in zip(arrays, same, strict=True) if not is_same]
     found = in_parallel(lambda item: array_change(*item, tolerance), rest, lambda item: item[1].nbytes + item[3].nbytes)
     return [change for change in found if change is not None]
@@ -49,6 +49,11 @@ def array_change(path_a: str, a: Tensor, path_b: str, b: Tensor, tolerance: Tole
     kinds = kind_of(a.dtype), kind_of(b.dtype)
     if kinds[0] != kinds[1] and not {"string", "opaque"}.isdisjoint(kinds):
         return WeightChange(*facts, differs=True)
+    if a.nbytes <= BLOCK and same_if_equal(a, b, tolerance):
+        pair = read_unless_same(a, b)
+        if pair is None:
+            return None
+        a, b = pair
     values, may_be_rearranged = examined(a, b, tolerance)
     differs = values.changed > 0 or kinds[0] != kinds[1]
     if not differs and a.dtype is b.dtype:

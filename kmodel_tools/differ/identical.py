@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from kmodel_tools.differ.values import UNORDERED, Tolerance
 from kmodel_tools.elements import chunks
 from kmodel_tools.parallel import in_parallel
-from kmodel_tools.tensor import BLOCK, ByteRange, DType, Tensor
+from kmodel_tools.tensor import BLOCK, ByteRange, DType, InMemory, Tensor
 
 PART = 32 << 20
 """Bytes of an array that one thread compares, so that all of them have something to do where one array is most of a model."""
+
+TensorPair = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +26,16 @@ class _Part:
     b: Tensor
 
 
-def identical(pairs: Sequence[tuple[Tensor, Tensor]], tolerance: Tolerance) -> list[bool]:
-    """For each pair, whether both are of one shape and dtype, have the same bytes, and are the same by these tolerances for that.
+def large_and_same(pairs: Sequence[TensorPair], tolerance: Tolerance) -> list[bool]:
+    """For each pair, whether both are of more than a block, and are the same by these tolerances because their bytes are.
 
     Where bytes differ, the rest of the pair is not read.
 
     Raises:
         FormatError: A value cannot be read.
     """
-    parts = [part for number, (a, b) in enumerate(pairs) if _comparable(a, b, tolerance) for part in _parts(number, a, b)]
+    large = [number for number, (a, b) in enumerate(pairs) if a.nbytes > BLOCK and same_if_equal(a, b, tolerance)]
+    parts = [part for number in large for part in _parts(number, *pairs[number])]
     different: set[int] = set()
 
     def compare(part: _Part) -> None:
@@ -40,13 +43,26 @@ def identical(pairs: Sequence[tuple[Tensor, Tensor]], tolerance: Tolerance) -> l
             different.add(part.number)
 
     in_parallel(compare, parts, lambda part: 2 * part.a.nbytes)
-    same = {part.number for part in parts} - different
+    same = set(large) - different
     return [number in same for number in range(len(pairs))]
 
 
-def _comparable(a: Tensor, b: Tensor, tolerance: Tolerance) -> bool:
+def same_if_equal(a: Tensor, b: Tensor, tolerance: Tolerance) -> bool:
+    """Whether two arrays are the same if their bytes are: of one shape and dtype, and NaN is the same as NaN."""
     has_nan = a.dtype.is_float or "complex" in a.dtype.value
     return a.shape == b.shape and a.dtype is b.dtype and a.dtype not in UNORDERED and (tolerance.equal_nan or not has_nan)
+
+
+def read_unless_same(a: Tensor, b: Tensor) -> TensorPair | None:
+    """Two small arrays with their bytes in memory, so that these are read once; None if they are the same.
+
+    Raises:
+        FormatError: A value cannot be read.
+    """
+    left, right = (b"".join(map(bytes, chunks(tensor, BLOCK))) for tensor in (a, b))
+    if left == right:
+        return None
+    return Tensor(a.dtype, a.shape, InMemory(left)), Tensor(b.dtype, b.shape, InMemory(right))
 
 
 def _parts(number: int, a: Tensor, b: Tensor) -> Iterator[_Part]:
