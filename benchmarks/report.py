@@ -49,8 +49,9 @@ class Result:
         """`aim`, `must` or `missed`: what it reached; "" where it was not measured."""
         if self.figure is None:
             return ""
-        better = (lambda goal: self.figure >= goal) if self.unit == Unit.FASTER.value else (lambda goal: self.figure <= goal)
-        return "aim" if better(self.aim) else "must" if better(self.must) else "missed"
+        if self.unit == Unit.FASTER.value:
+            return "aim" if self.figure >= self.aim else "must" if self.figure >= self.must else "missed"
+        return "aim" if self.figure <= self.aim else "must" if self.figure <= self.must else "missed"
 
 
 def of_pairs(row: Row, pairs: Sequence[Pair]) -> Result:
