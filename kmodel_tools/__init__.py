@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kmodel_tools.api import merge as merge
     from kmodel_tools.api import propose_map as propose_map
     from kmodel_tools.api import read as read
+    from kmodel_tools.api import readers as readers
     from kmodel_tools.api import transfer as transfer
     from kmodel_tools.api import verify as verify
     from kmodel_tools.api import write as write
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from kmodel_tools.digester import Digest as Digest
     from kmodel_tools.doctor.finding import Evidence as Evidence
     from kmodel_tools.doctor.finding import Finding as Finding
+    from kmodel_tools.doctor.readers import Readers as Readers
     from kmodel_tools.editor.joining import Joined as Joined
     from kmodel_tools.errors import AmbiguousFormatError as AmbiguousFormatError
     from kmodel_tools.errors import ConversionError as ConversionError
@@ -77,6 +79,7 @@ _HOMES = {
         "merge",
         "propose_map",
         "read",
+        "readers",
         "transfer",
         "verify",
         "write",
@@ -85,6 +88,7 @@ _HOMES = {
     "kmodel_tools.differ.result": ("Diff",),
     "kmodel_tools.digester": ("Digest",),
     "kmodel_tools.doctor.finding": ("Evidence", "Finding"),
+    "kmodel_tools.doctor.readers": ("Readers",),
     "kmodel_tools.editor.joining": ("Joined",),
     "kmodel_tools.errors": (
         "AmbiguousFormatError",

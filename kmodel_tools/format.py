@@ -11,6 +11,7 @@ import enum
 import functools
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,8 @@ TABLE_MAGIC = bytes.fromhex("57fb808b247547db")
 """The last eight bytes of a LevelDB-style table: 0xdb4775248b80fb57, little endian (TensorFlow, `table/format.h`)."""
 
 HEAD = 4096
+_SECTION = re.compile(rb"\[+[A-Za-z_][^\]\"\n]*\]+[ \t\r]*\n")
+"""How settings of other programs begin (`[metadata]`), which are no list in JSON."""
 JSON_LIMIT = 256 << 20
 STATE_KEY = b"model_checkpoint_path"
 
@@ -51,6 +54,7 @@ class Container(enum.Enum):
 class Part(enum.Flag):
     """What a format can hold of a model."""
 
+    NOTHING = 0
     WEIGHTS = enum.auto()
     NAMES = enum.auto()
     CLASSES = enum.auto()
@@ -109,6 +113,8 @@ class Format:
         options: What its writer can be told.
         files: The set of files that a path is written as, or None where it is one file.
         salvages: Whether its reader can describe a file of which arrays are damaged (`Probe.salvage`).
+        generation: The one generation of Keras whose architectures it holds, "Keras 2" or "Keras 3"; "" where it holds any.
+        needs: What a model must have to be written in it.
     """
 
     name: str
@@ -122,6 +128,15 @@ class Format:
     options: tuple[Option, ...] = ()
     files: Callable[[str], FileSet | None] = single_file
     salvages: bool = False
+    generation: str = ""
+    needs: Part = Part.NOTHING
+
+
+def carries(source: Format, target: Format) -> Part:
+    """What of a model goes from one format to another, as far as the two can hold it; no part where `--like` has to help."""
+    both = source.holds & target.holds
+    can = target.write is not None and target.needs in source.holds
+    return both if can and (Part.WEIGHTS in both or Part.WEIGHTS not in target.holds) else Part.NOTHING
 
 
 class Probe:
@@ -170,7 +185,8 @@ class Probe:
             return Container.CHECKPOINT_SHARD
         if self.head[8:9] == b"{" and b"\0\0\0" in self.head[:8]:
             return Container.OTHER  # of safetensors: its first byte is a length, which may happen to be a brace
-        if self.head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[", b'"')):
+        text = self.head.lstrip(b"\xef\xbb\xbf \t\r\n")
+        if text.startswith((b"{", b"[", b'"')) and not _SECTION.match(text):
             return Container.JSON
         return Container.HDF5 if _hdf5_behind_user_block(whole) else Container.OTHER
 

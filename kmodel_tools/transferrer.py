@@ -14,11 +14,11 @@ from kmodel_tools.fitted import first_part, overlaid
 from kmodel_tools.matcher import Match, Pair, check_patterns, match
 from kmodel_tools.matcher.maps import Mapped
 from kmodel_tools.matcher.names import nameless
+from kmodel_tools.matcher.result import some
 from kmodel_tools.tensor import Shape, Tensor
 from kmodel_tools.tree import Model, join_path
-from kmodel_tools.upgrader.generation import brought_to
+from kmodel_tools.upgrader.generation import brought_over
 
-CARRIED = "the source is carried to Keras 3 first"
 ERROR, SKIP, SLICE, PAD = "error", "skip", "slice", "pad"
 ON_MISMATCH = (ERROR, SKIP, SLICE, PAD)
 """What to do with a pair of other shapes or kinds of elements."""
@@ -58,7 +58,7 @@ def transfer(
     """
     if on_mismatch not in ON_MISMATCH:
         raise KmtError(f"there is no way called {on_mismatch!r} to load what does not fit", cure=f"use one of {', '.join(ON_MISMATCH)}")
-    brought = brought_to(source, into)
+    brought = brought_over(source, into)
     source = brought.model
     if mapping is None and by == "name" and nameless(source) != nameless(into):
         raise KmtError(
@@ -70,7 +70,7 @@ def transfer(
     found = match(source, into, by, rename, include, exclude, mapping)
     loaded, skipped, new = _fitted(found.pairs, _Classes(source, into), on_mismatch)
     model = replace_weights(into, lambda _, weight: replace(weight, tensor=new[id(weight)]) if id(weight) in new else weight)
-    remarks = (*((CARRIED,) if brought.upgraded else ()), *brought.remarks, *found.remarks)
+    remarks = (*brought.said, *brought.remarks, *found.remarks, *_in_part(loaded, skipped))
     found = replace(found, pairs=tuple(loaded), mismatched=tuple(skipped), remarks=remarks)
     if on_mismatch == ERROR and skipped:
         first = "; ".join(f"{join_path(pair.path_b)}: {pair.remark}" for pair in skipped[:3])
@@ -101,6 +101,13 @@ def _fitted(pairs: Sequence[Pair], classes: _Classes, on_mismatch: str) -> tuple
         else:
             skipped.append(replace(pair, remark=_misfit(pair)))
     return loaded, skipped, new
+
+
+def _in_part(loaded: Sequence[Pair], skipped: Sequence[Pair]) -> tuple[str, ...]:
+    """A remark on layers that have some of their weights from the source and others as they were, which is hardly meant."""
+    places = {pair.path_b[:-1] for pair in loaded}
+    layers = list(dict.fromkeys(join_path(pair.path_b[:-1]) for pair in skipped if pair.path_b[:-1] in places))
+    return (f"of some layers a part alone is loaded, since the rest does not fit: {some(layers)}",) if layers else ()
 
 
 class _Classes:

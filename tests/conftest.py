@@ -32,6 +32,7 @@ def sample_files() -> list[Path]:
         *(path for path in (SAMPLES / "graph_def").iterdir() if path.suffix in (".pb", ".pbtxt")),
         *(path for path in (SAMPLES / "keras_json").iterdir() if path.suffix in (".json", ".yaml")),
         *(SAMPLES / "npz").glob("*.npz"),
+        *(SAMPLES / "tfjs_layers").glob("*.json"),
         *(path for path in (SAMPLES / "safetensors").glob("*.safetensors*") if "-of-" not in path.name and path.suffix != ".txt"),
     ]
     return sorted(found)

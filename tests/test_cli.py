@@ -214,6 +214,7 @@ def test_formats(kmt: Run) -> None:
         "graph-def",
         "npz",
         "safetensors",
+        "tfjs-layers",
         "keras-json",
     ]
     assert names == [item["name"] for item in json.loads(kmt("formats", "--json").out)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 import kmodel_tools as kmt
+from kmodel_tools.storage.safetensors import DTYPES
 from kmodel_tools.tensor import Tensor
 from tests.conftest import CORPUS
 from tests.trees import keys_in_tree, keys_of_the_file
@@ -75,6 +77,24 @@ def test_parameters_are_counted_as_the_manifest_says(entry: dict[str, Any]) -> N
     if entry["dialect"] == "savedmodel-tf1" and model.optimizer is not None:  # the manifest takes an optimizer's arrays for weights there
         state = sum(item.tensor.size for items in (model.optimizer.counters, model.optimizer.extras) for item in items)
     assert kmt.inspect(model).totals.parameters + state == entry["n_params"]
+
+
+@pytest.mark.parametrize("entry", _entries("safetensors"))
+def test_every_array_of_safetensors_is_as_in_the_truth(entry: dict[str, Any]) -> None:
+    found = dict(kmt.read(path_of(entry)).tensors())
+    truth = {item["path"]: item for item in json.loads((CORPUS / entry["truth"]).read_text())}
+    assert found.keys() == truth.keys()
+    for key, tensor in found.items():
+        assert (list(tensor.shape), tensor.dtype) == (truth[key]["shape"], DTYPES[truth[key]["dtype"]]), key
+        assert _sha256(tensor) == truth[key]["sha256"], key
+
+
+@pytest.mark.parametrize("entry", _entries("architecture"))
+def test_every_layer_of_an_architecture_is_there(entry: dict[str, Any]) -> None:
+    model = kmt.read(CORPUS / entry["paths"][0]["local"])
+    found = Counter(layer.class_name for layer in model.layers)
+    assert sum(found.values()) == entry["n_layers"]
+    assert all(entry["layer_classes"][kind] == count for kind, count in found.items() if kind is not None)
 
 
 @pytest.mark.parametrize("entry", _entries("negative"))

@@ -19,6 +19,7 @@ from kmodel_tools.architecture.downgrade.walk import RULES as DOWNGRADE
 from kmodel_tools.architecture.upgrade.keras_1 import arguments as old_arguments
 from kmodel_tools.architecture.upgrade.keras_1 import layers as old_layers
 from kmodel_tools.architecture.upgrade.walk import RULES as UPGRADE
+from kmodel_tools.render.matrix import matrix_markdown
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -139,6 +140,10 @@ def test_links_lead_somewhere() -> None:
 
 def test_every_format_is_in_the_readme() -> None:
     assert all(f"`{item.name}`" in README for item in kmodel_tools.formats())
+
+
+def test_the_matrix_of_the_readme_is_up_to_date() -> None:
+    assert matrix_markdown(kmodel_tools.formats()) in README
 
 
 def test_the_changelog_has_a_place_for_what_comes() -> None:

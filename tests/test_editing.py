@@ -19,6 +19,7 @@ from kmodel_tools.cli import main
 from kmodel_tools.derived import mean
 from kmodel_tools.editor.naming import new_paths, rename_layers
 from kmodel_tools.editor.parts import extract, without_last_layers
+from kmodel_tools.render.conversion import conversion_text
 from kmodel_tools.tensor import Tensor
 from kmodel_tools.tree import Layer, Model, Slot, Weight, join_path
 from tests.conftest import SAMPLES, sample_files
@@ -394,7 +395,7 @@ def test_weights_of_one_name_are_not_merged(tmp_path: Path, capsys: pytest.Captu
         kmt.merge([LEGACY])
     with pytest.raises(kmt.KmtError, match="named twice"):
         kmt.merge([LEGACY, LEGACY])
-    with pytest.raises(kmt.ConversionError, match=r"of several generations.*of Keras 3.*of Keras 2"):
+    with pytest.raises(kmt.ConversionError, match=r"of several generations.*of Keras 3.*of Keras 2.*kmt convert --target"):
         kmt.merge([LEGACY, KERAS_2])
     bare = replace(kmt.read(BARE), metadata={**kmt.read(BARE).metadata, "names": "groups"})
     with pytest.raises(kmt.ConversionError, match="holds no names of layers"):
@@ -421,7 +422,7 @@ def test_the_mean_of_three_files(tmp_path: Path) -> None:
         assert np.array_equal(weight.tensor.read(), expected), path
     report = kmt.average(files)
     assert report.said == (f"the mean of 3 models in 10 of 10 weights; all else is that of {LEGACY}",)
-    assert report.left_out == ("optimizer state: there is no mean of it",)
+    assert report.left_out == ("optimizer state: there is no mean of it, and training starts with a new one",)
     assert report.model.architecture == kmt.read(LEGACY).architecture
 
 
@@ -472,6 +473,8 @@ def test_reports_of_joined_files_as_json(tmp_path: Path, capsys: pytest.CaptureF
     assert main(["merge", *map(str, files), "-o", str(tmp_path / "both.h5")]) == 2, "it is there already"
     assert main(["merge", *map(str, files), "-o", str(tmp_path / "both.h5"), "--force"]) == 0
     assert f"{files[0]} + {files[1]}" in capsys.readouterr().err
+    made = kmt.convert(kmt.read(files[0]), tmp_path / "one.h5")
+    assert conversion_text(replace(made, source_format=""), "a + b").startswith("a + b → "), "of several formats, or of none"
 
 
 def test_a_layer_that_has_no_name_in_the_architecture_does_not_stand_in_the_way(tmp_path: Path) -> None:

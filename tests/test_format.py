@@ -85,9 +85,9 @@ LOOK_ALIKES = {
     b"": "is empty",
     b"\x00\x00\x00\x00TFL3": "TensorFlow Lite",
     b"just text": "no model in any format",
+    b"[metadata]\nname = x\n": "no model in any format",
     b"[1, 2]": "describes no model",
     b'{"class_name": "Zeros", "config": {}}': "an object that is no model",
-    b'{"modelTopology": {}}': "TensorFlow.js",
 }
 
 

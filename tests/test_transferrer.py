@@ -328,6 +328,14 @@ def test_shapes_that_no_part_of_the_other_is_are_skipped(shape: Shape, way: str)
     assert not transfer(of_range(5, 4, dtype="int32"), of_range(3, 4), on_mismatch=way)[1].pairs
 
 
+def test_a_layer_that_is_loaded_in_part_is_named() -> None:
+    """A bias without its kernel: the same number of units on other inputs."""
+    source, into = model({"d/k": (5, 3), "d/b": (3,), "e/k": (3, 2)}), model({"d/k": (4, 3), "d/b": (3,), "e/k": (3, 2)})
+    _, found = transfer(source, into)
+    assert found.remarks == ("of some layers a part alone is loaded, since the rest does not fit: d",)
+    assert transfer(source, into, exclude=["d"])[1].remarks == ()
+
+
 def test_what_does_not_fit_may_be_an_error() -> None:
     with pytest.raises(kmt.MatchError, match=r"weights do not fit: d/k: \(2, 2\) in the source, \(3, 4\) in the target") as caught:
         transfer(of_range(2, 2), of_range(3, 4), on_mismatch="error")
@@ -373,6 +381,38 @@ def test_a_match_is_saved_edited_and_given_back(name: str, tmp_path: Path) -> No
     assert values(kmt.read(tmp_path / "out.h5")) == {"x/k": 1, "y/k": 7, "z/k": 1, "w/k": 1}
     outcome = CliRunner().invoke(command, ["diff", *map(str, files), "--map", str(names), "--only", "weights", "--json"])
     assert [pair[0] for pair in json.loads(outcome.output)["pairing"]["renamed"]] == ["a/k", "b/k", "c/k"]
+
+
+def test_a_misspelt_suffix_is_no_name_for_the_format_of_the_target(tmp_path: Path) -> None:
+    status, text = run(H5, H5, "-o", tmp_path / "out.kears")
+    assert status == 2
+    assert "did you mean .keras?" in text
+    assert not list(tmp_path.iterdir())
+    assert run(H5, H5, "-o", tmp_path / "out.bin")[0] == 0, "any other name has the format of the target"
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "by", "doubt"),
+    [
+        ("dense_1 dense_2 dense_3", "dense_2 dense_3 dense_4", "name", "names of the two models count from other numbers"),
+        ("first second", "one two", "position", "order alone tells it from others of its class and shapes"),
+    ],
+)
+def test_a_saved_map_keeps_what_is_doubtful(a: str, b: str, by: str, doubt: str) -> None:
+    """A proposal marks such lines; a match said it of the whole alone, and its map looked certain."""
+    one, other = (model({f"{name}/kernel": (3, 3) for name in names.split()}) for names in (a, b))
+    found = match(one, other, by)
+    assert len(found.remarks) == 1
+    assert not any(pair.doubt for pair in found.pairs)
+    lines = [line for line in match_yaml(found, "a", "b").splitlines() if line and not line.startswith("#") and ": null" not in line]
+    assert len(lines) == len(found.pairs) == 2
+    assert all("  # ??? " in line and doubt in line for line in lines)
+    marked = json.loads(match_json(found))["_doubtful"]
+    assert [(entry["source"], entry["target"]) for entry in marked] == [
+        (join_path(pair.path_a), join_path(pair.path_b)) for pair in found.pairs
+    ]
+    assert set(marked[0]) == {"source", "target", "how", "doubt", "others"}
+    assert marked[0]["doubt"].startswith(doubt)
 
 
 def test_names_of_files_do_not_get_out_of_a_saved_map(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kmodel_tools.api.reading import formats as formats
     from kmodel_tools.api.reading import inspect as inspect
     from kmodel_tools.api.reading import read as read
+    from kmodel_tools.api.reading import readers as readers
     from kmodel_tools.api.reading import verify as verify
     from kmodel_tools.api.writing import average as average
     from kmodel_tools.api.writing import convert as convert
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 _VERBS = {
     "comparing": ("diff", "match", "propose_map"),
     "live": ("from_keras", "load_into"),
-    "reading": ("detect", "diagnose", "digest", "format_named", "formats", "inspect", "read", "verify"),
+    "reading": ("detect", "diagnose", "digest", "format_named", "formats", "inspect", "read", "readers", "verify"),
     "writing": ("average", "convert", "format_for", "merge", "transfer", "write"),
 }
 _MODULE_OF = {verb: module for module, verbs in _VERBS.items() for verb in verbs}

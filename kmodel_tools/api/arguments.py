@@ -97,12 +97,14 @@ def _replacement(name: str, new: str | Mapping[str, Any]) -> dict[str, Any]:
         raise KmtError(f"the replacement of {name} cannot be read: {error}", path=str(new)[1:]) from error
 
 
-def dtype_of(name: str) -> DType:
-    """The precision of a name.
+def dtype_of(name: str | None) -> DType | None:
+    """The precision of a name, where there is one.
 
     Raises:
         KmtError: It is none that weights are rounded to.
     """
+    if name is None:
+        return None
     floats = {dtype.value: dtype for dtype in DType if dtype.is_float}
     if name not in floats:
         raise KmtError(f"weights are not rounded to {name!r}", cure=f"choose one of {', '.join(floats)}")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kmodel_tools.api.arguments import Names, Readable, mapping_of, model_of, patterns_of
-from kmodel_tools.tree import Model
+from kmodel_tools.tree import Model, join_path
 
 if TYPE_CHECKING:
     from kmodel_tools.live.frameworks import LiveModel
@@ -47,7 +48,8 @@ def load_into(
     """Give the variables of a live model of Keras 3 or tf_keras the values of their partners in any file, in place.
 
     Everything is looked at before the first value is assigned; with an error, the model is as it was. A source of another generation is
-    carried to that of the model first, where it has an architecture.
+    carried to that of the model first, where it has an architecture. Where weights of the model have no partner that fits, and stay as
+    they were, a `UserWarning` says so, as one of Keras's own `load_weights` does; what `include` and `exclude` leave out does not count.
 
     Args:
         model: The live model; it has to be built.
@@ -76,7 +78,17 @@ def load_into(
     from kmodel_tools.editor import take_averages
     from kmodel_tools.live.loading import Loading
     from kmodel_tools.live.loading import load_into as _load_into
+    from kmodel_tools.matcher.result import some
 
     origin = take_averages(model_of(source))[0] if averages else model_of(source)
     how = Loading(by, mapping_of(mapping), patterns_of(rename), patterns_of(include), patterns_of(exclude), on_mismatch, strict, optimizer)
-    return _load_into(model, origin, how)
+    match = _load_into(model, origin, how)
+    kept = [join_path(path) for path in (*(item.path for item in match.only_b), *(pair.path_b for pair in match.mismatched))]
+    if kept:
+        warnings.warn(
+            f"{len(kept)} of {len(kept) + len(match.pairs)} weights of the model are as they were, having no partner in the source that "
+            f"fits: {some(kept)}; the match that is returned says why",
+            UserWarning,
+            stacklevel=2,
+        )
+    return match

@@ -15,6 +15,7 @@ from kmodel_tools.tree import Model
 if TYPE_CHECKING:
     from kmodel_tools.digester import Digest
     from kmodel_tools.doctor.finding import Finding
+    from kmodel_tools.doctor.readers import Readers
     from kmodel_tools.inspector.summary import Summary
     from kmodel_tools.verifier import Verification
 
@@ -131,3 +132,16 @@ def diagnose(
     from kmodel_tools.doctor import diagnose as _diagnose
 
     return _diagnose(path, other, error, themes)
+
+
+def readers(path: str | os.PathLike[str]) -> Readers:
+    """Say which releases of Keras and TensorFlow read a file as it is, and what it takes for Keras 3. Nothing in it is run.
+
+    Only what was tried is said: `doctor/readers.py` tells with which releases.
+
+    Raises:
+        KmtError: There is nothing at the path.
+    """
+    from kmodel_tools.doctor import readers as _readers
+
+    return _readers(path)

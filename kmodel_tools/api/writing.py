@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from kmodel_tools.api.arguments import Names, Readable, by_name, dtype_of, mapping_of, model_of, patterns_of, replacements_of
-from kmodel_tools.errors import MatchError
+from kmodel_tools.errors import KmtError, MatchError
 from kmodel_tools.formats import all_formats, writable_format
 from kmodel_tools.tree import Model
 
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     from kmodel_tools.converter import Conversion, Progress
     from kmodel_tools.editor.joining import Joined
     from kmodel_tools.matcher import Match
+
+NEAR = 0.7
+"""How alike two suffixes are, from which on one is taken for the other misspelt."""
 
 
 def write(
@@ -92,26 +97,12 @@ def convert(
     """
     from kmodel_tools import converter
 
-    request = converter.Request(
-        to,
-        None if like is None else model_of(like),
-        target,
-        weights_only,
-        optimizer,
-        patterns_of(select),
-        patterns_of(drop),
-        None if dtype is None else dtype_of(dtype),
-        lossy,
-        overwrite,
-        options or {},
-        salvage,
-        mapping_of(mapping),
-        averages,
-        patterns_of(rename),
-        extract,
-        replacements_of(replace_layers or {}),
-    )
-    return converter.convert(model_of(source, salvage), destination, request, progress)
+    asked = converter.Request(to=to, target=target, options=options or {}, lossy=lossy, overwrite=overwrite, salvage=salvage)
+    asked = replace(asked, weights_only=weights_only, optimizer=optimizer, averages=averages, extract=extract)
+    asked = replace(asked, select=patterns_of(select), drop=patterns_of(drop), rename=patterns_of(rename))
+    asked = replace(asked, dtype=dtype_of(dtype), mapping=mapping_of(mapping), replace_layers=replacements_of(replace_layers or {}))
+    asked = replace(asked, like=None if like is None else model_of(like))
+    return converter.convert(model_of(source, salvage), destination, asked, progress)
 
 
 def transfer(
@@ -196,7 +187,16 @@ def average(models: Sequence[Readable], names: Sequence[str] = ()) -> Joined:
 
 
 def format_for(path: str | os.PathLike[str], default: str) -> str:
-    """The name of the format that a path's suffix names, or `default` where it names none that is written."""
+    """The name of the format that a path's suffix names, or `default` where it names none that is written.
+
+    Raises:
+        KmtError: The suffix is nearly one, which is a slip of the pen: nobody wants `model.kears`.
+    """
     text = os.fspath(path)
-    written = any(record.write and text.endswith(suffix) for record in all_formats() for suffix in record.suffixes)
-    return writable_format(path).name if written else default
+    suffixes = [suffix for record in all_formats() if record.write for suffix in record.suffixes]
+    if any(text.endswith(suffix) for suffix in suffixes):
+        return writable_format(path).name
+    near = get_close_matches(os.path.splitext(text)[1], suffixes, 1, NEAR)
+    if near:
+        raise KmtError("its suffix names no format that is written", path=text, cure=f"did you mean {near[0]}? Or say which with --to")
+    return default

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kmodel_tools.architecture.envelope import registered_as
 from kmodel_tools.architecture.layer_classes import is_builtin
 from kmodel_tools.architecture.names import snake_case
 
@@ -180,8 +181,7 @@ def _own(item: Mapping[str, Any], in_layers: bool) -> Iterator[tuple[str, str]]:
         elif class_name == "function":
             yield from _function(item)
         elif not _is_known(item, class_name):
-            registered = item.get("registered_name")
-            yield "layer" if in_layers else "object", registered if isinstance(registered, str) and ">" in registered else class_name
+            yield "layer" if in_layers else "object", registered_as(item) or class_name
     for key in ("activation", "recurrent_activation", "inner_activation"):
         value = item.get(key)
         if isinstance(value, str) and "class_name" not in item and _NAME.fullmatch(value) and value.lower() not in ACTIVATIONS:
@@ -210,8 +210,8 @@ def _function(item: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _is_known(item: Mapping[str, Any], class_name: str) -> bool:
-    registered = item.get("registered_name")
-    if isinstance(registered, str) and ">" in registered and not registered.startswith(("keras>", "Keras>")):
+    registered = registered_as(item)
+    if registered is not None and not registered.startswith(("keras>", "Keras>")):
         return False
     module = item.get("module")
     if isinstance(module, str):

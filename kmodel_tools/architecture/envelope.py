@@ -43,6 +43,12 @@ def class_of(node: Mapping[str, Any]) -> str:
     return kind
 
 
+def registered_as(node: Mapping[str, Any]) -> str | None:
+    """What somebody's own object is registered under, `package>name`, or None."""
+    registered = node.get("registered_name")
+    return registered if isinstance(registered, str) and ">" in registered else None
+
+
 def settings_of(node: Mapping[str, Any]) -> Config:
     """An object's arguments; a Keras 1 Sequential's list of layers reads as {"layers": list}."""
     inner = node.get("config", node)

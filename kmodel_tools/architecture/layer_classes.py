@@ -14,7 +14,6 @@ from kmodel_tools.architecture.layer_table import (
     FLOATS,
     MODEL_CLASSES,
     OPEN,
-    WEIGHTLESS,
     LayerClass,
     SubLayer,
     Variable,
@@ -35,11 +34,6 @@ def canonical_class(class_name: str | None) -> str | None:
 def is_builtin(class_name: str) -> bool:
     """Whether Keras itself, of any generation, has a layer or model class of this name."""
     return canonical_class(class_name) is not None
-
-
-def is_weightless(class_name: str | None) -> bool:
-    """Whether layers of a class never own weights."""
-    return class_name is not None and ALIASES.get(class_name, class_name) in WEIGHTLESS
 
 
 KERAS_1 = "keras1"

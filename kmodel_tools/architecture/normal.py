@@ -32,6 +32,7 @@ from typing import Any
 from kmodel_tools.architecture.envelope import iter_mappings, settings_of
 from kmodel_tools.architecture.optimizers import kind_of
 from kmodel_tools.architecture.spec import LayerSpec
+from kmodel_tools.architecture.topology import TENSOR
 from kmodel_tools.tree import Path, split_path
 
 OF_THE_CONTAINER = frozenset({"module", "registered_name", "build_config", "compile_config", "shared_object_id"})
@@ -181,7 +182,7 @@ def _tensors(node: Any) -> Iterator[Sequence[Any]]:
     while stack:
         item = stack.pop()
         if isinstance(item, Mapping):
-            history = item.get("keras_history", item.get("config") if item.get("class_name") == "__keras_tensor__" else None)
+            history = item.get("keras_history", item.get("config") if item.get("class_name") == TENSOR else None)
             stack.extend(reversed([history] if history is not None else list(item.values())))
         elif isinstance(item, (list, tuple)):
             if len(item) >= 3 and isinstance(item[0], str) and isinstance(item[1], int) and isinstance(item[2], int):

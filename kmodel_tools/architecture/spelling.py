@@ -18,9 +18,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from kmodel_tools.architecture.custom_objects import BUILTIN_NAMES
-from kmodel_tools.architecture.envelope import Config, Era, class_of
+from kmodel_tools.architecture.envelope import Config, Era, class_of, registered_as
 from kmodel_tools.architecture.layer_classes import is_builtin
-from kmodel_tools.architecture.upgrade.objects import LISTS
+from kmodel_tools.architecture.topology import tensors_of
+from kmodel_tools.architecture.upgrade.objects import FUNCTION, LISTS
+from kmodel_tools.architecture.upgrade.training import plain_name
 
 COMPILE_CONFIG = "compile_config"
 UNLISTED = {name: f"Custom>{name}" for name in ("Adafactor", "Lion")}
@@ -61,8 +63,7 @@ def without_modules(node: Any) -> Any:
         return {key: without_modules(value) for key, value in node.items()}
     if kind in ("__numpy__", "__tensor__") and isinstance(config, Mapping):
         return config.get("value")
-    registered = node.get("registered_name")
-    name = registered if isinstance(registered, str) and ">" in registered else kind
+    name = registered_as(node) or kind
     if kind == "function" and isinstance(config, str):
         return name if name != kind else config
     found = {"class_name": UNLISTED.get(name, name), "config": _of_lambda(config) if kind == "Lambda" else without_modules(config)}
@@ -91,6 +92,33 @@ def legacy_training_config(training_config: Config) -> dict[str, Any]:
     elif isinstance(optimizer, Mapping):
         optimizer = {"class_name": class_of(optimizer), "config": optimizer.get("config")}
     return found | {"optimizer_config": optimizer}
+
+
+def compiled_for_legacy_file(training_config: Config) -> dict[str, Any]:
+    """A training configuration of Keras 3 in which losses and metrics are spelled as Keras 3 finds them in a legacy HDF5 file.
+
+    A loss goes by its full name, which cures `Could not deserialize 'keras.metrics.mse' because it is not a KerasSaveable subclass`
+    (Keras's own files say `mse`, and do not load); a function is its name, which cures of a metric `Expected 'config' to be a dict for
+    MeanAbsoluteError, instead got <class 'str'>`. A short name of a metric loads. Sources: Keras 3.15.1
+    `legacy/saving/saving_utils.py`, `compile_args_from_training_config`; `legacy/saving/serialization.py`, `serialize_keras_object`.
+    """
+    found = dict(training_config)
+    for key in ("loss", "metrics", "weighted_metrics"):
+        if key in found:
+            found[key] = _called_by_name(found[key], key == "loss")
+    return found
+
+
+def _called_by_name(value: Any, in_full: bool) -> Any:
+    """Losses or metrics in which functions are names; `in_full`, names that Keras shortens, which those of functions are not."""
+    if isinstance(value, list):
+        return [_called_by_name(item, in_full) for item in value]
+    if not isinstance(value, Mapping):
+        return plain_name(value) if in_full else value
+    kind, name = value.get("class_name"), value.get("config")
+    if kind is None:
+        return {key: _called_by_name(item, in_full) for key, item in value.items()}
+    return name if kind == FUNCTION and isinstance(name, str) else value
 
 
 def document_config(architecture: Config, era: Era | None, training_config: Config | None, producer: Config) -> dict[str, Any]:
@@ -130,24 +158,10 @@ def _with_modules(node: Any) -> Any:
     kind = node.get("class_name")
     if isinstance(kind, str) and "config" in node and "module" not in node and is_builtin(kind):
         found = found | _said(kind)
-        shapes = [item["config"]["shape"] for item in _tensors(node.get("inbound_nodes"))]
+        calls = node.get("inbound_nodes")
+        shapes = [item["config"]["shape"] for item in tensors_of(calls[:1] if isinstance(calls, list) else None)]
         if len(shapes) == 1:
             found["build_config"] = {"input_shape": shapes[0]}
-    return found
-
-
-def _tensors(calls: Any) -> list[Mapping[str, Any]]:
-    """The tensors of a layer's first call."""
-    found: list[Mapping[str, Any]] = []
-    stack = [calls[0]] if isinstance(calls, list) and calls else []
-    while stack:
-        item = stack.pop()
-        if isinstance(item, Mapping) and item.get("class_name") == "__keras_tensor__":
-            found.append(item)
-        elif isinstance(item, Mapping):
-            stack.extend(item.values())
-        elif isinstance(item, list):
-            stack.extend(item)
     return found
 
 

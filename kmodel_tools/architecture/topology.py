@@ -16,6 +16,8 @@ from typing import Any
 
 from kmodel_tools.architecture.envelope import ConfigError, Era, class_of, is_model, settings_of
 
+TENSOR = "__keras_tensor__"
+"""The class of a tensor in a call."""
 Call = tuple[int, int]
 """A node of the graph: number of the layer in the configuration, number of the call."""
 
@@ -32,7 +34,7 @@ def layer_order(settings: Mapping[str, Any], era: Era, operations: bool = False)
         The positions, and a sentence if the graph could not be followed and the order is the configuration's own.
     """
     layers = settings["layers"]
-    kept = [index for index, layer in enumerate(layers) if operations or not _is_operation(layer)]
+    kept = [index for index, layer in enumerate(layers) if operations or not is_operation(layer)]
     try:
         graph = CallGraph(layers, era)
         outputs = [graph.call(reference, is_output=True) for reference in references(settings.get("output_layers"))]
@@ -173,13 +175,27 @@ def _histories(value: Any) -> list[Sequence[Any]]:
     while stack:
         item = stack.pop()
         if isinstance(item, Mapping):
-            if item.get("class_name") == "__keras_tensor__":
+            if item.get("class_name") == TENSOR:
                 found.append(item["config"]["keras_history"])
             else:
                 stack.extend(item[key] for key in sorted(item, reverse=True))
         elif isinstance(item, list):
             stack.extend(reversed(item))
     return found
+
+
+def tensors_of(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Every tensor of a structure, in order, as the file has it."""
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Mapping):
+            if item.get("class_name") == TENSOR:
+                yield item
+            else:
+                stack.extend(reversed(list(item.values())))
+        elif isinstance(item, list):
+            stack.extend(reversed(item))
 
 
 def _name(layer: Mapping[str, Any]) -> str:
@@ -189,6 +205,6 @@ def _name(layer: Mapping[str, Any]) -> str:
     return name
 
 
-def _is_operation(layer: Mapping[str, Any]) -> bool:
+def is_operation(layer: Mapping[str, Any]) -> bool:
     """Whether an entry is an operation of `keras.ops` and not a layer: such do not take part in `model.layers`."""
     return str(layer.get("module") or "").startswith(("keras.src.ops", "keras.ops"))

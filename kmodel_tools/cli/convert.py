@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option(
     "--target", type=click.Choice(("keras2", "keras3")), help="The generation of Keras to write for, where the format is for both."
 )
-@click.option("--map", "map_file", metavar="FILE", help="Rename layers and weights as FILE says, before anything else (YAML or JSON).")
+@click.option("--map", "mapping", metavar="FILE", help="Rename layers and weights as FILE says, before anything else (YAML or JSON).")
 @click.option("--rename", multiple=True, metavar="OLD=NEW", help="Rename layers; OLD may be a GLOB or re:REGEX; repeatable.")
 @click.option("--extract", metavar="PATH", help="Carry the nested model at PATH as one of its own, or the weights of the layer at PATH.")
 @click.option(
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 @click.option("--dtype", metavar="DTYPE", help="Round floating-point weights to this precision: float32, float16, bfloat16 …")
 @click.option("--lossy", is_flag=True, help="Write even if the target cannot hold everything.")
 @salvage_option
-@click.option("--force", is_flag=True, help="Replace the destination if it is there.")
+@click.option("--force", "overwrite", is_flag=True, help="Replace the destination if it is there.")
 @target_option
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on standard output.")
 @click.option("-q", "--quiet", is_flag=True, help="No report and no progress.")
@@ -51,26 +51,14 @@ def command(
     source: str,
     destination: str | None,
     from_format: str | None,
-    to: str | None,
-    like: str | None,
-    target: str | None,
-    map_file: str | None,
-    rename: tuple[str, ...],
-    extract: str | None,
-    proposed: str | None,
-    averages: bool,
-    replaced: tuple[str, ...],
-    weights_only: bool,
-    no_optimizer: bool,
-    select: tuple[str, ...],
-    drop: tuple[str, ...],
-    dtype: str | None,
-    lossy: bool,
     salvage: bool,
-    force: bool,
+    proposed: str | None,
+    replaced: tuple[str, ...],
+    no_optimizer: bool,
     options: tuple[str, ...],
     as_json: bool,
     quiet: bool,
+    **asked: Any,
 ) -> None:
     """Write the model SOURCE as DESTINATION, in the format of its suffix: .keras, .weights.h5, .h5, or .json and .yaml for its
     architecture.
@@ -94,29 +82,17 @@ def command(
     if (destination is None) is (proposed is None):
         raise click.UsageError("name a DESTINATION, or --propose-map OUT")
     if proposed is not None or destination is None:
-        _propose(source, from_format, like, map_file, proposed or "", force, quiet)
+        _propose(source, from_format, asked["like"], asked["mapping"], proposed or "", asked["overwrite"], quiet)
         return
     report = api.convert(
         api.read(source, from_format, salvage),
         destination,
-        to=to,
-        like=like,
-        target=target,
-        weights_only=weights_only,
-        optimizer=not no_optimizer,
-        select=select,
-        drop=drop,
-        dtype=dtype,
-        lossy=lossy,
-        overwrite=force,
-        options=named_values(options),
         salvage=salvage,
-        mapping=map_file,
-        averages=averages,
         replace_layers=named_values(replaced, "NAME=CONFIG"),
-        rename=rename,
-        extract=extract,
+        optimizer=not no_optimizer,
+        options=named_values(options),
         progress=None if quiet or not sys.stderr.isatty() else _progress(),
+        **asked,
     )
     _show(report, source, as_json, quiet)
 
@@ -132,8 +108,8 @@ def _show(report: Conversion, source: str, as_json: bool, quiet: bool) -> None:
         click.echo(conversion_text(report, source), nl=False, err=True)
 
 
-def _propose(source: str, from_format: str | None, like: str | None, map_file: str | None, output: str, force: bool, quiet: bool) -> None:
-    if like is None or map_file is not None:
+def _propose(source: str, from_format: str | None, like: str | None, mapping: str | None, output: str, force: bool, quiet: bool) -> None:
+    if like is None or mapping is not None:
         raise click.UsageError("--propose-map goes with --like FILE, and with no --map")
     from kmodel_tools import api
     from kmodel_tools.render.map_text import map_json, map_yaml, proposal_text

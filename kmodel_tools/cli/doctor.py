@@ -12,6 +12,7 @@ from kmodel_tools.cli.options import write_output
 
 if TYPE_CHECKING:
     from kmodel_tools.doctor.finding import Finding
+    from kmodel_tools.doctor.readers import Readers
 
 STYLES = ("text", "json", "sarif", "github")
 MAX_WIDTH = 120
@@ -49,6 +50,8 @@ def command(
     With OTHER, say what in the two files can change a prediction. With --error, say what in FILE makes Keras or TensorFlow
     give that message.
 
+    Also said is which releases of Keras and TensorFlow read the file as it is, as far as they were tried.
+
     Each finding has its evidence in this file and a cure; docs/findings.md tells more of each. Exit status: 0 nothing found; 1
     findings; 2 an error.
 
@@ -64,8 +67,10 @@ def command(
     themes = tuple(name.strip() for text in only for name in text.split(",") if name.strip())
     found = api.diagnose(file, other, None if error is None else _message(error), themes or None)
     if not quiet:
+        shown = other is None and output_format in ("text", "json") and (not themes or "opening" in themes)
+        readers = api.readers(file) if shown else None
         style = "json" if as_json else output_format
-        write_output(_rendered(found, file, other, style, everything), output, force)
+        write_output(_rendered(found, file, other, style, everything, readers), output, force)
     return 1 if found else 0
 
 
@@ -81,18 +86,18 @@ def _message(error: str) -> str:
         raise KmtError(f"cannot be read: {problem.strerror}", path=error) from problem
 
 
-def _rendered(found: tuple[Finding, ...], file: str, other: str | None, style: str, everything: bool) -> str:
+def _rendered(found: tuple[Finding, ...], file: str, other: str | None, style: str, everything: bool, readers: Readers | None) -> str:
     from kmodel_tools.doctor import NOT_IN_A_FILE
     from kmodel_tools.doctor.kinds import kinds
 
     if style == "text":
         from kmodel_tools.render.findings_text import findings_text
 
-        return findings_text(found, file, NOT_IN_A_FILE, other, _width(), everything)
+        return findings_text(found, file, NOT_IN_A_FILE, other, _width(), everything, readers)
     from kmodel_tools.render import findings_formats
 
     if style == "json":
-        return findings_formats.findings_json(found, file, other, NOT_IN_A_FILE)
+        return findings_formats.findings_json(found, file, other, NOT_IN_A_FILE, readers)
     if style == "sarif":
         from kmodel_tools import __version__
 

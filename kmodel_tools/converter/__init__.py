@@ -91,7 +91,9 @@ def _aimed(request: Request, target: Format, source: Model) -> Request:
     """
     if request.target not in (None, *TARGETS):
         raise KmtError(f"there is no target {request.target!r}", cure=f"choose {' or '.join(TARGETS)}")
-    if request.target == "keras2" and target.name in STORES:
+    if request.target == "keras3" and target.generation == "Keras 2":
+        raise KmtError(f"{target.title} is written for what reads Keras 2 alone", cure="leave out --target, or name a .keras file")
+    if request.target == "keras2" and (target.name in STORES or target.generation == "Keras 3"):
         raise KmtError(f"{target.title} is written for Keras 3 alone", cure="name a .h5 file, which Keras 2 and tf_keras load")
     if target.name != CHECKPOINT:
         return request

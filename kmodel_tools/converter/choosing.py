@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Protocol
 
+from kmodel_tools.architecture.editing.names import kept_keys
 from kmodel_tools.converter.request import Request
 from kmodel_tools.editor import select
 from kmodel_tools.editor.naming import new_paths, rename_layers
@@ -53,6 +54,7 @@ def named(plan: Planned, source: Model) -> Model:
                 raise
         else:
             plan.carried.append(f"{_layers(count)} under other names, as asked for")
+            plan.changes += _kept_keys(model, renamed)
             return renamed
     mapping = {join_path(path): join_path(new) for path, _ in model.weights() if (new := new_path(path)) != path}
     if not mapping:
@@ -76,6 +78,7 @@ def _mapped(plan: Planned, source: Model) -> Model:
             why = f"{why} ({error.problem})"
         else:
             plan.carried.append(f"{_layers(count)} under the names of the map")
+            plan.changes += _kept_keys(source, renamed)
             return renamed
     renamed, unnamed = rename(source, plan.request.mapping)
     before, after = (sum(1 for _ in model.weights()) for model in (source, renamed))
@@ -85,6 +88,10 @@ def _mapped(plan: Planned, source: Model) -> Model:
     if renamed.architecture is None and source.architecture is not None and plan.request.like is None:
         plan.left_out.append(f"architecture and training configuration: {why}")
     return renamed
+
+
+def _kept_keys(model: Model, renamed: Model) -> list[str]:
+    return kept_keys(model.architecture, renamed.architecture) if model.architecture and renamed.architecture else []
 
 
 def _layers(count: int) -> str:

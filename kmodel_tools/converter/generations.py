@@ -65,8 +65,9 @@ def in_its_generation(plan: Planned, model: Model) -> Model:
         plan.left_out += (
             [] if plan.holes or plan.part else [f"architecture{' and training configuration' if model.training_config else ''}: {why}"]
         )
-        # The layout still needs it: groups go by classes, and the order of weights by what is frozen.
-        return model if plan.target.name != "keras-archive" else replace(model, architecture=None)
+        # Layouts of weights alone still need it: groups go by classes, and the order of weights by what is frozen.
+        holds = Part.ARCHITECTURE in plan.target.holds and plan.target.name != "keras-h5"
+        return replace(model, architecture=None) if holds else model
     assert model.architecture is not None
     if plan.target.name == "keras-h5":
         model = spelled_for_legacy_file(model, era)
@@ -122,7 +123,9 @@ def _wanted_generation(plan: Planned, era: Era | None) -> str:
     """The generation to write for."""
     if plan.request.target is not None:
         return {"keras2": "Keras 2", "keras3": "Keras 3"}[plan.request.target]
-    if era is None or plan.target.name == "keras-archive" or (era in FIRST and plan.target.name == STORE and not plan.holes):
+    if plan.target.generation:
+        return plan.target.generation
+    if era is None or (era in FIRST and plan.target.name == STORE and not plan.holes):
         return GENERATIONS[Era.KERAS_3]
     return GENERATIONS[era]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kmodel_tools.architecture.envelope import Era, iter_configs
-from kmodel_tools.architecture.spelling import without_modules
+from kmodel_tools.architecture.spelling import compiled_for_legacy_file, without_modules
 from kmodel_tools.errors import ConversionError
 from kmodel_tools.tree import Model
 from kmodel_tools.upgrader.generation import generation
@@ -32,6 +32,8 @@ def spelled_for_legacy_file(model: Model, era: Era | None) -> Model:
         raise ConversionError(
             "a layer with LoRA is stored merged, and a legacy file needs its factors", cure="convert to .keras, or its --weights-only"
         )
+    if model.format != LEGACY and now is Era.KERAS_3 and model.training_config:
+        return replace(model, training_config=compiled_for_legacy_file(model.training_config))
     if model.format == LEGACY or now not in KERAS_2 or era not in KERAS_2:
         return model
     architecture, training = (without_modules(part) for part in (model.architecture, model.training_config))

@@ -53,7 +53,9 @@ def carried_state(model: Model, source: Model, era: Era | None, target: Format, 
         cut: Whether the model is a part of the source, whose state is counted otherwise.
     """
     assert model.optimizer is not None
-    if Part.OPTIMIZER not in target.holds or (target.name == LEGACY and model.architecture is None):
+    if Part.OPTIMIZER not in target.holds:
+        return State(None, ["the optimizer's state"])
+    if target.name == LEGACY and model.architecture is None:
         return State(None, ["the optimizer's state (a legacy file of weights has no room for it)"])
     if request.options.get("layout") == "names" and target.name == CHECKPOINT:
         named = source.metadata.get("dialect", "").endswith("name-based")
@@ -65,7 +67,8 @@ def carried_state(model: Model, source: Model, era: Era | None, target: Format, 
     unnamed = model.optimizer.class_name is None and compiled_with is not None
     if unnamed:  # a SavedModel need not state its class
         model = replace(model, optimizer=replace(model.optimizer, class_name=compiled_with))
-    if (_is_carried(model, era) or target.name == LEGACY) and _is_fresh(model.optimizer):
+    has_slots_always = target.name == LEGACY or (target.name == CHECKPOINT and not _for_keras_3(target, request))
+    if (_is_carried(model, era) or has_slots_always) and is_fresh(model.optimizer):
         return State(None, left_out=["the optimizer's counters: it has not trained the model yet"])
     why = _obstacle(model, target, request)
     if why is not None:
@@ -107,7 +110,7 @@ def _is_carried(model: Model, era: Era | None) -> bool:
     return bool(version) and (era is Era.KERAS_3) is not (era_of_version(version) is Era.KERAS_3)
 
 
-def _is_fresh(optimizer: Optimizer | None) -> bool:
+def is_fresh(optimizer: Optimizer | None) -> bool:
     """Whether it has no state yet, but for a count of no steps: Keras 3 keeps that for a model that was only compiled."""
     counters = {counter.role: counter for counter in optimizer.counters} if optimizer is not None else {}
     if optimizer is None or optimizer.slots or optimizer.extras or counters.keys() - {ITERATIONS, LEARNING_RATE}:
@@ -187,7 +190,7 @@ def _mismatch(model: Model, keras_3: bool) -> str | None:
     if keras_3 and kind == "sgd" and described.config is not None and not config.get("momentum"):
         return "SGD without momentum keeps none in Keras 3" if "momentum" in held else None
     wanted = [{name for names in rounds for name in names} for rounds in rounds_of(described.class_name, described.config, True)]
-    if keras_3 and _is_fresh(optimizer):
+    if keras_3 and is_fresh(optimizer):
         return None  # a model of Keras 3 that was only compiled has no slots
     return None if held in wanted else f"{described.class_name} as it is configured keeps other arrays"
 

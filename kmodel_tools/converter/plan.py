@@ -12,7 +12,7 @@ from kmodel_tools.converter.extras import SAVE_COUNTER, arrays_beside, line_besi
 from kmodel_tools.converter.fitting import refuse_gaps
 from kmodel_tools.converter.generations import AS_ASKED, in_its_generation
 from kmodel_tools.converter.numbering import numbered, order_depends_on_flags
-from kmodel_tools.converter.optimizer import CHECKPOINT, carried_state, counts_as_listed, retied, same_layout
+from kmodel_tools.converter.optimizer import CHECKPOINT, carried_state, counts_as_listed, is_fresh, retied, same_layout
 from kmodel_tools.converter.planting import planted
 from kmodel_tools.converter.precision import beyond_precision
 from kmodel_tools.converter.replacing import Replacing
@@ -27,7 +27,7 @@ from kmodel_tools.tree import Model, Weight
 from kmodel_tools.upgrader.generation import (
     FIRST,
     GENERATIONS,
-    brought_to,
+    brought_over,
     generation,
     taken_for,
 )
@@ -132,8 +132,8 @@ class Plan:
                 cure="give the one that it was saved with (to_json): --like OLD.json",
             )
         self.inferred += taken_for(source, like)
-        brought = brought_to(source, like)
-        self.inferred += ["the source is carried to Keras 3 first"] if brought.upgraded else []
+        brought = brought_over(source, like)
+        self.inferred += brought.said
         # Without an architecture, nothing is carried, and a remark says what the values mean otherwise.
         (self.inferred if source.architecture is not None else self.lost).extend(brought.remarks)
         source = brought.model
@@ -280,7 +280,10 @@ class Plan:
         self.left_out += state.left_out
         self.inferred += state.inferred
         if (optimizer := state.optimizer) is not None:
-            arrays = f"{len(optimizer.slots)} arrays for weights, {len(optimizer.counters)} counters"
+            slots = (
+                "no arrays for weights, as it has taken no step" if is_fresh(optimizer) else f"{len(optimizer.slots)} arrays for weights"
+            )
+            arrays = f"{slots}, {len(optimizer.counters)} counters"
             rest = f", {len(optimizer.extras)} arrays that are not tied to weights" if optimizer.extras else ""
             self.carried.append(f"optimizer {optimizer.class_name or ''}: {arrays}{rest}".replace(" :", ":"))
         return replace(model, optimizer=state.optimizer)

@@ -14,6 +14,7 @@ from kmodel_tools.doctor import architecture, comparison, containers, messages, 
 from kmodel_tools.doctor.case import Case
 from kmodel_tools.doctor.finding import SEVERITIES, SURENESS, THEMES, Finding
 from kmodel_tools.doctor.kinds import kinds
+from kmodel_tools.doctor.readers import Readers, readers_of
 from kmodel_tools.errors import KmtError
 
 Check = Callable[[Case], Iterator[Finding]]
@@ -28,7 +29,6 @@ BY_THEMES: tuple[tuple[tuple[Check, ...], frozenset[str]], ...] = (
     (precision.CHECKS, frozenset({"precision", "architecture"})),
 )
 """Checks, and the themes that their findings are of: what nobody asks for is not looked at."""
-CHECKS: tuple[Check, ...] = tuple(check for checks, _ in BY_THEMES for check in checks)
 CONSEQUENCES = {
     **dict.fromkeys(opening.EXPLAINED, frozenset({"damaged", "not-a-model"})),
     "truncated": frozenset({"damaged", "not-a-model", "saving-broke-off", "weights-missing"}),
@@ -84,11 +84,26 @@ def diagnose(
             raise KmtError("two files are compared, and comparison is not asked for", cure="leave out --only, or the second file")
         return _of_two(case, Case(other), themes)
     wanted = THEMES if themes is None or error is not None else themes
-    found = [item for checks, own in BY_THEMES if not own.isdisjoint(wanted) for check in checks for item in check(case)]
-    said = {follows for item in found for follows in CONSEQUENCES.get(item.identifier, ())}
-    found = [item for item in found if item.identifier not in said]
+    found = _found(case, wanted)
     answers = () if error is None else ranked(messages.explain(case, error, found))
     return tuple(item for item in (*answers, *ranked(found)) if themes is None or item.theme in themes)
+
+
+def readers(path: str | os.PathLike[str]) -> Readers:
+    """Say which releases of Keras and TensorFlow read a file as it is, and what it takes for Keras 3.
+
+    Raises:
+        KmtError: There is nothing at the path.
+    """
+    case = Case(path)
+    return readers_of(case, _found(case, ("opening",)))
+
+
+def _found(case: Case, wanted: Collection[str]) -> list[Finding]:
+    """The findings of these themes, without those that follow from another one."""
+    found = [item for checks, own in BY_THEMES if not own.isdisjoint(wanted) for check in checks for item in check(case)]
+    said = {follows for item in found for follows in CONSEQUENCES.get(item.identifier, ())}
+    return [item for item in found if item.identifier not in said]
 
 
 BROKEN = frozenset({"truncated", "missing-part", "damaged", "saving-broke-off", "lfs-pointer"})

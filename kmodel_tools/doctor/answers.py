@@ -3,72 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kmodel_tools.architecture.envelope import version_numbers
 from kmodel_tools.doctor.case import Case
 from kmodel_tools.doctor.finding import Evidence, evidence, literal, shape_text
 from kmodel_tools.doctor.safety import places
-from kmodel_tools.format import Container
 from kmodel_tools.tree import join_path
 
 Answer = tuple[list[Evidence], str]
 """What in the file explains a message, and the cure."""
 ATTRIBUTE_LIMIT = 64 << 10
 """Bytes of an attribute of HDF5."""
-
-
-# What files are.
-
-
-def content(case: Case, match: re.Match[str]) -> Answer:
-    """What the file is instead of HDF5."""
-    if case.probe is None or (case.probe.container is Container.HDF5 and case.model is not None and not case.path.endswith(".keras")):
-        return [], "check the path: relative ones depend on the folder that Python was started in"
-    return [Evidence("", "content", case.probe.container.value)], f"kmt inspect {case.quoted}"
-
-
-def without_architecture(case: Case, match: re.Match[str]) -> Answer:
-    """That the file holds no architecture."""
-    model = case.model
-    if model is None or model.architecture is not None:
-        return [], f"kmt inspect {case.quoted}"
-    items = [
-        Evidence("", "architecture", "none in the file"),
-        Evidence("", "weights", f"{len(case.weights)}, {model.metadata.get('dialect', '')}"),
-    ]
-    return items, f"model.load_weights({literal(case.path)})  # of a model that is made by its code"
-
-
-def another_format(case: Case, match: re.Match[str]) -> Answer:
-    """Which format it is, and whether an architecture is in it."""
-    model = case.model
-    if model is None or model.format not in ("saved-model", "tf-checkpoint", "graph-def"):
-        return [], "give it a name that ends in .keras or .h5, as its content is"
-    items = [Evidence("", "format", model.format), Evidence("", "architecture", "recovered" if model.architecture else "none in it")]
-    like = "" if model.architecture else " --like MODEL_OF_THE_SAME_LAYERS.keras"
-    return items, f"kmt convert {case.quoted} {case.output('.keras')}{like}"
-
-
-def plain_object(case: Case, match: re.Match[str]) -> Answer:
-    """Whether the folder holds a Keras model, and what it offers otherwise."""
-    model = case.model
-    if model is None or model.format != "saved-model":
-        return [], f"kmt inspect {case.quoted}"
-    if model.architecture is not None:
-        return [Evidence("", "architecture", "recovered")], f"kmt convert {case.quoted} {case.output('.keras')}"
-    names = [signature.name for signature in model.graph.signatures] if model.graph else []
-    items = [Evidence("", "architecture", "none in it"), Evidence("", "signatures", ", ".join(names) or "none")]
-    return items, f"f = tf.saved_model.load({literal(case.path)}).signatures[{literal(names[0] if names else 'serving_default')}]; f(INPUT)"
-
-
-def prefix(case: Case, match: re.Match[str]) -> Answer:
-    """The prefix of the checkpoint."""
-    from kmodel_tools.doctor.opening import checkpoint_prefix
-
-    prefix = checkpoint_prefix(case)
-    items = [] if prefix is None or prefix == case.path else [Evidence("", "prefix", prefix)]
-    return items, f"model.load_weights({literal(prefix or 'PREFIX')})"
 
 
 # What configurations say.
@@ -97,19 +44,25 @@ def _architecture(case: Case) -> Any:
 def name(case: Case, match: re.Match[str]) -> Answer:
     """The places that name the class or function."""
     name = next(group for group in match.groups() if group)
-    plain = name.rpartition(">")[2]
     configs = [_architecture(case), None if case.model is None else case.model.training_config]
-    items: list[tuple[str, str, Any]] = []
-    for config in configs:
-        for layer, _, item in places(config):
-            own = [item.get("class_name"), item.get("registered_name")]
-            items += [(layer, "class_name", value) for value in own[:1] if str(value).rpartition(">")[2] == plain]
-            named = [
-                (each, value) for each, value in item.items() if isinstance(value, str) and each not in ("class_name", "registered_name")
-            ]
-            items += [(layer, each, value) for each, value in named if value in (name, plain) and each != "name"]
-    cure = f"{case.carried('_converted')}  # carries it, or prints the stub of your code"
+    items = [item for config in configs for item in _named(config, name)]
+    if items and not list(_named(_architecture(case), name)):
+        cure = f"keras.models.load_model({literal(case.path)}, compile=False)  # only the loss, metric or optimizer needs it"
+    else:
+        cure = f"{case.carried('_converted')}  # carries it, or prints the stub of your code"
     return list(evidence(items)), cure
+
+
+def _named(config: Any, name: str) -> Iterator[tuple[str, str, Any]]:
+    """`(layer, key, value)` of the places in a configuration that name a class or function."""
+    plain = name.rpartition(">")[2]
+    for layer, _, item in places(config):
+        kind = item.get("class_name")
+        if str(kind).rpartition(">")[2] == plain:
+            yield layer, "class_name", kind
+        for key, value in item.items():
+            if isinstance(value, str) and key not in ("class_name", "registered_name", "name") and value in (name, plain):
+                yield layer, key, value
 
 
 def lambdas(case: Case, match: re.Match[str]) -> Answer:
@@ -156,13 +109,30 @@ def _owns(layer: Any) -> bool:
 
 def not_received(case: Case, match: re.Match[str]) -> Answer:
     """What the file holds of the layer, or what it holds at all."""
-    name = match.groupdict().get("layer") or ""
+    if (counted := _counted_otherwise(case)) is not None:
+        return counted
+    groups = match.groupdict()
+    name = groups.get("layer") or groups.get("object") or groups.get("given") or ""
     own = [(path, weight) for path, weight in case.weights if name and name in path]
     items = [Evidence(join_path(path), weight.key, shape_text(weight.tensor.shape)) for path, weight in own]
     if not items and case.weights:
         first = case.weights[0]
         items = [Evidence("", "layers of the file", _names(case)), Evidence(join_path(first[0]), "first weight", first[1].key)]
     return items, f"kmt transfer {case.quoted} YOUR_MODEL.keras -o {case.output('_loaded.keras')}"
+
+
+def _counted_otherwise(case: Case) -> Answer | None:
+    """That Keras 2.12 to 2.14 wrote it, whose names of weights later releases do not find."""
+    model = case.model
+    version = "" if model is None else model.metadata.get("keras_version", "")
+    if model is None or model.format not in ("keras-archive", "keras-weights"):
+        return None
+    if not ((2, 12) <= version_numbers(version) < (2, 15) or model.metadata.get("dialect") == "Keras 2.12-2.14"):
+        return None
+    items = [Evidence("", "written by", f"Keras {version or '2.12 to 2.14'}, which counts layers of a class in its own way")]
+    if model.architecture is not None:
+        return items, case.carried("_keras3")
+    return items, f"kmt convert {case.quoted} {case.output('_keras3.weights.h5')} --like MODEL_OF_THE_SAME_LAYERS.keras"
 
 
 def _names(case: Case) -> str:
@@ -220,9 +190,14 @@ def h5py(case: Case, match: re.Match[str]) -> Answer:
 def recurrent(case: Case, match: re.Match[str]) -> Answer:
     """What the GRU layers say of their biases."""
     items = [
-        Evidence(join_path(path), "reset_after", str(spec.config.get("reset_after", spec.class_name)))
+        Evidence(join_path(path), "reset_after", str(spec.config.get("reset_after", "not said")))
         for path, spec in case.layers
-        if "GRU" in spec.class_name and spec.attr != "cell"
+        if spec.class_name == "GRU" and spec.attr != "cell"
+    ]
+    items += [
+        Evidence(join_path(path), "class_name", spec.class_name)
+        for path, spec in case.layers
+        if spec.class_name in ("CuDNNGRU", "CuDNNLSTM")
     ]
     return items, case.carried("_keras3")
 
@@ -244,5 +219,55 @@ def unsafe(case: Case, match: re.Match[str]) -> Answer:
 
 def package(case: Case, match: re.Match[str]) -> Answer:
     """Nothing: what the file needs a package for is another finding."""
-    package, *rest = match["name"].split(".")
-    return [], f"change the import in the code: there is no {match['name']} in what is installed" if rest else f"pip install {package}"
+    name = next(group for group in match.groups() if group)
+    package, *rest = name.split(".")
+    return [], f"change the import in the code: there is no {name} in what is installed" if rest else f"pip install {package}"
+
+
+# What models take.
+
+
+def unbuilt(case: Case, match: re.Match[str]) -> Answer:
+    """What the configuration says of the shape that the model was built with."""
+    shapes = [(name, shape) for name, _, shape in inputs_of(case)]
+    if shapes or case.model is None or case.model.architecture is None:
+        known = shapes[0][1] if len(shapes) == 1 else "SHAPE_WITH_NONE_FOR_THE_BATCH"
+        return [], f"model.build({known})  # or call it once on data, before load_weights"
+    return [Evidence("", "shape of the input", "not in the configuration")], "model(ONE_BATCH)  # before load_weights, and before save"
+
+
+def uncompiled(case: Case, match: re.Match[str]) -> Answer:
+    """What the file holds of how the model was compiled."""
+    if case.model is None or case.model.architecture is None:
+        return [], f"kmt inspect {case.quoted}"
+    if case.model.training_config:
+        return [], "nothing for predictions; model.evaluate(…) builds the metrics"
+    stands = [Evidence("", "training configuration", "none in the file")]
+    return stands, 'model.compile(optimizer="adam", loss=LOSS)  # to train or evaluate; predictions need none'
+
+
+def inputs(case: Case, match: re.Match[str]) -> Answer:
+    """The inputs that the model takes."""
+    items = [Evidence(name, key, shape) for name, key, shape in inputs_of(case)]
+    return items, "feed arrays of this shape, the batch first: inputs[None, ...] makes a batch of one, inputs[..., None] adds a channel"
+
+
+def tensorflow_js(case: Case, match: re.Match[str]) -> Answer:
+    """The key for the shape, which TensorFlow.js knows by another name."""
+    items = [Evidence(name, key, shape) for name, key, shape in inputs_of(case) if key == "batch_shape"]
+    return items, f"kmt convert {case.quoted} {case.output('_keras2.h5')} --target keras2  # and this one with tensorflowjs_converter"
+
+
+def inputs_of(case: Case) -> list[tuple[str, str, str]]:
+    """`(layer, key, shape)` of what the configuration says of the inputs of the model."""
+    found: list[tuple[str, str, str]] = []
+    for path, spec in case.layers:
+        if len(path) != 1:
+            continue
+        keys = [key for key in ("batch_shape", "batch_input_shape") if isinstance(spec.config.get(key), list)]
+        found += [(join_path(path), key, _shape(spec.config[key])) for key in keys]
+    return found
+
+
+def _shape(sizes: list[Any]) -> str:
+    return f"({', '.join(str(size) for size in sizes)}{',' if len(sizes) == 1 else ''})"

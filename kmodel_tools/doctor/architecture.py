@@ -9,12 +9,12 @@ from typing import Any
 
 from kmodel_tools.architecture.custom_objects import custom_objects, occurrences
 from kmodel_tools.architecture.envelope import Era
-from kmodel_tools.doctor.case import Case
-from kmodel_tools.doctor.finding import Evidence, Finding, evidence, literal
+from kmodel_tools.doctor.case import ADDED, Case
+from kmodel_tools.doctor.finding import Evidence, Finding, evidence
 from kmodel_tools.doctor.kinds import finding
 from kmodel_tools.doctor.safety import GADGETS, LOOKUPS, places
 from kmodel_tools.doctor.weights import holds_weights, tree_of
-from kmodel_tools.tree import Layer, join_path
+from kmodel_tools.tree import Layer, join_path, split_path
 
 RANDOM = frozenset(
     [
@@ -47,6 +47,7 @@ RANDOM = frozenset(
         "RandomTranslation",
         "RandomWidth",
         "RandomZoom",
+        "Solarization",
         "MixUp",
         "CutMix",
         "AugMix",
@@ -55,7 +56,6 @@ RANDOM = frozenset(
 )
 BATCH = frozenset({"BatchNormalization"})
 BASE_KEYS = frozenset({"name", "trainable", "dtype", "batch_input_shape", "batch_shape", "input_shape", "dynamic"})
-ADDED = frozenset({"AddLoss", "AddMetric"})
 
 
 def custom(case: Case) -> Iterator[Finding]:
@@ -64,7 +64,7 @@ def custom(case: Case) -> Iterator[Finding]:
         return
     model = case.model
     architecture = {key: value for key, value in (model.architecture or {}).items() if key != "compile_config"}
-    used = [item for item in custom_objects(architecture) if item.kind != "lambda" and item.name not in GADGETS]
+    used = [item for item in custom_objects(architecture) if item.kind != "lambda" and item.name not in GADGETS | ADDED]
     named = [Evidence(", ".join(item.used_by[:3]), item.kind, item.name) for item in used]
     named += [Evidence(layer, "function", name) for layer, name in _named_lambdas(architecture) if name not in {item.name for item in used}]
     if named:
@@ -72,10 +72,9 @@ def custom(case: Case) -> Iterator[Finding]:
     known = {item.name for item in used}
     training = [Evidence("", item.kind, item.name) for item in custom_objects(None, model.training_config) if item.name not in known]
     if training:
-        cure = f"keras.models.load_model({literal(case.path)}, compile=False)"
-        yield finding("custom-training-objects", training, cure)
+        yield finding("custom-training-objects", training, case.uncompiled)
     bare = [(item.layer, "config", dict(item.config)) for item in occurrences(architecture) if item.kind == "layer" and item.layer]
-    lost = [place for place in bare if place[2].keys() <= BASE_KEYS and not isinstance(place[2].get("layers"), list)]
+    lost = [place for place in bare if place[2].keys() <= BASE_KEYS]
     if lost:
         cure = "def get_config(self): return {**super().get_config(), 'ARGUMENT': self.ARGUMENT}  # and save again"
         yield finding("custom-layer-without-arguments", evidence(lost), cure, sure="possible")
@@ -99,7 +98,11 @@ def twins(case: Case) -> Iterator[Finding]:
             names = Counter(child.name for child in spec.children if child.name)
             found += [Evidence(join_path((*path, name)), "name", f"of {count} layers") for name, count in names.items() if count > 1]
     if found:
-        yield finding("duplicate-layer-names", found, 'layer._name = "another_name"  # before the model is built, and save again')
+        yield finding(
+            "duplicate-layer-names",
+            found,
+            'layer.name = "another_name"  # before the model is built, and save again; layer._name in Keras 2',
+        )
 
 
 def vocabularies(case: Case) -> Iterator[Finding]:
@@ -116,8 +119,7 @@ def vocabularies(case: Case) -> Iterator[Finding]:
     if not lacking or files >= len(lacking):
         return
     items = [Evidence(join_path(path), "vocabulary", "neither in the configuration nor an asset") for path, _ in lacking]
-    cure = f"model.get_layer({literal(lacking[0][1].name)}).set_vocabulary(WORDS_OF_TRAINING_IN_THEIR_ORDER)  # and save as .keras"
-    yield finding("vocabulary-missing", items, cure, "certain" if not files else "possible")
+    yield finding("vocabulary-missing", items, case.line_of_words(lacking[0][0]), "certain" if not files else "possible")
 
 
 def preprocessing(case: Case) -> Iterator[Finding]:
@@ -135,7 +137,7 @@ def preprocessing(case: Case) -> Iterator[Finding]:
         elif kind == "Hashing" and config.get("salt") is None:
             unsalted.append(Evidence(name, "salt", "null"))
     if bare:
-        cure = f"model.get_layer({literal(bare[0].layer)}).adapt(INPUTS_OF_TRAINING)  # before the layers behind it are trained"
+        cure = f"{case.line_to(split_path(bare[0].layer))}.adapt(INPUTS_OF_TRAINING)  # before the layers behind it are trained"
         yield finding("not-adapted", bare, cure)
     if unsalted:
         yield finding(
@@ -157,9 +159,7 @@ def stateful(case: Case) -> Iterator[Finding]:
         if spec.config.get("stateful") is True and spec.attr != "cell"
     ]
     if found:
-        yield finding(
-            "stateful-layer", found, f"model.get_layer({literal(found[0].layer.partition('/')[0])}).reset_state()  # before each sequence"
-        )
+        yield finding("stateful-layer", found, f"{case.line_to(split_path(found[0].layer))}.reset_state()  # before each sequence")
 
 
 def called_in_training(case: Case) -> Iterator[Finding]:
@@ -172,7 +172,7 @@ def called_in_training(case: Case) -> Iterator[Finding]:
         if kind in RANDOM | BATCH and "inbound_nodes" in item and _trains(item["inbound_nodes"]):
             found.append(Evidence(layer, "inbound_nodes", f"{kind}(…, training=True)"))
     if found:
-        cure = "build the model without training=True, then new_model.set_weights(model.get_weights())"
+        cure = "NEW_MODEL.set_weights(model.get_weights())  # of a model that is built without training=True"
         newer = case.era is Era.KERAS_3
         detail = "In Keras 3, model(x) is so, and predict is not: it passes training=False to every layer." if newer else ""
         yield finding("random-at-inference", found, cure, severity="note" if newer else None, detail=detail)
@@ -193,15 +193,12 @@ def _trains(nodes: Any) -> bool:
 
 def added_losses(case: Case) -> Iterator[Finding]:
     """Losses and metrics in the graph of layers."""
-    if case.model is None:
-        return
-    found = [
-        (layer, "class_name", item["class_name"])
-        for layer, _, item in places(case.model.architecture)
-        if str(item.get("class_name")) in ADDED
-    ]
-    if found:
-        yield finding("added-loss", evidence(found), "def train_step / compute_loss in a class of your own: add the loss there")
+    items = [Evidence(join_path(path), "class_name", spec.class_name) for path, spec in case.layers if path in case.added]
+    if items:
+        yield finding("added-loss", items, case.carried("_keras3"), detail=f"To train on: {COMPUTED}, in a class of your own.")
+
+
+COMPUTED = "def compute_loss(self, *args, **kwargs): return super().compute_loss(*args, **kwargs) + ADDED_LOSS"
 
 
 def unseeded(case: Case) -> Iterator[Finding]:

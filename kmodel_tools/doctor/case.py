@@ -10,10 +10,13 @@ from typing import Any
 from kmodel_tools.architecture.envelope import Era, era_of
 from kmodel_tools.architecture.spec import LayerSpec, ModelSpec, followed
 from kmodel_tools.doctor.facts import Facts, facts_of
+from kmodel_tools.doctor.finding import literal
 from kmodel_tools.errors import KmtError
 from kmodel_tools.format import Probe
 from kmodel_tools.formats import read_model
-from kmodel_tools.tree import Model, Path, Weight, split_path
+from kmodel_tools.tree import Model, Path, Weight, join_path, split_path
+
+ADDED = frozenset({"AddLoss", "AddMetric"})
 
 
 class Case:
@@ -68,9 +71,23 @@ class Case:
 
     def carried(self, ending: str) -> str:
         """The command that carries the model to Keras 3; an architecture alone stays one."""
+        dropped = "".join(f" --drop {argument(join_path(path))}" for path in self.added)
         if self.model is not None and self.model.format == "keras-json":
-            return f"kmt convert {self.quoted} {self.output(ending + '.json')} --target keras3"
-        return f"kmt convert {self.quoted} {self.output(ending + '.keras')}"
+            return f"kmt convert {self.quoted} {self.output(ending + '.json')} --target keras3{dropped}"
+        return f"kmt convert {self.quoted} {self.output(ending + '.keras')}{dropped}"
+
+    @functools.cached_property
+    def added(self) -> tuple[Path, ...]:
+        """Layers in which Keras 2 keeps losses and metrics that were added to a model; predictions do not pass through them."""
+        return tuple(path for path, spec in self.layers if spec.class_name in ADDED)
+
+    @property
+    def uncompiled(self) -> str:
+        """The line that loads the model without what it was compiled with; Keras 3 loads no SavedModel, but what becomes of it."""
+        if self.model is not None and self.model.format == "saved-model":
+            made = self.stem + "_keras3.keras"
+            return f"{self.carried('_keras3')}  # and then: keras.models.load_model({literal(made)}, compile=False)"
+        return f"keras.models.load_model({literal(self.path)}, compile=False)"
 
     @functools.cached_property
     def spec(self) -> ModelSpec | None:
@@ -115,6 +132,26 @@ class Case:
             found.append((path, layer))
             stack.extend(((*path, *components(child)), child) for child in reversed(layer.children))
         return tuple(found)
+
+    def line_to(self, path: Path) -> str:
+        """The layer at a path as Python reaches it from `model`: through nested models by name; of a part, the layer that it is one of."""
+        text, node = "model", None if self.spec is None else self.spec.root
+        while path and node is not None:
+            child = next((each for each in node.children if path[: len(components(each))] == components(each)), None)
+            if child is None or child.attr is not None:
+                break
+            text, node, path = f"{text}.get_layer({literal(child.name)})", child, path[len(components(child)) :]
+        return text
+
+    def line_of_words(self, path: Path) -> str:
+        """The line that gives a layer its words, in its configuration too: to a layer that was made with words Keras gives no others.
+
+        Source: Keras 3.15.1 `layers/preprocessing/index_lookup.py` (`load_assets`), `text_vectorization.py` (`_lookup_layer`).
+        """
+        plain = next((spec.class_name.rpartition(">")[2] for each, spec in self.layers if each == path), "")
+        layer = self.line_to(path) + ("._lookup_layer" if plain == "TextVectorization" else "")
+        words = "layer.input_vocabulary = WORDS_OF_TRAINING_IN_THEIR_ORDER; layer.set_vocabulary(layer.input_vocabulary)"
+        return f"layer = {layer}; {words}  # and save again"
 
     @functools.cached_property
     def weights(self) -> tuple[tuple[Path, Weight], ...]:

@@ -14,7 +14,8 @@ from kmodel_tools.doctor.case import Case
 from kmodel_tools.doctor.finding import Evidence, Finding, number, shape_text, shown
 from kmodel_tools.doctor.kinds import finding
 from kmodel_tools.doctor.weights import states
-from kmodel_tools.tree import join_path
+from kmodel_tools.format import JSON_LIMIT
+from kmodel_tools.tree import join_path, split_path
 
 OF_TRAINING = frozenset(
     {"rate", "seed", "momentum", "trainable", "noise_shape", "stddev", "dropout", "recurrent_dropout", "loss", "renorm_momentum", "count"}
@@ -23,6 +24,8 @@ OF_TRAINING = frozenset(
 ENDINGS = ("_initializer", "_regularizer", "_constraint", "_dropout")
 NAMES = frozenset({"name", "build_config", "registered_name", "module"})
 STATISTICS = frozenset({"moving_mean", "moving_variance"})
+SPECIAL = frozenset({"", "[UNK]", "[MASK]", "-1", "0"})
+"""Words before the others in an asset, which a configuration leaves out."""
 ROUNDING = 1e-5
 FEW = 2
 """Elements up to which equal values say nothing: biases of zero are everywhere."""
@@ -41,14 +44,14 @@ def compare(case: Case, other: Case) -> Iterator[Finding]:
     yield from _layers(result, cure)
     yield from _unmatched(result, case, other)
     yield from _weights(result, case, other, cure)
-    yield from _settings(result, cure)
+    yield from _settings(result, case, other, cure)
     left = [
         Evidence("", aspect.name, _plainly(aspect.detail))
         for aspect in result.aspects
         if aspect.status == NOT_COMPARED and aspect.name in TOLD
     ]
     if left:
-        yield finding("not-compared", left, "compare whole models: model.save('model.keras') of both")
+        yield finding("not-compared", left, "model.save('model.keras')  # of both, and compare those")
 
 
 TOLD = ("weights", "config")
@@ -74,7 +77,8 @@ def _unmatched(result: Diff, case: Case, other: Case) -> Iterator[Finding]:
     alone = [(item, "in the first file alone") for item in result.only_a] + [(item, "in the second file alone") for item in result.only_b]
     found = [Evidence(item.path, shape_text(item.shape), where) for item, where in alone]
     if found:
-        cure = f"kmt convert {case.quoted} {case.output('_renamed.keras')} --like {other.quoted} --propose-map names.yaml"
+        proposed = f"kmt convert {case.quoted} --like {other.quoted} --propose-map names.yaml"
+        cure = f"{proposed} && kmt transfer {case.quoted} {other.quoted} --map names.yaml -o {other.converted('_loaded')}"
         yield finding("weights-unmatched", found, cure)
 
 
@@ -85,7 +89,7 @@ def _weights(result: Diff, case: Case, other: Case, cure: str) -> Iterator[Findi
     changed = [change for change in result.weights if change.differs]
     rounded = [change for change in result.weights if not change.differs or _is_rounding(change)]
     left = [change for change in changed if not _is_rounding(change)]
-    load = f"kmt transfer {case.quoted} {other.quoted} -o {other.output('_loaded.keras')}"
+    load = f"kmt transfer {case.quoted} {other.quoted} -o {other.converted('_loaded')}"
     shapes = [change for change in left if change.shape_a != change.shape_b and change.layout is None]
     if shapes:
         yield finding("shapes-differ", [_of_shapes(change) for change in shapes], load)
@@ -195,12 +199,14 @@ def _distance(change: WeightChange) -> str:
 # Settings.
 
 
-def _settings(result: Diff, cure: str) -> Iterator[Finding]:
-    words = [change for change in result.config if change.key.partition(".")[0] == "vocabulary"]
+def _settings(result: Diff, case: Case, other: Case, cure: str) -> Iterator[Finding]:
+    told = [change for change in result.config if change.key.partition(".")[0] == "vocabulary"]
+    words = [change for change in told if not _same_words(change, case, other)]
     if words or result.assets:
         items = [_of_words(change) for change in words] + [Evidence("", change.key or change.path_a, "differs") for change in result.assets]
-        yield finding("vocabulary-differs", items, "layer.set_vocabulary(WORDS_OF_TRAINING_IN_THEIR_ORDER)")
-    others = [change for change in result.config if change not in words and _last(change) not in NAMES]
+        path = next((split_path(change.path_b) for change in words if change.path_b), ())
+        yield finding("vocabulary-differs", items, other.line_of_words(path) if path else cure)
+    others = [change for change in result.config if change not in told and _last(change) not in NAMES]
     training = [change for change in others if _is_of_training(change)]
     inference = [change for change in others if change not in training]
     if inference:
@@ -208,6 +214,21 @@ def _settings(result: Diff, cure: str) -> Iterator[Finding]:
     training += result.training_config
     if training:
         yield finding("training-settings-differ", [_of_setting(change) for change in training], f"{cure} --only config,training_config")
+
+
+def _same_words(change: SettingChange, case: Case, other: Case) -> bool:
+    """Whether the words that one file has in its configuration are those that the other one has in an asset."""
+    given, lacking = (change.a, other) if change.a else (change.b, case)
+    if (change.a and change.b) or not isinstance(given, (list, tuple)):
+        return False
+    words = [str(word) for word in given]
+    return any(found[-len(words) :] == words and SPECIAL.issuperset(found[: -len(words)]) for found in _words_of_assets(lacking))
+
+
+def _words_of_assets(case: Case) -> Iterator[list[str]]:
+    for asset in () if case.model is None else case.model.assets:
+        if asset.name.endswith("vocabulary.txt") and asset.data.length <= JSON_LIMIT:
+            yield asset.data.read().decode("utf-8", "replace").split("\n")
 
 
 def _last(change: SettingChange) -> str:

@@ -25,6 +25,8 @@ OLD_PICKLE = re.compile(
     rb"[\w.]*\n\w+\n|\([dl]p\d+\n"
 )
 """The start of a pickle of protocol 0: a function by its module and name, a line each, or a dictionary or list."""
+WHOLE_PICKLE = re.compile(rb"[}\]]q\x00|[}\]]\.|\((?:I-?\d+|V[^\n]*|S'[^\n]*'|F[-\d.e]+)\n|c[A-Za-z_][\w.]*\n[A-Za-z_]\w*\n")
+"""The start of a pickle of protocol 0 or 1, of whatever objects, if the last byte is the full stop that ends every pickle."""
 PICKLED_NAMES = (".pkl", ".pickle", ".joblib", ".dill")
 CONFIG, WEIGHTS, PICKLED = "config.json", "model.weights.h5", "model.weights.npz"
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError, struct.error, ValueError, EOFError, RuntimeError, OSError)
@@ -98,7 +100,7 @@ def pickles(case: Case) -> Iterator[Finding]:
     if probe is None:
         return
     found: list[Evidence] = []
-    if _is_pickle(probe.head):
+    if _is_pickle(probe.head) or _is_whole_pickle(probe):
         found.append(Evidence("", "first bytes", probe.head[:16].hex(" ")))
     elif _holds_objects(probe.head):
         found.append(Evidence("", "NumPy array", "of Python objects, which are pickled"))
@@ -116,6 +118,12 @@ def pickles(case: Case) -> Iterator[Finding]:
 
 def _is_pickle(head: bytes) -> bool:
     return (head.startswith(PICKLE_HEADS) and len(head) > 2) or OLD_PICKLE.match(head) is not None
+
+
+def _is_whole_pickle(probe: Probe) -> bool:
+    if probe.container is not Container.OTHER or WHOLE_PICKLE.match(probe.head) is None:
+        return False
+    return probe.range.slice(probe.range.length - 1, 1).read() == b"."
 
 
 def _holds_objects(head: bytes) -> bool:
@@ -150,7 +158,7 @@ def archives(case: Case) -> Iterator[Finding]:
     locked = [info.filename for info in listed if info.flag_bits & ENCRYPTED]
     if locked:
         items = [Evidence("", name, "encrypted") for name in locked]
-        yield finding("encrypted-members", items, f"unzip {case.quoted} -d {case.output('')}, which asks for the password")
+        yield finding("encrypted-members", items, f"unzip {case.quoted} -d {case.output('_unpacked')}  # asks for the password")
     grown = sum(info.file_size for info in listed if info.compress_type != zipfile.ZIP_STORED)
     if grown > INFLATION_FLOOR and grown > INFLATION_LIMIT * max(1, probe.range.length):
         yield finding("bomb", [Evidence("", "archive", f"{probe.range.length:,} bytes that inflate to {grown:,}")], DISTRUST)
@@ -175,7 +183,9 @@ def directories(case: Case) -> Iterator[Finding]:
                 found.append(Evidence("", os.path.relpath(path, case.path), f"→ {os.readlink(path)}"))
     if found:
         detail = "The cache of Hugging Face's hub is made of such links, into its own folder of blobs."
-        yield finding("symbolic-link", found, f"cp -rL {case.quoted} COPY, if you trust where they lead", severity="warning", detail=detail)
+        yield finding(
+            "symbolic-link", found, f"cp -rL {case.quoted} COPY  # if you trust where they lead", severity="warning", detail=detail
+        )
 
 
 def hdf5(case: Case) -> Iterator[Finding]:

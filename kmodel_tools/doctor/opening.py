@@ -29,10 +29,14 @@ PACKED = (
     (b"\xfd7zXZ", "xz", "unxz -c"),
     (b"\x28\xb5\x2f\xfd", "zstd", "unzstd -c"),
 )
+HDF5, SUPERBLOCK = b"\x89HDF\r\n\x1a\n", 48
+"""How HDF5 starts, and bytes of the shortest superblock, which says how long the file is."""
 POINTER_LIMIT, MOST_PARTS = 1024, 10_000
 """Bytes of a file that may be a pointer, and files of a model that are looked at."""
 MODELS = (".keras", ".h5", ".hdf5", ".index", ".pb")
 GRAPHS = ("saved_model.pb", "saved_model.pbtxt")
+ATTRIBUTE_LIMIT = 64 << 10
+"""Bytes of an attribute of HDF5."""
 SHARD = re.compile(r"\.data-\d{5}-of-\d{5}$")
 
 
@@ -132,7 +136,8 @@ def truncated(case: Case) -> Iterator[Finding]:
         return
     for key, expected, actual, least in _lengths(case, case.probe):
         items = [Evidence("", key, f"{'at least ' if least else ''}{expected:,} bytes"), Evidence("", "actual size", f"{actual:,} bytes")]
-        detail = f"{expected - actual:,} bytes{' or more' if least else ''} are missing."
+        count = f"{expected - actual:,} byte{'' if expected - actual == 1 else 's'}"
+        detail = f"{count} {'is' if expected - actual == 1 else 'are'} missing{', at least' if least else ''}."
         yield finding("truncated", items, "fetch it again, or copy it from where it was saved", detail=detail)
 
 
@@ -142,8 +147,12 @@ def _lengths(case: Case, probe: Probe) -> Iterator[tuple[str, int, int, bool]]:
         from kmodel_tools.storage.hdf5_remains import stated_length
 
         stated = stated_length(probe.range)
-        if stated > probe.range.length:
+        if probe.range.length < SUPERBLOCK:
+            yield "expected size", SUPERBLOCK, probe.range.length, True
+        elif stated > probe.range.length:
             yield "expected size", stated, probe.range.length, False
+    elif probe.container is Container.OTHER and len(probe.head) >= 4 and HDF5.startswith(probe.head):
+        yield "expected size", SUPERBLOCK, probe.range.length, True
     elif probe.container is Container.ZIP and not infos(probe):
         yield "expected size", max(zip_length(probe.range), probe.range.length + 1), probe.range.length, True
     elif (prefix := checkpoint_prefix(case)) is not None:
@@ -230,18 +239,37 @@ def damage(case: Case) -> Iterator[Finding]:
         if broken:
             yield finding("saving-broke-off", [Evidence("", "listed", text) for text in broken], "save the model again")
         others = [text for text in unread if text not in broken and any(words in text for words in DAMAGED)]
-        others += [note.text for note in model.notes if note.kind == "odd" and note.text.startswith("the configuration cannot be followed")]
         if others:
             yield finding("damaged", [Evidence("", "", text) for text in others], f"kmt inspect --verify {case.quoted}")
+        lost = [note.text for note in model.notes if note.kind == "odd" and note.text.startswith("the configuration cannot be followed")]
+        if lost:
+            kept = f"kmt convert {case.quoted} {case.output('_kept.weights.h5')} --weights-only  # for the model that your code makes"
+            yield finding("damaged", [Evidence("", "", text) for text in lost], kept if case.weights else "fetch or save it again")
         return
     error = case.error
     if error is None:
         return
-    if isinstance(error, (CorruptFileError, UnsupportedFeatureError)):
+    if (size := _size_of_names(case)) > ATTRIBUTE_LIMIT:
+        items = [Evidence("", error.where or "", error.problem), Evidence("", "names of the layers", f"{size:,} bytes")]
+        detail = f"An attribute of HDF5 holds {ATTRIBUTE_LIMIT:,} bytes. Later releases split the list; shorter names need not be split."
+        yield finding("saving-broke-off", items, "save the model again", detail=detail)
+    elif isinstance(error, (CorruptFileError, UnsupportedFeatureError)):
         where = error.where or ""
         yield finding("damaged", [Evidence("", where, error.problem)], error.cure or "fetch or save it again")
     else:
         yield finding("not-a-model", [Evidence("", "", error.problem)], error.cure or "kmt formats")
+
+
+def _size_of_names(case: Case) -> int:
+    """Bytes of the list of layers' names as an early Keras writes it, each as long as the longest, in HDF5 that does not open."""
+    if case.probe is None or case.probe.container is not Container.HDF5:
+        return 0
+    config = next((config for where, config in case.remains if where == "model_config" and isinstance(config, dict)), {})
+    inner = config.get("config")
+    layers = inner.get("layers") if isinstance(inner, dict) else inner
+    settings = [item.get("config") for item in layers if isinstance(item, dict)] if isinstance(layers, list) else []
+    lengths = [len(str(item.get("name", "")).encode("utf-8", "replace")) for item in settings if isinstance(item, dict)]
+    return len(lengths) * max(lengths, default=0)
 
 
 def names(case: Case) -> Iterator[Finding]:
@@ -279,6 +307,20 @@ def checkpoints(case: Case) -> Iterator[Finding]:
         yield from _state(state)
 
 
+def variables(case: Case) -> Iterator[Finding]:
+    """The variables of a SavedModel in the place of the whole, which has the names and the configuration of its layers."""
+    prefix = checkpoint_prefix(case)
+    if prefix is None or case.model is None or case.model.format != "tf-checkpoint":
+        return
+    folder = os.path.dirname(prefix)
+    above = os.path.dirname(os.path.abspath(folder))
+    graphs = [name for name in GRAPHS if os.path.isfile(os.path.join(above, name))]
+    if os.path.basename(prefix) == "variables" and os.path.basename(os.path.abspath(folder)) == "variables" and graphs:
+        there = os.path.dirname(folder) if os.path.basename(folder) else ""
+        shown = there or os.path.normpath(os.path.join(folder, ".."))
+        yield finding("part-of-saved-model", [Evidence("", "the folder above", f"has {graphs[0]}")], f"kmt doctor {argument(shown)}")
+
+
 def _state(state: str) -> Iterator[Finding]:
     text = Probe(state).head.decode("utf-8", "replace")
     named = re.search(r'^model_checkpoint_path\s*:\s*"([^"]*)"', text, re.MULTILINE)
@@ -294,7 +336,7 @@ def _state(state: str) -> Iterator[Finding]:
     yield finding("checkpoint-moved", items, f"checkpoint.restore({literal(there)})  # by its own path")
 
 
-CHECKS = (not_a_model, packed, pointers, truncated, missing_parts, names, checkpoints, damage)
+CHECKS = (not_a_model, packed, pointers, truncated, missing_parts, names, checkpoints, variables, damage)
 EXPLAINED = frozenset(
     {"lfs-pointer", "web-page", "empty-file", "compressed-file", "truncated", "missing-part", "pickle", "path-traversal", "symbolic-link",
      "duplicate-members", "encrypted-members", "outside-hdf5", "bomb", "checkpoint-moved"}

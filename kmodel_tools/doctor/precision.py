@@ -38,7 +38,10 @@ def numbers(case: Case) -> Iterator[Finding]:
     if broken:
         yield finding("not-a-number", broken, "keras.callbacks.TerminateOnNaN()  # and go back to a checkpoint from before")
     if tiny:
-        yield finding("denormals", tiny, "w.assign(keras.ops.where(abs(w) < 1.2e-38, 0.0, w))  # for each of these weights")
+        yield finding("denormals", tiny, CURE_OF_DENORMALS)
+
+
+CURE_OF_DENORMALS = "for w in model.weights: w.assign(keras.ops.where(abs(w) < 1.2e-38, 0.0, w)) if 'float' in w.dtype else None"
 
 
 def halves(case: Case) -> Iterator[Finding]:
@@ -53,7 +56,7 @@ def halves(case: Case) -> Iterator[Finding]:
         if not spec.is_model and spec.attr is None and (policy := policy_of(spec.config.get("dtype"))).startswith("mixed_")
     ]
     if mixed:
-        yield finding("mixed-policy", mixed, 'layer.dtype_policy = "float32"  # for layer in model.layers, after loading')
+        yield finding("mixed-policy", mixed, 'for layer in model.layers: layer.dtype_policy = "float32"  # after loading')
 
 
 def policy_of(value: Any) -> str:

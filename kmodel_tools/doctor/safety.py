@@ -36,6 +36,9 @@ GADGET_MODULES = frozenset(_MODULES.split())
 """Modules of Python, and pickling ones, that no class of a model comes from."""
 OF_MODULE_ONLY = frozenset({"open", "run", "call", "input", "getattr", "setattr", "load", "print", "breakpoint"})
 """Gadgets when they come from `builtins` or a module in `GADGET_MODULES`; of one's own, harmless names."""
+ARRAYS = frozenset({"numpy", "scipy", "pandas"})
+OF_ARRAYS = frozenset({"load", "fromfile", "loadtxt", "genfromtxt", "memmap", "save", "savetxt"})
+"""Packages of arrays, and their functions that read and write files, pickles too."""
 KERAS = frozenset({"keras", "tf_keras", "tensorflow", "keras_hub", "keras_nlp", "keras_cv", "keras_tuner", "tensorflow_addons"})
 LOOKUPS = frozenset({"StringLookup", "IntegerLookup", "TextVectorization", "IndexLookup"})
 OF_LAMBDA = ("function", "output_shape", "mask")
@@ -106,7 +109,7 @@ def lambdas(case: Case) -> Iterator[Finding]:
         cure = f"{case.carried('_without_lambda')} --replace-layer {_quoted(f'{name}=Rescaling(scale=1.0)')}"
         yield finding("lambda-bytecode", evidence(found), cure, detail=EXAMPLE)
     elif sources == {"compile"}:
-        yield finding("lambda-bytecode", evidence(found), f"keras.models.load_model({literal(case.path)}, compile=False)")
+        yield finding("lambda-bytecode", evidence(found), case.uncompiled)
     else:
         yield finding("lambda-bytecode", evidence(found), "do not load it; build the model with your code, and load its weights alone")
 
@@ -156,7 +159,7 @@ def _gadget(item: Mapping[str, Any]) -> str | None:
         last = name.rpartition(".")[2].rpartition(">")[2]
         where = name.rpartition(".")[0].partition(".")[0] or top
         outside = where in GADGET_MODULES and where not in ("builtins", "torch") and not name.startswith("__")
-        if last in GADGETS or outside or (where in GADGET_MODULES and last in OF_MODULE_ONLY):
+        if last in GADGETS or outside or (where in GADGET_MODULES and last in OF_MODULE_ONLY) or (where in ARRAYS and last in OF_ARRAYS):
             return f"{module}.{name}" if module else name
     return None
 

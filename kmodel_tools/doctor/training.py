@@ -28,7 +28,7 @@ def guessed_metrics(case: Case) -> Iterator[Finding]:
     kind = next((kind for kind in KNOWN if kind in loss), "")
     family = GUESSED[found[0].value]
     named = f"{kind}_{family}" if kind else f"sparse_categorical_{family}"
-    cure = f'model.compile(…, metrics=["{named}"])' + ("" if kind else "  # or the one that you mean")
+    cure = f'model.compile(model.optimizer, model.loss, metrics=["{named}"])' + ("" if kind else "  # or the one that you mean")
     yield finding("metric-guessed", [*dict.fromkeys(found), Evidence("", "loss", loss or "not said")], cure)
 
 

@@ -199,7 +199,7 @@ def optimizer(case: Case) -> Iterator[Finding]:
             initial, moved = states(case)
             detail = "Its weights are trained: they came from elsewhere." if moved else ""
             cure = f"kmt convert {case.quoted} {case.converted('_no_optimizer')} --no-optimizer"
-            cure = cure if moved or not initial else "model.fit(…), and save it after that"
+            cure = cure if moved or not initial else "model.fit(INPUTS_OF_TRAINING, TARGETS)  # and save it after that"
             yield finding("optimizer-step-0", items, cure, detail=detail)
 
 

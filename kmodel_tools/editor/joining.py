@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
+from typing import Any
 
 from kmodel_tools.architecture.normal import is_too_deep, normal
 from kmodel_tools.derived import mean
@@ -16,6 +19,7 @@ from kmodel_tools.tree import Layer, Model, Path, Weight, join_path
 from kmodel_tools.upgrader.generation import GENERATIONS, generation
 
 LEGACY = "keras-h5"
+_COUNT = re.compile(r"_[0-9]+$")
 BLOCK = 1 << 20
 """Bytes that are compared at a time."""
 
@@ -125,7 +129,11 @@ def averaged(models: Mapping[str, Model]) -> Joined:
         )
     floats = {path: mean(items) for path, items in tensors.items() if items[0].dtype.is_float}
     found = replace_weights(first, lambda path, weight: replace(weight, tensor=floats[path]) if path in floats else weight)
-    left_out = ("optimizer state: there is no mean of it",) if any(model.optimizer for model in models.values()) else ()
+    left_out = (
+        ("optimizer state: there is no mean of it, and training starts with a new one",)
+        if any(model.optimizer for model in models.values())
+        else ()
+    )
     said.insert(0, f"the mean of {len(models)} models in {len(floats)} of {len(own)} weights; all else is that of {first_name}")
     return Joined(replace(found, optimizer=None, inventory=first.inventory), tuple(said), left_out)
 
@@ -143,7 +151,8 @@ def _check_alike(models: Mapping[str, Model]) -> None:
     if len(set(eras.values())) > 1:
         told = ", ".join(f"{name} of {era}" for name, era in eras.items())
         raise ConversionError(
-            f"the models are of several generations, which keep other arrays: {told}", cure="carry them to one first: --target"
+            f"the models are of several generations, which keep other arrays: {told}",
+            cure="carry them to one first: kmt convert --target keras3",
         )
 
 
@@ -164,10 +173,51 @@ def _check_same(first: str, own: Mapping[Path, Weight], name: str, theirs: Mappi
 
 
 def _other_architecture(a: Model, b: Model) -> bool:
-    """Whether two models are configured otherwise; one without an architecture does not say."""
+    """Whether two models are configured otherwise, whatever Keras counted in their names; one without an architecture does not say."""
     if a.architecture is None or b.architecture is None or is_too_deep(a.architecture) or is_too_deep(b.architecture):
         return False
-    return bool(normal(a.architecture) != normal(b.architecture))
+    return bool(_recounted(normal(a.architecture)) != _recounted(normal(b.architecture)))
+
+
+def _recounted(architecture: Any) -> Any:
+    """A configuration whose counted names are counted anew, so that it does not tell how many models a program had built before.
+
+    Keras calls a layer `dropout_2` and a model `functional_4` for being the third and the fifth of the program. Of layers with weights,
+    and of models around them, the names are in the paths of weights.
+    """
+    counts: Counter[str] = Counter()
+    names: dict[str, str] = {}
+    for item in _objects(architecture):
+        settings = item.get("config")
+        name = settings.get("name") if isinstance(settings, Mapping) else None
+        if isinstance(name, str) and name not in names:
+            plain = _COUNT.sub("", name)
+            names[name] = f"{plain}_{counts[plain]}"
+            counts[plain] += 1
+    return _renamed(architecture, names)
+
+
+def _objects(node: Any) -> Iterator[Mapping[str, Any]]:
+    """Every mapping of a configuration, in the order of the file."""
+    if isinstance(node, Mapping):
+        yield node
+    if isinstance(node, (Mapping, list)):
+        for item in node.values() if isinstance(node, Mapping) else node:
+            yield from _objects(item)
+
+
+def _renamed(node: Any, names: Mapping[str, str]) -> Any:
+    """A configuration with other names of layers: under `name`, and where a tensor `[layer, call, output]` is meant."""
+    if isinstance(node, Mapping):
+        return {
+            key: names.get(value, value) if key == "name" and isinstance(value, str) else _renamed(value, names)
+            for key, value in node.items()
+        }
+    if not isinstance(node, list):
+        return node
+    if len(node) >= 3 and isinstance(node[0], str) and isinstance(node[1], int) and isinstance(node[2], int):
+        return [names.get(node[0], node[0]), *(_renamed(item, names) for item in node[1:])]
+    return [_renamed(item, names) for item in node]
 
 
 def _equal(a: Tensor, b: Tensor) -> bool:

@@ -36,6 +36,7 @@ FORMAT_MODULES: tuple[tuple[str, str, frozenset[Container], tuple[str, ...]], ..
     ("graph-def", "graph_def", frozenset({Container.OTHER}), (".pb", ".pbtxt")),
     ("npz", "npz", frozenset({Container.ZIP}), (".npz",)),
     ("safetensors", "safetensors", frozenset({Container.JSON, Container.OTHER}), (".safetensors", ".safetensors.index.json")),
+    ("tfjs-layers", "tfjs_layers", frozenset({Container.JSON, Container.DIRECTORY}), (".tfjs.json",)),
     ("keras-json", "keras_json", frozenset({Container.JSON, Container.OTHER}), (".json", ".yaml", ".yml")),
 )
 """Name, module, kinds of path and suffixes of every format; a module is imported when a path of such a kind or suffix comes along."""

@@ -211,4 +211,6 @@ FORMAT = Format(
     read=read,
     write=write,
     salvages=True,
+    generation="Keras 3",
+    needs=Part.ARCHITECTURE,
 )

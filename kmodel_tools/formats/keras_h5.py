@@ -313,7 +313,8 @@ class _Reader:
             listed = ", ".join(self.unwritten[:5]) + (" …" if len(self.unwritten) > 5 else "")
             why = "were never written" if not self.file.salvage else "are not there, or cannot be read"
             start = "" if self.file.salvage else "saving broke off: "
-            text = f"{start}{len(self.unwritten)} layers or weights are listed and {why} ({listed})"
+            count = len(self.unwritten)
+            text = f"{start}{f'{count} layers or weights' if count > 1 else 'a layer or weight'} are listed and {why} ({listed})"
             self.notes.append(Note("unread", text))
         if not whole:
             self.notes.append(

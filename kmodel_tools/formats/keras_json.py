@@ -185,4 +185,5 @@ FORMAT = Format(
     detect=detect,
     read=read,
     write=write,
+    needs=Part.ARCHITECTURE,
 )

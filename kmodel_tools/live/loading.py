@@ -18,7 +18,7 @@ from kmodel_tools.matcher import Match
 from kmodel_tools.matcher.maps import Mapped
 from kmodel_tools.matcher.names import nameless
 from kmodel_tools.tensor import ByteRange, Tensor
-from kmodel_tools.transferrer import CARRIED, transfer
+from kmodel_tools.transferrer import transfer
 from kmodel_tools.tree import Model, damage_text, join_path
 from kmodel_tools.upgrader.generation import FIRST, Brought, brought_into, generation
 
@@ -113,8 +113,7 @@ def _brought(model: Any, source: Model, whole: bool) -> _Source:
     if (same and era is not None) or (era is None and source.architecture is not None):
         return _Source(source, whole, ())
     found: Brought = brought_into(source, described(model).model)
-    carried = (CARRIED.replace("Keras 3", target.value if target else ""),) if found.upgraded else ()
-    return _Source(found.model, True, (*carried, *found.remarks))
+    return _Source(found.model, True, (*found.said, *found.remarks))
 
 
 def _remarked(match: Match, live: Live, remarks: tuple[str, ...]) -> Match:
@@ -124,7 +123,7 @@ def _remarked(match: Match, live: Live, remarks: tuple[str, ...]) -> Match:
         replace(item, reason=f"{item.reason}: the layer was never called, and has no weights yet") if unbuilt & set(item.path) else item
         for item in match.only_a
     )
-    return replace(match, only_a=only_a, remarks=(*remarks, *match.remarks))
+    return replace(match, only_a=only_a, remarks=tuple(dict.fromkeys((*remarks, *match.remarks))))
 
 
 def _refuse(match: Match, strict: bool) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from kmodel_tools.errors import KmtError
 from kmodel_tools.matcher.alignment import Content, by_content, by_sequence
@@ -16,7 +16,7 @@ from kmodel_tools.matcher.maps import Mapped
 from kmodel_tools.matcher.names import by_counted_names, by_names, by_sure_names, place_or_name
 from kmodel_tools.matcher.pairing import Pairing
 from kmodel_tools.matcher.patterns import check_patterns, renamer, selector
-from kmodel_tools.matcher.remarks import remarks_on
+from kmodel_tools.matcher.remarks import remarked
 from kmodel_tools.matcher.result import CONTENT, HOW, NAMED, POSITION, Leftover, Match, Pair
 from kmodel_tools.matcher.sides import Symbols, are_apart, class_of, side_of
 from kmodel_tools.tree import Model
@@ -62,7 +62,7 @@ def match(
         pairing.pair_by_names([place for place, item in enumerate(pairing.a.items) if item.mapped])
     told = _WAYS[by](pairing, content)
     found = told.pairing.match(told.by, told.why, selector(include, exclude))
-    return replace(found, remarks=remarks_on(told.pairing, found))
+    return remarked(told.pairing, found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable
+from dataclasses import replace
 
 from kmodel_tools.architecture.names import class_of_group
 from kmodel_tools.likeness import recounted
@@ -17,32 +18,39 @@ COUNTED_ON = "names of the two models count from other numbers, and equal ones m
 ONE_MORE = "one model has more layers of a class and shapes, and equal numbers may be those of other layers"
 
 
-def remarks_on(pairing: Pairing, found: Match) -> tuple[str, ...]:
-    """A sentence each on layers that were told from others by their order or their number alone.
+ORDER_ALONE = "order alone tells it from others of its class and shapes"
+
+
+def remarked(pairing: Pairing, found: Match) -> Match:
+    """A match with a sentence each on layers that were told from others by their order or their number alone.
 
     Args:
         pairing: All that was paired.
         found: What of it is wanted.
     """
-    return (*_by_number_alone(pairing, found), *_by_order_alone(pairing))
+    by_number, by_order = _by_number_alone(pairing, found), _by_order_alone(pairing)
+    remarks = [f"{why}: {', '.join(sorted(map(join_path, layers)))}" for why, layers in by_number.items()]
+    if by_order:
+        remarks.append(
+            f"order alone tells {len(by_order):,} layers from others of their class and shapes; if some changed places, it is not seen"
+        )
+    doubts = dict.fromkeys(by_order, ORDER_ALONE)
+    for why, layers in by_number.items():
+        doubts |= dict.fromkeys(layers, why)
+    return replace(found, remarks=tuple(remarks), doubts=doubts)
 
 
-def _by_number_alone(pairing: Pairing, found: Match) -> tuple[str, ...]:
-    """Remarks on equal names that may be those of other layers: Keras gives them by counting.
+def _by_number_alone(pairing: Pairing, found: Match) -> dict[str, set[Path]]:
+    """What to say of layers of `b` whose equal names may be those of other layers: Keras gives them by counting.
 
     It goes on counting from model to model, and a layer that is inserted takes the number of the one behind it.
     """
     if nameless(pairing.a.model) or nameless(pairing.b.model):
-        return ()
+        return {}
     believed = {pair.path_b[:-1] for pair in found.pairs if pair.how == NAME and pair.path_a == pair.path_b}
     counted_on = recounted([item.name for item in pairing.a.items], [item.path for item in pairing.b.items]) & believed
-    remarks = []
-    if counted_on:
-        remarks.append(f"{COUNTED_ON}: {_named(counted_on)}")
-    moved = _may_have_moved(pairing) & believed - counted_on
-    if moved:
-        remarks.append(f"{ONE_MORE}: {_named(moved)}")
-    return tuple(remarks)
+    found_by = {COUNTED_ON: counted_on, ONE_MORE: _may_have_moved(pairing) & believed - counted_on}
+    return {why: layers for why, layers in found_by.items() if layers}
 
 
 def _may_have_moved(pairing: Pairing) -> set[Path]:
@@ -60,20 +68,13 @@ def _may_have_moved(pairing: Pairing) -> set[Path]:
     return {name for names, others in both.values() if len(names) != len(others) for name in names & others}
 
 
-def _named(layers: set[Path]) -> str:
-    return ", ".join(sorted(join_path(path) for path in layers))
-
-
-def _by_order_alone(pairing: Pairing) -> tuple[str, ...]:
-    """A remark on layers that others have the class and shapes of, and that were told from them by their order alone."""
+def _by_order_alone(pairing: Pairing) -> set[Path]:
+    """Layers of `b` that others have the class and shapes of, and that were told from them by their order alone."""
     symbols = Symbols.of(pairing.a, pairing.b)
     kinds = {place: symbols.exact(pairing.b, item) for item in pairing.b.items for place in item.weights}
     alike = Counter(symbols.exact(pairing.b, item) for item in pairing.b.items)
-    layers = {
+    return {
         pairing.b.weights[other][0][:-1]
         for other, how, _ in pairing.partners.values()
         if how in (ORDER, POSITION) and alike[kinds[other]] > 1
     }
-    if not layers:
-        return ()
-    return (f"order alone tells {len(layers):,} layers from others of their class and shapes; if some changed places, it is not seen",)

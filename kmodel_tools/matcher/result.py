@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -71,7 +71,7 @@ class Leftover:
     candidates: tuple[Path, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Match:
     """The weights of two models, paired.
 
@@ -84,6 +84,7 @@ class Match:
         left_out: Number of weights of both sides that `include` and `exclude` left out; a pair counts once.
         mismatched: Pairs that do not fit each other, where a caller wants those that do; `Pair.remark` says why.
         remarks: What to know of the whole, a sentence each: that `a` was carried to the generation of `b`.
+        doubts: Why layers may be others than they are paired with, by their paths in `b`: what remarks say of several.
     """
 
     pairs: tuple[Pair, ...]
@@ -94,6 +95,24 @@ class Match:
     left_out: int = 0
     mismatched: tuple[Pair, ...] = ()
     remarks: tuple[str, ...] = ()
+    doubts: Mapping[Path, str] = field(default_factory=dict, hash=False)
+
+    def doubt_of(self, pair: Pair) -> str:
+        """Why a pair may be a wrong one, or "": for a reason of its own, or as its layer."""
+        return pair.doubt or self.doubts.get(pair.path_b[:-1], "")
+
+    def __repr__(self) -> str:
+        counts = f"{len(self.pairs)} pairs, {len(self.only_a)} only in a, {len(self.only_b)} only in b, {len(self.mismatched)} mismatched"
+        return f"<Match by {self.by}: {counts}>"
+
+    def __str__(self) -> str:
+        """What a person wants to know at once: how many pairs, and the first of what is left over, a line each."""
+        lines = [f"{len(self.pairs)} weights paired by {self.by}: {self.why}"]
+        misfits = [f"{join_path(pair.path_b)} ({pair.remark})" if pair.remark else join_path(pair.path_b) for pair in self.mismatched]
+        lines += [f"{len(misfits)} do not fit: {some(misfits)}"] if misfits else []
+        for name, items in (("a", self.only_a), ("b", self.only_b)):
+            lines += [f"{len(items)} of {name} without a partner: {some([join_path(item.path) for item in items])}"] if items else []
+        return "\n".join((*lines, *self.remarks))
 
     @cached_property
     def ambiguous(self) -> tuple[Leftover, ...]:
@@ -111,8 +130,8 @@ class Match:
         return {
             "by": self.by,
             "why": self.why,
-            "pairs": [_pair(pair) for pair in self.pairs],
-            "mismatched": [_pair(pair) for pair in self.mismatched],
+            "pairs": [_pair(pair, self.doubt_of(pair)) for pair in self.pairs],
+            "mismatched": [_pair(pair, self.doubt_of(pair)) for pair in self.mismatched],
             "only_a": [_leftover(item) for item in self.only_a],
             "only_b": [_leftover(item) for item in self.only_b],
             "left_out": self.left_out,
@@ -120,7 +139,12 @@ class Match:
         }
 
 
-def _pair(pair: Pair) -> dict[str, Any]:
+def some(names: Sequence[str]) -> str:
+    """The first three of some names, and that there are more."""
+    return ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
+
+
+def _pair(pair: Pair, doubt: str) -> dict[str, Any]:
     return {
         "a": join_path(pair.path_a),
         "b": join_path(pair.path_b),
@@ -128,6 +152,7 @@ def _pair(pair: Pair) -> dict[str, Any]:
         "dtypes": [pair.a.tensor.dtype.value, pair.b.tensor.dtype.value],
         "how": pair.how,
         "reason": pair.reason,
+        "doubt": doubt,
         "remark": pair.remark,
     }
 

@@ -21,7 +21,8 @@ LAMBDAS = (
 
 def conversion_text(report: Conversion, source: str) -> str:
     """What was lost, carried, changed, concluded and left out, a paragraph each; then how to load a model with custom objects."""
-    lines = [printable(f"{source} ({report.source_format}) → {report.destination} ({report.target_format})")]
+    of_source = f" ({report.source_format})" if report.source_format else ""
+    lines = [printable(f"{source}{of_source} → {report.destination} ({report.target_format})")]
     lines += _paragraph("lost", report.lost)
     weights = [] if report.target_format == DOCUMENT else [f"{counted(report.weights, 'weight')} ({byte_size(report.nbytes)})"]
     lines += _paragraph("carried", [*weights, *report.carried])

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kmodel_tools.doctor.finding import SEVERITIES, Finding, Kind
+from kmodel_tools.doctor.readers import Readers
 from kmodel_tools.render.findings_text import evidence_text
 from kmodel_tools.render.json import json_text
 from kmodel_tools.render.words import printable
@@ -15,12 +16,16 @@ LEVELS = {"error": "error", "warning": "warning", "note": "notice"}
 """GitHub's words for severities."""
 
 
-def findings_json(findings: Sequence[Finding], path: str, other: str | None, elsewhere: Sequence[tuple[str, str]]) -> str:
-    """Findings as JSON, with what no file shows."""
+def findings_json(
+    findings: Sequence[Finding], path: str, other: str | None, elsewhere: Sequence[tuple[str, str]], readers: Readers | None = None
+) -> str:
+    """Findings as JSON, with who reads the file and what no file shows."""
     counts = {severity: sum(item.severity == severity for item in findings) for severity in SEVERITIES}
     checks = [{"what": what, "check": check} for what, check in elsewhere]
     found = [item.to_dict() for item in findings]
-    return json_text({"schema_version": 1, "path": path, "other": other, "counts": counts, "findings": found, "not_in_a_file": checks})
+    read_by = None if readers is None else readers.to_dict()
+    report = {"schema_version": 1, "path": path, "other": other, "counts": counts, "findings": found}
+    return json_text({**report, "readers": read_by, "not_in_a_file": checks})
 
 
 def findings_sarif(findings: Sequence[Finding], path: str, kinds: Mapping[str, Kind], version: str) -> str:

@@ -6,10 +6,11 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 from kmodel_tools.doctor.finding import SEVERITIES, Evidence, Finding
+from kmodel_tools.doctor.readers import Readers
 from kmodel_tools.render.words import WIDTH, counted, printable
 
 INDENT = "  "
-LABEL = 7
+LABEL, READ_BY = 7, 10
 MOST = 8
 """Pieces of evidence that are shown of one finding, unless all are asked for."""
 
@@ -21,21 +22,39 @@ def findings_text(
     other: str | None = None,
     width: int = WIDTH,
     everything: bool = False,
+    readers: Readers | None = None,
 ) -> str:
     """Lay out findings.
 
     Args:
         findings: What was found, the gravest first.
         path: The path as the user gave it.
-        elsewhere: What no file shows, and what to look at; said where nothing keeps the file from opening.
+        elsewhere: What no file shows, and what to look at; said where nothing else is to be done first.
         other: The path of a second file, where two are compared.
         width: Columns to fill.
         everything: Show all evidence, however much there is.
+        readers: Who reads the file.
     """
     blocks = [_headline(findings, path, other), *(finding_text(item, width, everything) for item in findings)]
-    if elsewhere and not any(item.severity == "error" and item.theme in ("opening", "safety") for item in findings):
+    if readers is not None and (lines := list(_readers(readers, width))):
+        blocks.append("\n".join(lines))
+    first = any(item.theme in ("opening", "message") or (item.theme == "safety" and item.severity == "error") for item in findings)
+    if elsewhere and not first:
         blocks.append("\n".join(_elsewhere(elsewhere, width)))
     return "\n\n".join(blocks) + "\n"
+
+
+def _readers(readers: Readers, width: int) -> Iterator[str]:
+    """Who reads the file: the releases that do, what they need, and how Keras 3 takes it."""
+    rest = " " * READ_BY
+    if readers.releases:
+        yield from _wrapped(", ".join(readers.releases), width, f"{'read by':<{READ_BY}}", rest)
+    for condition in readers.conditions:
+        yield from _wrapped(f"with {condition}", width, rest, rest)
+    if readers.rejected:
+        yield f"{'Keras 3':<{READ_BY}}after kmt convert, as above"
+    elif readers.convert:
+        yield f"{'Keras 3':<{READ_BY}}after {printable(readers.convert)}"
 
 
 def _headline(findings: Sequence[Finding], path: str, other: str | None) -> str:
@@ -58,7 +77,7 @@ def _block(item: Finding, width: int, everything: bool) -> Iterator[str]:
     yield from _wrapped(f"{item.severity}: {item.title}{sure}", width, "", INDENT)
     shown = item.evidence if everything else item.evidence[:MOST]
     for piece in shown:
-        yield from _wrapped(evidence_text(piece), width, INDENT, INDENT * 2)
+        yield from _wrapped(evidence_text(piece), width, INDENT, INDENT * 2, breaks=True)
     if len(shown) < len(item.evidence):
         yield f"{INDENT}… {len(item.evidence) - len(shown):,} more: --all shows them"
     if item.detail:
@@ -79,8 +98,9 @@ def _elsewhere(elsewhere: Iterable[tuple[str, str]], width: int) -> Iterator[str
         yield from _wrapped(f"{what}: {check}", width, INDENT, INDENT * 2)
 
 
-def _wrapped(text: str, width: int, first: str, rest: str) -> list[str]:
+def _wrapped(text: str, width: int, first: str, rest: str, breaks: bool = False) -> list[str]:
+    """Lines of a text; words longer than a line are broken only in evidence, which nobody pastes."""
     lines = textwrap.wrap(
-        printable(text), width, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+        printable(text), width, initial_indent=first, subsequent_indent=rest, break_long_words=breaks, break_on_hyphens=False
     )
     return lines or [first]

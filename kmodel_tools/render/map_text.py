@@ -63,7 +63,8 @@ def match_yaml(match: Match, source: str, target: str) -> str:
         "# Edit it, look at the lines with ???, and give it back: --map THIS",
     ]
     for pair in pairs:
-        mark = f"  # ??? {printable(pair.reason)}" if pair.doubt else f"  # {HOW[pair.how]}" if pair.how not in (NAME, MAP) else ""
+        doubt, how = match.doubt_of(pair), "" if pair.how in (NAME, MAP) else HOW[pair.how]
+        mark = f"  # ??? {'; '.join(filter(None, (how, printable(doubt))))}" if doubt else f"  # {how}" if how else ""
         lines.append(f"{_scalar(pair.path_a)}: {_scalar(pair.path_b)}{mark}")
     if match.only_a:
         lines += ["", "# Of the source, without a partner:"]
@@ -77,11 +78,25 @@ def match_yaml(match: Match, source: str, target: str) -> str:
 
 
 def match_json(match: Match) -> str:
-    """A whole match as a map in JSON; what should be looked at stands under keys of its own, which are no names."""
-    known = match.to_dict()
-    doubtful = [entry for pair, entry in zip(match.pairs, known["pairs"], strict=True) if pair.doubt]
-    remarks = (doubtful, known["only_b"], known["only_a"])
-    return json.dumps({**match.mapping, **dict(zip(REMARKS, remarks, strict=True))}, indent=2) + "\n"
+    """A whole match as a map in JSON; what should be looked at stands under keys of its own, in the form that a proposal has it in."""
+    doubtful = [
+        {"source": join_path(pair.path_a), "target": join_path(pair.path_b), "how": HOW[pair.how], "doubt": doubt, "others": []}
+        for pair in (*match.pairs, *match.mismatched)
+        if (doubt := match.doubt_of(pair))
+    ]
+    without = [
+        {"target": join_path(item.path), "shape": list(item.weight.tensor.shape), "maybe": _joined(item.candidates), "why": item.reason}
+        for item in match.only_b
+    ]
+    left_over = [
+        {"source": join_path(item.path), "shape": list(item.weight.tensor.shape), "why": item.reason, "maybe": _joined(item.candidates)}
+        for item in match.only_a
+    ]
+    return json.dumps({**match.mapping, **dict(zip(REMARKS, (doubtful, without, left_over), strict=True))}, indent=2) + "\n"
+
+
+def _joined(paths: Sequence[Path]) -> list[str]:
+    return [join_path(path) for path in paths]
 
 
 def _others(paths: Sequence[Path]) -> str:

@@ -177,10 +177,12 @@ def _tree(summary: Summary, width: int, everything: bool) -> Iterator[str]:
         yield ""
         hidden = len(rows) - HEAD - TAIL
         shown = [*rows[:HEAD], *rows[-TAIL:]]
-    names = min(NAME_COLUMN, max(len("layer"), *(len(row[0]) for row in shown)))
     classes = min(CLASS_COLUMN, max(len("class"), *(len(row[1]) for row in shown)))
     params = max(len("params"), *(len(row[2]) for row in shown))
     with_classes = any(row[1] for row in shown)
+    piece = max((len(piece) for *_, cells in shown for cell in cells for piece in cell), default=0)
+    room = width - params - (classes + 2 if with_classes else 0) - 4 - piece  # a longer name has a line of its own
+    names = max(len("layer"), min(NAME_COLUMN, room, max(len(row[0]) for row in shown)))
     columns = (names, classes if with_classes else None, params)
     class_head = f"  {'class':<{classes}}" if with_classes else ""
     yield f"{'layer':<{names}}{class_head}  {'params':>{params}}  weights"

@@ -26,9 +26,3 @@ def crc32c(data: bytes | bytearray | memoryview, value: int = 0) -> int:
 def mask(value: int) -> int:
     """Mask a checksum for storing."""
     return (((value >> 15) | (value << 17)) + MASK_DELTA) & 0xFFFFFFFF
-
-
-def unmask(value: int) -> int:
-    """Undo `mask`."""
-    rotated = (value - MASK_DELTA) & 0xFFFFFFFF
-    return ((rotated >> 17) | (rotated << 15)) & 0xFFFFFFFF

@@ -79,7 +79,7 @@ def _looked_at(group: h5g.GroupID, name: bytes, path: bytes, seen: set[int], fou
 def _of_dataset(dataset: h5d.DatasetID, path: str) -> list[Oddity]:
     created = dataset.get_create_plist()
     if created.get_layout() == h5d.VIRTUAL:
-        names = {text_of(created.get_virtual_filename(index)) for index in range(min(created.get_virtual_count(), MOST))}
+        names = {created.get_virtual_filename(index) for index in range(min(created.get_virtual_count(), MOST))}
         return [Oddity(OUTSIDE, path, f"virtual dataset, of values in {', '.join(sorted(names))}")]
     if created.get_external_count():
         return [Oddity(OUTSIDE, path, f"values stored in {text_of(created.get_external(0)[0])}")]

@@ -46,7 +46,6 @@ class Node:
         children: `(local name, node number)` in the order of the file.
         key: Checkpoint key of its value, where it is a variable.
         full_name: The variable's name without ":0" ("dense/kernel"), where it is one.
-        other_keys: Checkpoint keys of attributes that are not a variable's value (hash tables, configurations).
         slots: Slot variables, where it is a legacy optimizer.
         registered: Name of its registered saver, or "".
     """
@@ -54,7 +53,6 @@ class Node:
     children: tuple[tuple[str, int], ...]
     key: str | None
     full_name: str
-    other_keys: tuple[str, ...]
     slots: tuple[SlotVariable, ...]
     registered: str
 
@@ -82,7 +80,6 @@ def parse_graph(data: bytes, path: str) -> tuple[Node, ...]:
 def _node(data: memoryview) -> Node:
     children: list[tuple[str, int]] = []
     slots: list[SlotVariable] = []
-    other: list[str] = []
     key: str | None = None
     full_name = registered = ""
     for number, _, value in protobuf.fields(data):
@@ -93,14 +90,12 @@ def _node(data: memoryview) -> Node:
             attribute, variable, checkpoint_key = _attribute(protobuf.view(value))
             if attribute == VALUE:
                 key, full_name = checkpoint_key, variable
-            else:
-                other.append(checkpoint_key)
         elif number == 3:
             original, name, slot = _record(protobuf.view(value), (1, 3))
             slots.append(SlotVariable(original, name, slot))
         elif number == 4:
             registered, _, _ = _attribute(protobuf.view(value))
-    return Node(tuple(children), key, full_name, tuple(other), tuple(slots), registered)
+    return Node(tuple(children), key, full_name, tuple(slots), registered)
 
 
 def _record(data: memoryview, numbers: tuple[int, int]) -> tuple[int, str, int]:

@@ -58,7 +58,6 @@ DTYPES = {
 Schema = Mapping[str, tuple[int, str]]
 """Number and kind of a message's fields by name; a kind is a scalar's (`int`, `float`, `bytes` …) or a message's name."""
 
-_NODE_LIST = {"value": (1, "bytes")}
 MESSAGES: Mapping[str, Schema] = {
     "SavedModel": {"saved_model_schema_version": (1, "int"), "meta_graphs": (2, "MetaGraphDef")},
     "MetaGraphDef": {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from kmodel_tools.architecture import downgrade, upgrade
 from kmodel_tools.architecture.envelope import Config, Era, era_of, era_of_version, iter_configs
-from kmodel_tools.architecture.upgrade.semantics import HARD_SIGMOID
+from kmodel_tools.architecture.upgrade.hard_sigmoid import HARD_SIGMOID
 from kmodel_tools.errors import ConversionError
 from kmodel_tools.tree import Model
 from kmodel_tools.upgrader.to_keras_2 import downgraded
@@ -44,10 +44,10 @@ def carried(model: Model, wanted: str) -> Upgrade:
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """A model as another one of Keras 3 can be compared or paired with.
+    """A model as another one of some generation can be compared or paired with.
 
     Attributes:
-        model: The model, carried to Keras 3 where it is of an earlier generation.
+        model: The model, carried to that generation where it is of another.
         upgraded: Whether it was.
         remarks: What was expressed in another way by that, what was lost, or why it was left as it is; a sentence each.
     """
@@ -55,6 +55,12 @@ class Brought:
     model: Model
     upgraded: bool = False
     remarks: tuple[str, ...] = ()
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """That the model was carried, and whereto: a sentence, or none."""
+        era = generation(self.model)
+        return (f"the source is carried to {GENERATIONS[era]} first",) if self.upgraded and era is not None else ()
 
 
 def brought_to(model: Model, other: Model) -> Brought:
@@ -73,7 +79,8 @@ def brought_to(model: Model, other: Model) -> Brought:
     try:
         new = upgraded(model)
     except ConversionError as error:
-        return Brought(model, remarks=(f"it is taken as it is stored: {error.problem}",))
+        unknown = _unknown_meaning(other) if other.architecture is not None else ()
+        return Brought(model, remarks=(f"it is taken as it is stored: {error.problem}", *unknown))
     lost = (f"not carried, and so not looked at: {'; '.join(new.lost)}",) if new.lost else ()
     return Brought(new.model, True, (*new.changes, *lost))
 
@@ -93,9 +100,30 @@ def brought_into(model: Model, other: Model) -> Brought:
     try:
         new = carried(model, GENERATIONS[Era.KERAS_2])
     except ConversionError as error:
-        return Brought(model, remarks=(f"it is taken as it is stored: {error.problem}",))
+        return Brought(model, remarks=(f"it is taken as it is stored: {error.problem}", *_unknown_meaning(other, model)))
     lost = (f"not carried, and so not looked at: {'; '.join(new.lost)}",) if new.lost else ()
     return Brought(new.model, True, (*new.changes, *lost))
+
+
+def brought_over(model: Model, other: Model) -> Brought:
+    """Carry a model to the generation of one that gets its values, where that has an architecture; else say what they may mean there.
+
+    Layers of Keras 0.3 and 1 keep other arrays; a target of these is left as it is.
+    """
+    era, wanted = generation(model), generation(other)
+    if era is None or wanted in FIRST or (era not in FIRST and wanted is not None and GENERATIONS[era] == GENERATIONS[wanted]):
+        return brought_to(model, other)
+    if other.architecture is not None:
+        return brought_into(model, other)
+    found = brought_to(model, other)
+    layers = _hard_sigmoids(model.architecture) if model.architecture is not None and not found.upgraded else ""
+    if not layers:
+        return found
+    whose = f"is of {GENERATIONS[wanted]}" if wanted is not None else "does not say which Keras it is of"
+    said = (
+        f"the target {whose}, and has no architecture to carry values to: hard_sigmoid is another function in Keras 3 than before: {layers}"
+    )
+    return Brought(model, remarks=(*found.remarks, said))
 
 
 def _unknown_meaning(other: Model, model: Model | None = None) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from kmodel_tools.tree import Layer, Model, Weight
 from tests.architecture.configs import Json
 
 FLATTER = 1 / 1.2
+QUANTIZED = spelled("keras.quantizers", "Int8QuantizationConfig", {"weight_quantizer": None})
 
 
 def layer(kind: str, name: str = "x", built: Any = None, **config: Any) -> Json:
@@ -61,7 +62,8 @@ def policy(name: str, kind: str = "DTypePolicy") -> Json:
         (layer("LSTM", units=2, activation="hard_sigmoid"), "applies hard_sigmoid to its state"),
         (layer("PReLU", activation="hard_sigmoid"), "another function of that name"),
         (layer("Dense", units=2, activation="sparsemax"), "applies sparsemax"),
-        (layer("Dense", units=2, dtype=policy("int8_from_float32", "QuantizedDTypePolicy")), "dtype policy QuantizedDTypePolicy"),
+        (layer("Dense", units=2, dtype=policy("int8_from_float32", "QuantizedDTypePolicy")), "dtype policy QuantizedDTypePolicy, which"),
+        (layer("Dense", units=2, quantization_config=QUANTIZED), "has quantization_config=Int8QuantizationConfig, which"),
         (layer("Dense", units=2, kernel_initializer=spelled("keras.initializers", "STFT", {})), "the initializer STFT"),
         (layer("LayerNormalization", rms_scaling=True), "has rms_scaling=True"),
         (layer("MultiHeadAttention", num_heads=1, key_dim=2, use_gate=True), "has use_gate=True"),
@@ -128,6 +130,23 @@ def test_hard_sigmoid_of_gates() -> None:
         ("kernel", (Take(1, 0, 1), Scale(FLATTER))),
         ("recurrent_kernel", (Take(1, 0, 1), Scale(FLATTER))),
     ]
+
+
+BOUND = spelled("keras.constraints", "MaxNorm", {})
+
+
+@pytest.mark.parametrize(
+    ("item", "told"),
+    [
+        (layer("Dense", units=2, activation="hard_sigmoid", kernel_constraint=BOUND), True),
+        (layer("GRU", units=2, recurrent_activation="hard_sigmoid", recurrent_regularizer=spelled("keras.regularizers", "L2", {})), True),
+        (layer("Dense", units=2, activation="hard_sigmoid", activity_regularizer=spelled("keras.regularizers", "L2", {})), False),
+        (layer("Dense", units=2, activation="hard_sigmoid", kernel_constraint=None), False),
+        (layer("Dense", units=2, activation="relu", kernel_constraint=BOUND), False),
+    ],
+)
+def test_what_binds_weights_that_were_scaled_is_said(item: Json, told: bool) -> None:
+    assert any("weigh otherwise in training, since its weights are divided by 1.2" in text for text in downgraded(item)[1].changes) is told
 
 
 def test_hard_sigmoid_alone() -> None:

@@ -5,15 +5,16 @@ Models are those of `make.py` or samples; what no framework writes is made here.
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
 import os
 import pickle
 import shutil
+import struct
 import tarfile
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ import numpy as np
 
 import kmodel_tools as kmt
 from tests.conftest import ROOT, SAMPLES
+from tests.doctor.locked import PASSWORD, archive_with_password
 from tests.doctor.messages import MESSAGES
 
 MODELS = Path(__file__).resolve().parent / "models"
@@ -40,6 +42,7 @@ class Compared:
     evidence: str
     also: tuple[str, ...] = ()
     cured: str = ""
+    tells: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class Shown:
         fill: What stands in the place of names in capitals when the cure is run.
         cured: The path that the cure leaves the model at, where it is a command that can be run.
         error: The message that is given with it.
+        tells: What the command prints, where it tells what is to be done instead of doing it.
     """
 
     identifier: str
@@ -65,6 +69,7 @@ class Shown:
     fill: Mapping[str, str] = field(default_factory=dict)
     cured: str = ""
     error: str | None = None
+    tells: str = ""
 
 
 def model(name: str, to: str = "") -> Maker:
@@ -196,10 +201,6 @@ def _rotation(config: dict[str, object]) -> None:
     _layer(config, "drop").update(class_name="RandomRotation", config={"name": "drop", "factor": 0.1, "value_range": [0, 255]})
 
 
-def _added_loss(config: dict[str, object]) -> None:
-    _layer(config, "drop").update(class_name="AddLoss", config={"name": "drop", "unconditional": False})
-
-
 def _link(members: dict[str, bytes], new: zipfile.ZipFile) -> None:
     info = zipfile.ZipInfo("assets/words.txt")
     info.external_attr = 0o120777 << 16
@@ -208,6 +209,31 @@ def _link(members: dict[str, bytes], new: zipfile.ZipFile) -> None:
 
 def _external(file: h5py.File) -> None:
     file["model_weights/head/other"] = h5py.ExternalLink("/etc/secrets.h5", "/key")
+
+
+def _external_storage(file: h5py.File) -> None:
+    """Values that stand in a file of the machine."""
+    del file["model_weights/head/head/kernel"]
+    file.create_dataset("model_weights/head/head/kernel", (16, 3), "f4", external=[("/etc/passwd", 0, 192)])
+
+
+def _virtual(file: h5py.File) -> None:
+    """Values that are put together of those of another file."""
+    layout = h5py.VirtualLayout((16, 3), "f4")
+    layout[:] = h5py.VirtualSource("/etc/secrets.h5", "key", (16, 3))
+    del file["model_weights/head/head/kernel"]
+    file.create_virtual_dataset("model_weights/head/head/kernel", layout)
+
+
+def _soft_link(file: h5py.File) -> None:
+    file["model_weights/head/other"] = h5py.SoftLink("/model_weights/hidden")
+
+
+def _virtual_in_archive(file: h5py.File) -> None:
+    layout = h5py.VirtualLayout((16, 3), "f4")
+    layout[:] = h5py.VirtualSource("/etc/secrets.h5", "key", (16, 3))
+    del file["layers/dense_1/vars/0"]
+    file.create_virtual_dataset("layers/dense_1/vars/0", layout)
 
 
 def _shape_bomb(file: h5py.File) -> None:
@@ -235,17 +261,19 @@ def _outside(members: dict[str, bytes], new: zipfile.ZipFile) -> None:
     new.writestr("../../.bashrc", b"true")
 
 
+def _without_all(members: dict[str, bytes], new: zipfile.ZipFile) -> None:
+    members.clear()
+    members["notes.txt"] = b"of somebody"
+
+
 def _without_weights(members: dict[str, bytes], new: zipfile.ZipFile) -> None:
     del members["model.weights.h5"]
 
 
 def _locked() -> str:
-    path = archive("locked.keras", lambda members, new: None)()
-    data = bytearray(Path(path).read_bytes())
-    at = data.rfind(b"PK\x01\x02")
-    data[at + 8] |= 1
-    Path(path).write_bytes(bytes(data))
-    return path
+    with zipfile.ZipFile(MODELS / "clean.keras") as old:
+        Path("locked.keras").write_bytes(archive_with_password({name: old.read(name) for name in old.namelist()}))
+    return "locked.keras"
 
 
 def _moved() -> str:
@@ -279,6 +307,7 @@ def _rounded() -> str:
 
 
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 102400\n"
+LOADED = {"module": "numpy", "class_name": "function", "config": "load", "registered_name": "load"}
 PAGE = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head></html>\n"
 LAMBDA_JSON = json.dumps(
     {
@@ -299,6 +328,27 @@ CLEAN_H5 = model("clean.h5")
 CONVERTED = "old_keras3.keras"
 
 
+def long_names() -> str:
+    """What Keras 2.0.5 leaves of a model whose names do not fit into an attribute: its configuration, and no list of layers."""
+    names = [f"a_layer_with_a_name_that_is_quite_long_and_goes_on_and_on_and_on_and_on_and_on_{index:04d}" for index in range(900)]
+    layers = [{"class_name": "Activation", "config": {"name": name, "activation": "relu"}} for name in names]
+    with h5py.File("model.h5", "w") as file:
+        file.attrs["model_config"] = json.dumps({"class_name": "Sequential", "config": layers})
+        file.attrs["keras_version"], file.attrs["backend"] = "2.0.5", "tensorflow"
+        file.create_group("model_weights")
+    return "model.h5"
+
+
+def linked() -> str:
+    """A model in a folder of which a part is a link to somewhere else, as the cache of a hub keeps it."""
+    os.makedirs("blobs")
+    with zipfile.ZipFile(MODELS / "clean.keras") as file:
+        file.extractall("model")
+    shutil.move("model/model.weights.h5", "blobs/4d7a2146")
+    Path("model/model.weights.h5").symlink_to(Path("blobs/4d7a2146").resolve())
+    return "model"
+
+
 def pointers() -> str:
     """A model in shards of which one came as a pointer."""
     for name in ("sharded.weights.json", "sharded_00000.weights.h5"):
@@ -312,6 +362,11 @@ def variables_of_pointers() -> str:
     shutil.copytree(SAMPLES / "saved_model" / "keras-3.15.1_export", "export")
     Path("export/variables/variables.data-00000-of-00001").write_text(LFS, encoding="utf-8")
     return "export/saved_model.pb"
+
+
+def variables_alone() -> str:
+    """The folder of variables of a SavedModel, given in the place of the whole."""
+    return f"{sample('saved_model/tf_keras-2.21.0')()}/variables"
 
 
 def graph_of_pointers() -> str:
@@ -357,6 +412,16 @@ def own_loss() -> str:
     return "model.keras"
 
 
+def flipped() -> str:
+    """An archive of which a bit of the weights was turned on the way."""
+    data = bytearray((MODELS / "clean.keras").read_bytes())
+    with zipfile.ZipFile(MODELS / "clean.keras") as file:
+        info = file.getinfo("model.weights.h5")
+    data[info.header_offset + info.file_size // 2] ^= 1
+    Path("model.keras").write_bytes(bytes(data))
+    return "model.keras"
+
+
 NO_LAYERS = '{"class_name": "Sequential", "config": {"layers": 3}}'
 
 
@@ -368,21 +433,58 @@ def not_followed() -> str:
     return "model.keras"
 
 
+def in_folder() -> str:
+    """A zip archive of a model's folder."""
+    with zipfile.ZipFile(MODELS / "clean.keras") as old, zipfile.ZipFile("model.keras", "w") as file:
+        for name in old.namelist():
+            file.writestr(f"model/{name}", old.read(name))
+    return "model.keras"
+
+
+def new_head() -> str:
+    """A model with a head that was not trained, and beside it the same one trained."""
+    with zipfile.ZipFile(MODELS / "new_head.keras") as old, zipfile.ZipFile("trained.keras", "w") as file:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "model.weights.h5":
+                buffer = io.BytesIO(content)
+                with h5py.File(buffer, "r+") as weights:
+                    for dataset in ("layers/dense_1/vars/0", "layers/dense_1/vars/1"):
+                        weights[dataset][()] += 0.5
+                content = buffer.getvalue()
+            file.writestr(name, content)
+    return model("new_head.keras")()
+
+
+def gzipped() -> str:
+    """A model in gzip, in one block that is stored as it is: how well others compress depends on the library."""
+    data = (MODELS / "clean.h5").read_bytes()
+    block = struct.pack("<BHH", 1, len(data), len(data) ^ 0xFFFF) + data
+    Path("model.h5.gz").write_bytes(b"\x1f\x8b\x08" + bytes(6) + b"\xff" + block + struct.pack("<II", zlib.crc32(data), len(data)))
+    return "model.h5.gz"
+
+
+ADDRESS_OF_ARCHIVE = {"ADDRESS_OF_THE_FILE_ITSELF": (MODELS / "clean.keras").as_uri()}
+ADDRESS = {"ADDRESS_OF_THE_FILE_ITSELF": (MODELS / "clean.h5").as_uri()}
 OPENING = (
     Shown("lfs-pointer", text("model.h5", LFS), "expected size = 102,400 bytes"),
-    Shown("web-page", text("model.keras", PAGE), "first line = <!DOCTYPE html>"),
-    Shown("web-page", text("error.h5", '{"error": "Repository not found"}'), 'first line = {"error"'),
+    Shown("web-page", text("model.keras", PAGE), "first line = <!DOCTYPE html>", (), None, ADDRESS_OF_ARCHIVE, "model.keras"),
+    Shown("web-page", text("error.h5", '{"error": "Repository not found"}'), 'first line = {"error"', (), None, ADDRESS, "error.h5"),
     Shown("empty-file", text("model.h5", ""), "size = 0 bytes"),
-    Shown("compressed-file", text("model.h5.gz", gzip.compress(b"model", mtime=0)), "first bytes = of gzip"),
+    Shown("compressed-file", gzipped, "first bytes = of gzip", (), None, {"UNPACKED": "model.h5"}, "model.h5"),
     Shown("truncated", cut("clean.h5", 20_000), "expected size = 33,456 bytes", (), CLEAN_H5),
+    Shown("truncated", cut("clean.h5", 20), "expected size = at least 48 bytes", (), CLEAN_H5),
+    Shown("truncated", cut("clean.h5", 4), "expected size = at least 48 bytes", (), CLEAN_H5),
+    Shown("part-of-saved-model", variables_alone, "the folder above = has saved_model.pb", (), None, {}, "tf_keras-2.21.0"),
     Shown("truncated", cut("clean.keras", 20_000), "expected size = at least 33,", ()),
     Shown("truncated", checkpoint(cut_by=20), "keras-3.15.1.data-00000-of-00001", (), checkpoint()),
     Shown("missing-part", checkpoint(without="-00001"), "keras-3.15.1.data-00000-of-00001 = not there", (), checkpoint()),
     Shown("missing-part", checkpoint(without=".index"), "keras-3.15.1.index = not there", (), checkpoint()),
     Shown("missing-part", archive("model.keras", _without_weights), "model.weights.h5 = not there"),
     Shown("duplicate-members", archive("model.keras", _twin_member), "metadata.json = 2 members"),
-    Shown("encrypted-members", _locked, "encrypted"),
+    Shown("encrypted-members", _locked, "encrypted", (), None, {"unzip": f"unzip -P {PASSWORD}"}, "locked_unpacked"),
     Shown("saving-broke-off", hdf5("model.h5", _unwritten), "head", (), CLEAN_H5),
+    Shown("saving-broke-off", long_names, "names of the layers = 74,700 bytes", (), CLEAN_H5),
     Shown("damaged", text("model.h5", b"\x89HDF\r\n\x1a\n" + bytes(800)), "is not a whole HDF5 file", (), CLEAN_H5),
     Shown("not-a-model", text("model.bin", b"nothing that anybody knows"), "is no model in any format"),
     Shown("zip-named-h5", model("clean.keras", "model.h5"), "content = zip archive", cured="model.keras"),
@@ -397,22 +499,35 @@ OPENING = (
         "rejected-by-keras-3", sample("keras_json/tf.keras-2.15.0.json", "old.json"), "written by", ("unseeded",), cured="old_keras3.json"
     ),
     Shown("duplicate-layer-names", with_config("model.keras", _twice_named), "norm: name = of 2 layers"),
-    Shown("custom-objects", model("custom.keras"), "scaled: layer = Scaled", ("custom-layer-without-arguments",)),
+    Shown(
+        "custom-objects",
+        model("custom.keras"),
+        "scaled: layer = Scaled",
+        ("custom-layer-without-arguments",),
+        tells="class Scaled(keras.layers.Layer)",
+    ),
     Shown("custom-training-objects", model("custom_loss.keras"), "function = own_loss"),
     Shown("lfs-pointer", pointers, "sharded_00001.weights.h5 = a pointer to 102,400 bytes"),
     Shown("lfs-pointer", variables_of_pointers, "variables.data-00000-of-00001 = a pointer to 102,400 bytes"),
     Shown("lfs-pointer", graph_of_pointers, "saved_model.pb = a pointer to 102,400 bytes"),
     Shown("missing-part", dangling, "symbolic link = → store/4d7a2146"),
-    Shown("compressed-file", around("model.zip", "best/model.keras"), "best/model.keras = in the archive"),
-    Shown("compressed-file", around("model.keras", "model/config.json"), "model/config.json = in the archive"),
-    Shown("compressed-file", tar, "content = a tar archive"),
-    Shown("damaged", not_followed, "the configuration cannot be followed"),
+    Shown(
+        "compressed-file",
+        around("model.zip", "best/model.keras"),
+        "best/model.keras = in the archive",
+        cured="model.zip_unpacked/best/model.keras",
+    ),
+    Shown("compressed-file", in_folder, "model/config.json = in the archive", cured="model_unpacked/model"),
+    Shown("compressed-file", tar, "content = a tar archive", cured="clean.h5"),
+    Shown("damaged", flipped, "model.weights.h5 is damaged", tells="its checksum is wrong"),
+    Shown("damaged", not_followed, "the configuration cannot be followed", cured="model_kept.weights.h5"),
     Shown("compile-rejected-by-keras-3", sample("keras_h5/keras-3.15.1.h5"), "loss = mse", (), model("clean.h5")),
-    Shown("web-page", text("model.h5", "Repository not found"), "first line = Repository not found"),
-    Shown("web-page", text("model.h5", "<!-- signed out --><html>"), "first line = <!-- signed out"),
+    Shown("web-page", text("model.h5", "Repository not found"), "first line = Repository not found", (), None, ADDRESS, "model.h5"),
+    Shown("web-page", text("model.h5", "<!-- signed out --><html>"), "first line = <!-- signed out", (), None, ADDRESS, "model.h5"),
 )
 WEIGHTS = {"OTHER_FILE": str(MODELS / "clean.weights.h5")}
 TRAINED = {"TRAINED_FILE": str(MODELS / "clean.keras")}
+HEAD = {"TRAINED_FILE": "trained.keras"}
 RESULTS = (
     Shown("weights-missing", with_weights("model.keras", _without_head), "head: kernel, bias", fill=WEIGHTS, cured="model_filled.keras"),
     Shown(
@@ -430,8 +545,16 @@ RESULTS = (
         fill=TRAINED,
         cured="untrained_filled.keras",
     ),
-    Shown("weights-initial", model("untrained.weights.h5"), "hidden/bias", ("optimizer-step-0",), CLEAN_WEIGHTS),
-    Shown("layers-initial", model("new_head.keras"), "new_head/kernel: glorot_uniform"),
+    Shown(
+        "weights-initial",
+        model("untrained.weights.h5"),
+        "hidden/bias",
+        ("optimizer-step-0",),
+        CLEAN_WEIGHTS,
+        TRAINED,
+        "untrained_filled.weights.h5",
+    ),
+    Shown("layers-initial", new_head, "new_head/kernel: glorot_uniform", fill=HEAD, cured="new_head_filled.keras"),
     Shown("batchnorm-statistics-initial", model("statistics.keras"), "norm: moving_mean, moving_variance = all 0, all 1"),
     Shown("optimizer-step-0", model("untrained.keras"), "optimizer/vars/0 = 0", ("weights-initial",)),
     Shown("not-a-number", model("nan.keras"), "48 NaN of 48"),
@@ -445,7 +568,13 @@ RESULTS = (
     Shown("not-adapted", model("not_adapted.keras"), "scale: mean, variance = all 0, all 1", (), model("adapted.keras")),
     Shown("hashing-without-salt", model("hashing.keras"), "hash: salt = null", (), model("hashing_salted.keras")),
     Shown("custom-layer-without-arguments", model("custom.keras"), "scaled: config", ("custom-objects",)),
-    Shown("added-loss", with_config("model.keras", _added_loss), "drop: class_name = AddLoss"),
+    Shown(
+        "added-loss",
+        model("added_loss.h5"),
+        "add_loss: class_name = AddLoss",
+        ("rejected-by-keras-3",),
+        cured="added_loss_keras3.keras",
+    ),
     Shown("channels-first", model("channels_first.json"), "pad: data_format = channels_first"),
     Shown(
         "other-backend",
@@ -461,8 +590,17 @@ RESULTS = (
 SAFETY = (
     Shown("pickle", text("model.h5", pickle.dumps({"weights": [1]}, 4)), "first bytes = 80 04"),
     Shown("pickle", text("model.pkl", pickle.dumps({"weights": [1]}, 0)), "first bytes"),
+    Shown("pickle", text("model.h5", pickle.dumps({"weights": [1]}, 1)), "first bytes = 7d 71 00"),
+    Shown("pickle", text("model.h5", pickle.dumps((1, "x"), 0)), "first bytes = 28 49 31 0a"),
+    Shown("pickle", text("model.h5", b"cmymodule\nload\n(tR."), "first bytes = 63 6d 79"),
     Shown("pickle", archive("model.keras", _pickled_weights), "model.weights.npz"),
     Shown("gadget", model("gadget.keras"), "drop: layers = keras.utils.get_file"),
+    Shown(
+        "gadget",
+        with_config("model.keras", lambda config: _settings(config, "head", kernel_initializer=LOADED)),
+        "head: kernel_initializer = numpy.load",
+        ("custom-objects",),
+    ),
     Shown("gadget", model("system.keras"), "drop: layers = os.system"),
     Shown(
         "lambda-bytecode",
@@ -475,25 +613,49 @@ SAFETY = (
         "lambda-bytecode",
         text("architecture.json", LAMBDA_JSON),
         "scale: function = marshalled code, 8 characters, with a closure",
+        ("rejected-by-keras-3",),
         cured="architecture_without_lambda.json",
     ),
     Shown("torch-module", model("torch.keras"), "drop: module = 8 characters"),
-    Shown("saved-model-layer", model("tfsm.keras"), "drop: filepath = /srv/models/other"),
+    Shown(
+        "saved-model-layer",
+        model("tfsm.keras"),
+        "drop: filepath = /srv/models/other",
+        fill={"/srv/models/other": str(SAMPLES / "saved_model" / "tensorflow-2.21.0_module")},
+        tells="dangerous-operation",
+    ),
     Shown("vocabulary-path", model("vocabulary_path.keras"), "drop: vocabulary = /etc/passwd"),
     Shown("module-outside-keras", model("module.keras"), "drop: layers = lab.layers.Scaled", ("custom-objects",)),
     Shown("dangerous-operation", sample("saved_model/tensorflow-2.21.0_module", "module"), "ReadFile = 1 times: touches files"),
     Shown("custom-operation", text("graph.pbtxt", 'node {\n  name: "a"\n  op: "MyOwnOp"\n}\n'), "MyOwnOp = 1 times"),
     Shown("outside-hdf5", hdf5("model.h5", _external), "external link to /etc/secrets.h5, /key", (), CLEAN_H5),
+    Shown("outside-hdf5", hdf5("model.h5", _external_storage), "head/kernel = values stored in /etc/passwd", (), CLEAN_H5),
+    Shown("outside-hdf5", hdf5("model.h5", _virtual), "head/kernel = virtual dataset, of values in /etc/secrets.h5", (), CLEAN_H5),
+    Shown("outside-hdf5", hdf5("model.h5", _soft_link), "model_weights/head/other = soft link", (), CLEAN_H5),
+    Shown("outside-hdf5", with_weights("model.keras", _virtual_in_archive), "dense_1/vars/0 = virtual dataset"),
     Shown("path-traversal", archive("model.keras", _outside), "member = ../../.bashrc"),
     Shown("symbolic-link", archive("model.keras", _link), "member = assets/words.txt"),
+    Shown("symbolic-link", linked, "model.weights.h5 = → ", fill={"COPY": "copied"}, cured="copied"),
     Shown("bomb", hdf5("model.h5", _shape_bomb), "4,398,046,511,104 bytes claimed, 0 stored", (), CLEAN_H5),
 )
 FIRST = model("clean.keras")
 TWO_LAYERS = model("two_layers.keras")
 COMPARED: tuple[Compared, ...] = (
-    Compared("layers-differ", FIRST, model("new_head.keras"), "head: removed", ("weights-unmatched", "inference-settings-differ")),
     Compared(
-        "weights-unmatched", FIRST, model("new_head.keras"), "new_head/kernel: (16, 16)", ("layers-differ", "inference-settings-differ")
+        "layers-differ",
+        FIRST,
+        model("new_head.keras"),
+        "head: removed",
+        ("weights-unmatched", "inference-settings-differ"),
+        tells="new_head",
+    ),
+    Compared(
+        "weights-unmatched",
+        FIRST,
+        model("new_head.keras"),
+        "new_head/kernel: (16, 16)",
+        ("layers-differ", "inference-settings-differ"),
+        tells="hidden: kernel, bias",
     ),
     Compared(
         "one-is-untrained",
@@ -525,22 +687,59 @@ COMPARED: tuple[Compared, ...] = (
         with_weights("wide.keras", _wide_head),
         "head/kernel: shape = (16, 3) → (16, 5)",
         (),
+        tells="head/kernel: (16, 3) in the source, (16, 5)",
     ),
     Compared(
         "inference-settings-differ",
         FIRST,
         with_config("epsilon.keras", lambda config: _settings(config, "norm", epsilon=0.1)),
         "norm: epsilon = 0.001 → 0.1",
+        tells="epsilon",
     ),
     Compared("vocabulary-differs", model("words_kept.h5"), _reordered, "lookup: vocabulary = the same words in another order"),
-    Compared("only-statistics-differ", FIRST, model("statistics.keras"), "norm/moving_mean"),
-    Compared("only-rounding-differs", FIRST, _rounded, "head/kernel: dtype = float32 → float16"),
-    Compared("weights-differ", FIRST, model("trained_on.keras"), "hidden/kernel: largest difference"),
-    Compared("training-settings-differ", FIRST, model("metric.keras"), 'metrics = ["sparse_categorical_accuracy"] → ["accuracy"]'),
+    Compared("only-statistics-differ", FIRST, model("statistics.keras"), "norm/moving_mean", tells="norm/moving_variance"),
+    Compared("only-rounding-differs", FIRST, _rounded, "head/kernel: dtype = float32 → float16", tells="float16"),
+    Compared("weights-differ", FIRST, model("trained_on.keras"), "hidden/kernel: largest difference", tells="hidden/kernel"),
+    Compared(
+        "training-settings-differ",
+        FIRST,
+        model("metric.keras"),
+        'metrics = ["sparse_categorical_accuracy"] → ["accuracy"]',
+        tells="metrics",
+    ),
     Compared("not-compared", FIRST, model("clean.weights.h5"), "config = the second file holds none"),
 )
 SHOWN: tuple[Shown, ...] = (*OPENING, *RESULTS, *SAFETY)
-WITH_MESSAGE = tuple(
-    Shown(identifier, model(*name.split(" as ")) if not name.startswith("/") else sample(name[1:]), shown, error=said)
-    for identifier, name, shown, said in MESSAGES
+BROKEN_WITH_MESSAGE: tuple[Shown, ...] = (
+    Shown(
+        "member-not-found",
+        archive("model.keras", _without_weights),
+        "missing-part: model.weights.h5 = not there",
+        error="ValueError: Expected a model.weights.h5 or model.weights.npz file.",
+    ),
+    Shown(
+        "member-not-found",
+        around("model.keras", "model/config.json"),
+        "compressed-file: model/config.json = in the archive",
+        error="KeyError: \"There is no item named 'config.json' in the archive\"",
+    ),
+    Shown(
+        "member-not-found",
+        archive("model.keras", _without_all),
+        "members = notes.txt",
+        error="KeyError: \"There is no item named 'config.json' in the archive\"",
+    ),
+    Shown(
+        "saved-model-not-read",
+        graph_of_pointers,
+        "lfs-pointer: saved_model.pb = a pointer to 102,400 bytes",
+        error="OSError: Cannot parse file b'model/saved_model.pb': Error parsing message with type 'tensorflow.SavedModel'",
+    ),
+)
+WITH_MESSAGE = (
+    *BROKEN_WITH_MESSAGE,
+    *(
+        Shown(identifier, model(*name.split(" as ")) if not name.startswith("/") else sample(name[1:]), shown, error=said)
+        for identifier, name, shown, said in MESSAGES
+    ),
 )

@@ -233,6 +233,22 @@ def pairs() -> None:
     saved(again, "trained_on.keras")
 
 
+def added() -> None:
+    """A model of Keras 2 with a loss and a metric that were added to it."""
+    import tensorflow as tf
+    import tf_keras
+
+    tf_keras.utils.set_random_seed(1)
+    inputs = tf_keras.Input((4,), name="inputs")
+    hidden = tf_keras.layers.Dense(3, activation="softmax", name="head")(inputs)
+    model = tf_keras.Model(inputs, hidden, name="network")
+    model.add_loss(tf.reduce_mean(hidden))
+    model.add_metric(tf.reduce_mean(hidden), name="mean")
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.fit(*data(), verbose=0)
+    model.save(FOLDER / "added_loss.h5")
+
+
 def attacks() -> None:
     """Archives with configurations that Keras would not write; none of it is ever loaded."""
     hostile("gadget.keras", lambda config: replaced(config, "function", "get_file", "keras.utils", "function"))
@@ -255,6 +271,7 @@ def main() -> None:
     settings()
     words()
     pairs()
+    added()
     attacks()
 
 

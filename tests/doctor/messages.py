@@ -199,6 +199,151 @@ MESSAGES = (
         "TypeError: pop expected at most 1 argument, got 2",
     ),
     (
+        "path-not-found",
+        "clean.h5",
+        "message = errno = 2",
+        "FileNotFoundError: [Errno 2] Unable to synchronously open file (unable to open file: name = 'models/clean.h5', errno = 2, "
+        "error message = 'No such file or directory', flags = 0, o_flags = 0)",
+    ),
+    (
+        "weights-given-for-model",
+        "/keras_h5/tf.keras-2.3.0_weights.h5",
+        "architecture = none in the file",
+        "ValueError: Cannot create group in read only mode.",
+    ),
+    (
+        "saved-model-not-read",
+        "clean.keras",
+        "format = keras-archive",
+        "OSError: SavedModel file does not exist at: clean.keras/{saved_model.pbtxt|saved_model.pb}",
+    ),
+    (
+        "endpoint-not-found",
+        "/saved_model/keras-3.15.1_export",
+        "signatures = ",
+        "ValueError: The endpoint 'predict' is neither an attribute of the reloaded SavedModel, nor an entry in the `signatures` field of "
+        "the reloaded SavedModel. Select another endpoint via the `call_endpoint` argument.",
+    ),
+    (
+        "name-ending-refused",
+        "clean.weights.h5 as weights.hdf5",
+        "new-weights-named-h5: layout = Keras 3.6 or later",
+        "ValueError: Invalid filename: expected a `.keras` `.weights.h5` extension. Received: filepath=weights.hdf5",
+    ),
+    (
+        "name-ending-refused",
+        "clean.h5 as w.weights.h5",
+        "legacy-named-weights-h5: layout = whole model",
+        "ValueError: Invalid filename: expected a `.keras` extension. Received: filepath=w.weights.h5",
+    ),
+    (
+        "model-not-built",
+        "clean.weights.h5",
+        "message = ValueError: You are loading weights into a model",
+        "ValueError: You are loading weights into a model that has not yet been built. Try building the model first by calling it on some "
+        "data or by using `build()`.",
+    ),
+    (
+        "not-compiled",
+        "/keras_archive/keras-3.15.1.keras",
+        "training configuration = none in the file",
+        "WARNING:absl:No training configuration found in the save file, so the model was *not* compiled. Compile it manually.",
+    ),
+    (
+        "not-compiled",
+        "clean.h5",
+        "message = compiled metrics have yet to be built",
+        "WARNING:absl:Compiled the loaded model, but the compiled metrics have yet to be built. `model.compile_metrics` will be empty "
+        "until you train or evaluate the model.",
+    ),
+    (
+        "input-of-another-shape",
+        "clean.keras",
+        "batch_shape = (None, 4)",
+        'ValueError: Exception encountered when calling Sequential.call().\n\nInput 0 of layer "hidden" is incompatible with the layer: '
+        "expected axis -1 of input shape to have value 4, but received input with shape (1, 3)",
+    ),
+    (
+        "tensorflow-js-refused",
+        "clean.keras",
+        "batch_shape = (None, 4)",
+        "Uncaught (in promise) Error: An InputLayer should be passed either a `batchInputShape` or an `inputShape`.",
+    ),
+    (
+        "name-not-known",
+        "custom_loss.keras",
+        "loss",
+        "ValueError: Unknown loss function:own_loss",
+    ),
+    (
+        "argument-not-known",
+        "/tf2.2/states.h5",
+        "ragged = false",
+        "TypeError: ('Unrecognized keyword arguments:', dict_keys(['ragged']))",
+    ),
+    (
+        "variables-not-received",
+        "clean.weights.h5",
+        "layers of the file = ",
+        "KeyError: \"Unable to synchronously open object (object 'dense_9' doesn't exist)\"",
+    ),
+    (
+        "variables-not-received",
+        "/keras_weights/keras-2.12.0.weights.h5",
+        "written by = Keras 2.12 to 2.14",
+        "ValueError: A total of 2 objects could not be loaded. Example error message for object <Dense name=dense_1, built=True>:",
+    ),
+    (
+        "variables-not-received",
+        "clean.h5",
+        "head/kernel: model_weights/head/head/kernel = (16, 3)",
+        "ValueError: You called `set_weights(weights)` on layer 'head' with a weight list of length 2, but the layer was expecting "
+        "1 weights.",
+    ),
+    (
+        "shape-mismatch",
+        "clean.h5",
+        "head/kernel: model_weights/head/head/kernel = (16, 3)",
+        "ValueError: Layer hidden weight shape (16, 5) is not compatible with provided weight shape (16, 3).",
+    ),
+    (
+        "lambda-not-loaded",
+        "lambda.keras",
+        "double: lambda-bytecode: function",
+        "NameError: name 'tf' is not defined",
+    ),
+    (
+        "by-name-not-possible",
+        "clean.h5",
+        "message = TypeError: load_weights()",
+        "TypeError: load_weights() got an unexpected keyword argument 'exclude'",
+    ),
+    (
+        "compile-refused",
+        "/keras_h5/keras-2.0.5.h5",
+        "compile-rejected-by-keras-3: optimizer_config.lr = 0.001",
+        "ImportError: `keras.optimizers.legacy` is not supported in Keras 3.",
+    ),
+    (
+        "configuration-refused",
+        "clean.keras",
+        "message = ValueError: Improper config format",
+        "ValueError: Improper config format for {}. Expecting python dict contains `class_name` and `config` as keys",
+    ),
+    (
+        "name-clash",
+        "clean.h5",
+        "message = ValueError: All layers added",
+        'ValueError: All layers added to a Sequential model should have unique names. Name "dense" is already the name of a layer in this '
+        "model.",
+    ),
+    (
+        "package-not-found",
+        "clean.h5",
+        "message = ImportError: `load_model()` using h5 format",
+        "ImportError: `load_model()` using h5 format requires h5py. Could not import h5py.",
+    ),
+    (
         "message-not-known",
         "clean.keras",
         "message = RuntimeError: CUDA out of memory",

@@ -15,16 +15,7 @@ from tests.test_corpus import manifest, path_of
 
 pytestmark = [pytest.mark.corpus, pytest.mark.skipif(not CORPUS.is_dir(), reason="../shared/corpus is not here")]
 
-OF_KERAS = ("hdf5 whole model", ".keras archive")
-NOT_FORESEEN = frozenset(
-    {
-        "dl4j-w-keras-attention",  # a score mode of the name of a function, for which Keras 3 takes it
-        "dl4j-w-simpleconv2d",  # TensorFlow 2.13 has lost a size
-        "dl4j-ex-causal-conv1d-k4-s3-d1-cl-model",
-        "dl4j-ex-custom-loss",
-    }
-)
-"""Models that Keras 3 refuses for what stands between their layers, which the doctor does not compute."""
+OF_KERAS = ("hdf5 whole model", ".keras archive", "architecture json")
 
 
 @cache
@@ -43,7 +34,7 @@ def test_what_keras_3_refuses_has_a_finding_and_nothing_else(entry: dict[str, An
     if entry["keras3_loads"]:
         assert not said
     else:
-        assert said or entry["id"] in NOT_FORESEEN
+        assert said
 
 
 @pytest.mark.parametrize("entry", models(*OF_KERAS, "hdf5 weights"))

@@ -52,6 +52,19 @@ def test_lines_fit_but_for_cures_that_are_to_be_copied() -> None:
         assert len(line) <= 80 or line.startswith("  cure")
 
 
+def test_words_longer_than_a_line_are_broken(tmp_path: Path) -> None:
+    """But for those in a cure, and where the file lies."""
+    said = f"OSError: Unable to open file (unable to open file: name = '{'folder/' * 20}model.h5', errno = 13)"
+    lines = run(str(MODELS / "clean.h5"), "--error", "-", text=said).output.splitlines()
+    assert max(len(line) for line in lines[1:] if not line.startswith("  cure")) == 80
+
+
+@pytest.mark.parametrize(("size", "said"), [(33_455, "1 byte is missing."), (20, "28 bytes are missing, at least.")])
+def test_one_is_singular(size: int, said: str, tmp_path: Path) -> None:
+    (tmp_path / "cut.h5").write_bytes((MODELS / "clean.h5").read_bytes()[:size])
+    assert said in run(str(tmp_path / "cut.h5")).output
+
+
 def test_json_has_all_of_it() -> None:
     found = json.loads(run(UNTRAINED, "--json").output)
     assert found["counts"] == {"error": 0, "warning": 1, "note": 1}

@@ -15,6 +15,7 @@ import kmodel_tools as kmt
 from kmodel_tools.doctor import NOT_IN_A_FILE
 from kmodel_tools.doctor.finding import PAGE, SEVERITIES, THEMES, Kind
 from kmodel_tools.doctor.kinds import kinds
+from kmodel_tools.doctor.readers import TRIED
 from kmodel_tools.render.findings_text import finding_text
 from tests.conftest import ROOT
 from tests.doctor.cases import COMPARED, SHOWN, WITH_MESSAGE
@@ -39,6 +40,8 @@ tests.doctor.test_pages` writes it anew.
 * A finding is certain, read off the file, unless *(likely)* or *(possible)* stands behind it.
 * Names in capitals in a cure stand for what only you know.
 * Exit status: 0 nothing found, 1 findings, 2 an error. `--format json`, `sarif` and `github` are for programs.
+* `read by` names the releases that read the file as it is; it is no finding. Only what was tried is said, with {tried}: others may
+  read it too. Keras before 2.4 and TensorFlow before 2.3 need h5py before 3.
 """
 
 
@@ -85,7 +88,7 @@ def section(kind: Kind) -> str:
 
 def page() -> str:
     """The whole page."""
-    parts = [HEAD]
+    parts = [HEAD.format(tried="; ".join(f"{line.removesuffix(' 3')} {', '.join(releases)}" for line, releases in TRIED.items()))]
     for theme, title in TITLES.items():
         own = [kind for kind in kinds().values() if kind.theme == theme]
         listed = ", ".join(f"[{kind.identifier}](#{kind.identifier})" for kind in own)

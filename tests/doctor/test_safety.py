@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import pytest
 
 import kmodel_tools as kmt
@@ -29,8 +30,15 @@ FORBIDDEN = (
     "marshal.", "pickle.", "os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "subprocess.",
     "socket.", "ctypes.", "exec", "compile",
 )
+inside = tuple(os.path.realpath(path) for path in (os.environ["ALLOWED"], os.environ["KERAS_HOME"]))
+def leads_out(event, arguments):
+    path = arguments[0] if arguments and isinstance(arguments[0], (str, bytes, os.PathLike)) else None
+    if event not in ("open", "os.listdir", "os.scandir") or path is None:
+        return False
+    return not (os.path.realpath(os.fsdecode(path)) + os.sep).startswith(tuple(folder + os.sep for folder in inside))
 def end(event, arguments):
-    if event.startswith(FORBIDDEN) or (event == "import" and arguments[0].partition(".")[0] not in known):
+    imports = event == "import" and arguments[0].partition(".")[0] not in known
+    if event.startswith(FORBIDDEN) or imports or leads_out(event, arguments):
         os.write(2, f"{event} {arguments}".encode())
         os._exit(77)
 sys.addaudithook(end)
@@ -39,9 +47,11 @@ assert not {"keras", "tensorflow", "torch", "lab"} & set(sys.modules)
 """
 
 
-def watched(paths: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_HOME": str(folder)}
-    return subprocess.run([sys.executable, "-c", WATCHED, *paths], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+def watched(paths: list[str], folder: Path, code: str = WATCHED) -> subprocess.CompletedProcess[str]:
+    """Examine files; `folder` and what is in it are the only files that Python may open."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_HOME": str(folder), "ALLOWED": str(folder)}
+    command = [sys.executable, "-c", code, *paths]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=300)
 
 
 def test_nothing_of_hostile_files_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,11 +66,40 @@ def test_nothing_of_hostile_files_is_run(tmp_path: Path, monkeypatch: pytest.Mon
     assert all(case.identifier in line.split() for case, line in zip(SAFETY, lines, strict=False))
 
 
-def test_the_watch_sees_what_it_is_for(tmp_path: Path) -> None:
-    """The same watch ends a process that unmarshals."""
-    code = WATCHED.replace("examine()\nassert", "import marshal; marshal.loads(marshal.dumps(1))\nassert")
-    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert result.returncode == 77
+DEEDS = (
+    "import marshal; marshal.loads(marshal.dumps(1))",
+    "import pickle; pickle.loads(b'cos\\nsystem\\n.')",
+    "import lab",
+    "import antigravity",
+    "exec('1')",
+    "os.system('true')",
+    "open('/etc/passwd')",
+    "os.listdir('/etc')",
+)
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+def test_the_watch_sees_what_it_is_for(deed: str, tmp_path: Path) -> None:
+    """The same watch ends a process that does what loading a hostile file would do."""
+    assert watched([], tmp_path, WATCHED.replace("examine()\nassert", f"{deed}\nassert")).returncode == 77
+
+
+@pytest.mark.parametrize("kind", ["link", "storage", "virtual"])
+def test_values_elsewhere_are_not_opened(kind: str, tmp_path: Path) -> None:
+    """libhdf5 opens files that no hook of Python sees: here a pipe, at which it would wait for ever."""
+    os.mkfifo(tmp_path / "elsewhere")
+    with h5py.File(tmp_path / "model.h5", "w") as file:
+        if kind == "link":
+            file["x"] = h5py.ExternalLink(str(tmp_path / "elsewhere"), "/key")
+        elif kind == "storage":
+            file.create_dataset("x", (4,), "f4", external=[(str(tmp_path / "elsewhere"), 0, 16)])
+        else:
+            layout = h5py.VirtualLayout((4,), "f4")
+            layout[:] = h5py.VirtualSource(str(tmp_path / "elsewhere"), "key", (4,))
+            file.create_virtual_dataset("x", layout)
+    result = watched([str(tmp_path / "model.h5")], tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "outside-hdf5" in result.stdout
 
 
 @pytest.mark.corpus
@@ -72,9 +111,21 @@ def test_lambdas_of_the_corpus_are_flagged_and_not_run(tmp_path: Path) -> None:
     entries = entries if isinstance(entries, list) else entries["models"]
     hold = [entry for entry in entries if "lambda_marshalled" in entry["features"] and "whole model" in entry["format"]]
     assert hold
-    result = watched([str(CORPUS / entry["paths"][0]["local"]) for entry in hold], tmp_path)
+    code = WATCHED.replace('os.environ["ALLOWED"]', repr(str(CORPUS.resolve())))
+    result = watched([str(CORPUS / entry["paths"][0]["local"]) for entry in hold], tmp_path, code)
     assert result.returncode == 0, result.stderr
     assert all("lambda-bytecode" in line for line in result.stdout.splitlines())
+
+
+@pytest.mark.corpus
+@pytest.mark.skipif(not CORPUS.exists(), reason="needs ../shared/corpus")
+def test_nothing_of_the_corpus_is_run(tmp_path: Path) -> None:
+    from tests.test_corpus import manifest, path_of
+
+    code = WATCHED.replace('os.environ["ALLOWED"]', repr(str(CORPUS.resolve())))
+    result = watched([str(path_of(entry)) for entry in manifest()], tmp_path, code)
+    assert result.returncode == 0, result.stderr
+    assert len(result.stdout.splitlines()) == 2 * len(manifest())
 
 
 def test_a_nested_lambda_is_found_in_every_spelling() -> None:

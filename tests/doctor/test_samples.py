@@ -18,7 +18,7 @@ def examined(path: Path) -> str:
     with folder():
         os.chdir(ROOT)
         name = str(path.relative_to(ROOT))
-        return findings_text(kmt.diagnose(name), name, ())
+        return findings_text(kmt.diagnose(name), name, (), readers=kmt.readers(name))
 
 
 def golden(path: Path) -> Path:

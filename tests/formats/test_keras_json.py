@@ -28,11 +28,7 @@ def written(path: Path, text: str) -> Path:
 
 
 OTHERS: list[Any] = [
-    {"format": "layers-model", "modelTopology": SEQUENTIAL, "weightsManifest": []},
-    {"format": "layers-model", **SEQUENTIAL, "weightsManifest": []},
-    {"modelTopology": {"model_config": SEQUENTIAL}},
     {"model_config": SEQUENTIAL, "training_config": {}},
-    [{"paths": ["shard1"], "weights": [{"name": "dense/kernel", "shape": [1], "dtype": "float32"}]}],
     {"metadata": {"total_size": 1}, "weight_map": {"layer": "model-1.bin"}},
     {"class_name": "GlorotUniform", "config": {"seed": None}},
     {"class_name": "Dense", "config": {"name": "d", "units": 2}},
@@ -46,6 +42,21 @@ OTHERS: list[Any] = [
     [],
     "text",
 ]
+
+
+OF_TENSORFLOW_JS: list[Any] = [
+    {"format": "layers-model", "modelTopology": SEQUENTIAL, "weightsManifest": []},
+    {"format": "layers-model", **SEQUENTIAL, "weightsManifest": []},
+    {"modelTopology": {"model_config": SEQUENTIAL}},
+    [{"paths": ["shard1"], "weights": [{"name": "dense/kernel", "shape": [1], "dtype": "float32"}]}],
+]
+
+
+@pytest.mark.parametrize("document", OF_TENSORFLOW_JS, ids=lambda item: json.dumps(item)[:60])
+def test_documents_of_tensorflow_js_are_told_apart(document: Any, tmp_path: Path) -> None:
+    assert kmt.detect(written(tmp_path / "model.json", json.dumps(document))).name == "tfjs-layers"
+    with pytest.raises(kmt.UnknownFormatError):
+        kmt.read(written(tmp_path / "model.yaml", yaml.safe_dump(document)))
 
 
 @pytest.mark.parametrize("document", OTHERS, ids=lambda item: json.dumps(item)[:60])

@@ -17,7 +17,7 @@ from kmodel_tools.tree import join_path
 
 
 def node(*children: tuple[str, int], key: str | None = None, name: str = "") -> Node:
-    return Node(children, key, name, (), (), "")
+    return Node(children, key, name, (), "")
 
 
 def tensor(file: Path, checksum: int) -> Tensor:

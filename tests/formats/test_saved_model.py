@@ -287,7 +287,7 @@ def test_assets_outside_of_the_folder_are_not_followed(tmp_path: Path) -> None:
 
 def test_graphs_are_joined_by_paths_and_cycles_end() -> None:
     def node(*children: tuple[str, int]) -> Node:
-        return Node(children, None, "", (), (), "")
+        return Node(children, None, "", (), "")
 
     objects = (SavedObject((("up", 0), ("a", 2))), SavedObject(()), SavedObject((("b", 1), ("other", 0), ("self", 2))))
     graph = (node(("a", 1), ("root", 0)), node(("b", 2), ("self", 1)), node(("back", 0)))

@@ -98,7 +98,7 @@ def test_a_slot_needs_its_variable_and_its_shape() -> None:
 
 
 def node(children: dict[str, int] | None = None, key: str | None = None, full_name: str = "") -> Node:
-    return Node(tuple((children or {}).items()), key, full_name, (), (), "")
+    return Node(tuple((children or {}).items()), key, full_name, (), "")
 
 
 def objects(*nodes: Node) -> kmt.Model:

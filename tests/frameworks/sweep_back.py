@@ -11,10 +11,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,8 +21,8 @@ import numpy as np
 
 import kmodel_tools as kmt
 from kmodel_tools.architecture.downgrade.arguments import OF_TEXT
-from tests.frameworks import making
-from tests.frameworks.sweep import (
+from tests.frameworks import making, sweeping
+from tests.frameworks.sweeping import (
     BUNDLE,
     EXACT,
     HALVES,
@@ -36,11 +35,14 @@ from tests.frameworks.sweep import (
     fed,
     flat,
     is_built,
+    no_case,
     randomized,
+    show,
+    tell,
 )
-from tests.frameworks.zoo_forms import batch_for, forms
-from tests.frameworks.zoo_layers import Single, singles
-from tests.frameworks.zoo_wrapped import Whole, wrapped
+from tests.frameworks.zoo_forms import batch_for
+from tests.frameworks.zoo_layers import Single
+from tests.frameworks.zoo_wrapped import Whole
 
 CONTAINERS = ("keras", "h5", "json")
 LOST_TRAINING = re.compile(r"the training configuration|the optimizer's|optimizer state")
@@ -286,11 +288,11 @@ def checked(name: str, model: Any, given: Any, containers: Sequence[str], result
                 return False
             if why.startswith("refused:"):
                 results.refused[f"[{container}] {reason(why)}"] += 1
-                _tell(f"  refused: {name} {why}", "REFUSED" in os.environ)
+                tell(f"  refused: {name} {why}", "REFUSED" in os.environ)
             elif reloads(path, like, given, wanted, tolerance):
                 results.failures.append(Failure(name, container, why))
             else:
-                _tell(f"  no case: {name} [{container}] {why}"[:240], "SHOW" in os.environ)
+                no_case(f"{name} [{container}]", why)
     if give_up and len(good) < len(containers):
         return False
     results.good.update(good)
@@ -343,11 +345,11 @@ def check_wholes(cases: Iterable[Whole], containers: Sequence[str], results: Res
             given = arranged(model, kinds, seed)
             model(given, training=False)
         except Exception as error:  # noqa: BLE001  # whatever it is, Keras 3 does not take it: no case
-            _tell(f"  no case: {name} {error}"[:240], "SHOW" in os.environ)
+            no_case(name, error)
             continue
         before = len(results.failures)
         checked(name, model, given, containers, results)
-        _show(results.failures[before:])
+        show(results.failures[before:])
 
 
 def finalized(model: Any) -> Any:
@@ -364,42 +366,26 @@ def clear() -> None:
         making.framework(name).backend.clear_session()
 
 
-def main(seed: int, size: int, only: Sequence[str]) -> None:
-    """Run a zoo and print what failed and what was refused."""
-    K = making.framework("keras")
-    K.utils.set_random_seed(seed)
-    containers = os.environ.get("CONTAINERS", " ".join(CONTAINERS)).split()
+def main() -> None:
+    """Run a zoo, print what failed and what was refused, and count."""
     results = Results()
-    by_class: dict[str, list[Single]] = {}
-    if os.environ.get("ONLY") != "models":
-        for single in singles(K, seed, size, only):
-            by_class.setdefault(single.kind, []).append(single)
-    for kind, cases in by_class.items():
+
+    def layers(cases: list[Single], containers: Sequence[str], seed: int) -> list[Failure]:
         before = len(results.failures)
         check_singles(cases, containers, results, seed)
-        found = results.failures[before:]
-        _show(found)
-        _tell(f"{kind}: {len(cases)} {'failed' if found else ''}")
-    wholes: list[Callable[[Any, int, int], Iterator[Whole]]] = [wrapped, forms] if os.environ.get("ONLY") != "layers" else []
-    for make in wholes:
-        check_wholes(make(K, seed, size), containers, results, seed)
-    failed = Counter(failure.container for failure in results.failures)
+        return results.failures[before:]
+
+    def models(cases: Iterator[Whole], containers: Sequence[str], seed: int) -> list[Failure]:
+        before = len(results.failures)
+        check_wholes(cases, containers, results, seed)
+        return results.failures[before:]
+
+    containers, failed = sweeping.run("keras", CONTAINERS, layers, models)
     for text, count in results.refused.most_common():
-        _tell(f"refused {count}: {text}")
+        tell(f"refused {count}: {text}")
     for container in containers:
-        _tell(f"{container}: {results.good[container]} of {results.good[container] + failed[container]}")
-
-
-def _tell(text: str, wanted: bool = True) -> None:
-    if wanted:
-        print(" ".join(text.split()), flush=True)  # noqa: T201  # this is a command
-
-
-def _show(failures: Sequence[Failure]) -> None:
-    for failure in failures:
-        _tell(f"FAILED {failure.case} [{failure.container}] {failure.why}")
+        tell(f"{container}: {results.good[container]} of {results.good[container] + failed[container]}")
 
 
 if __name__ == "__main__":
-    arguments = sys.argv[1:]
-    main(int(arguments[0]), int(arguments[1]) if len(arguments) > 1 else 2, arguments[2:])
+    main()

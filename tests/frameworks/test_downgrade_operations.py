@@ -10,12 +10,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 import kmodel_tools as kmt
 from kmodel_tools.architecture.operation_modules import MODULES
 from tests.frameworks import making
+from tests.frameworks.operating import assert_same, computed, fed, inputs_of, keras_3_computes
 from tests.frameworks.zoo_keras_operations import REFUSED, THEMES, Form
 
 pytest.importorskip("tensorflow")
@@ -27,52 +27,18 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),
 ]
 
-Array = npt.NDArray[Any]
-
-SHAPES = {"x": (4, 6), "y": (4, 6), "w": (4, 6), "u": (None, 6), "v": (6,), "i": (6, 8, 4), "z": (3,), "n": (4,), "s": (), "b": (4,)}
-SHAPES |= {"h": (4,), "d": (4,), "c": (4,), "l": (4,)}
-DTYPES = {"z": "int32", "n": "int32", "s": "int32", "b": "bool", "h": "float16", "d": "float64", "c": "uint8", "l": "int64"}
-TOLERANCE = {"float16": 1e-2}
+IMAGE = (6, 8, 4)
 NO_WAY_UP = {"neural": "convolves by a kernel whose shape is not known"}
 """Themes with a form that Keras 2 loads and that is not carried up again."""
-
-
-def fed() -> dict[str, Array]:
-    """Three samples for each input."""
-    random = np.random.default_rng(0)
-    sizes = {name: (3, *(4 if size is None else size for size in shape)) for name, shape in SHAPES.items()}
-    found: dict[str, Array] = {name: random.standard_normal(shape) for name, shape in sizes.items()}
-    found |= {"w": random.random((3, 4, 6)) * 0.8 + 0.1, "b": random.random((3, 4)) > 0.5}
-    found |= {"z": random.integers(0, 4, (3, 3)), "s": random.integers(0, 3, 3)}
-    found |= {name: random.integers(1, 9, (3, 4)) for name in "ncl"}
-    found |= {name: random.random((3, 4)) + 0.1 for name in "hd"}
-    return {name: value.astype(DTYPES.get(name, "float32")) for name, value in found.items()}
 
 
 def model_of(forms: list[Form]) -> Any:
     """A model with all inputs and an output for each tensor of each form."""
     keras = making.framework("keras")
     keras.utils.clear_session()
-    inputs = {name: keras.Input(shape, name=name, dtype=DTYPES.get(name, "float32")) for name, shape in SHAPES.items()}
-    t = SimpleNamespace(ops=keras.ops, keras=keras, **inputs)
-    return keras.Model(inputs, [item for form in forms for item in keras.tree.flatten(form(t))])
-
-
-def computed(model: Any, inputs: Any) -> list[Array]:
-    found = model(inputs, training=False)
-    return [np.asarray(item) for item in (found if isinstance(found, (list, tuple)) else [found])]
-
-
-def assert_same(wanted: list[Array], found: list[Array]) -> None:
-    for number, (want, got) in enumerate(zip(wanted, found, strict=True)):
-        assert want.shape == got.shape, number
-        assert want.dtype == got.dtype, number
-        one, other = want.astype("float64"), got.astype("float64")
-        finite = np.isfinite(one)
-        assert np.array_equal(one[~finite], other[~finite], equal_nan=True), number
-        largest = np.abs(one[finite]).max(initial=0.0)
-        tolerance = TOLERANCE.get(want.dtype.name, 1e-5) * largest + 1e-6
-        assert np.abs(one[finite] - other[finite]).max(initial=0.0) <= tolerance, number
+    inputs = inputs_of(keras, IMAGE)
+    t = SimpleNamespace(ops=keras.ops, keras=keras, **vars(inputs))
+    return keras.Model(vars(inputs), [item for form in forms for item in keras.tree.flatten(form(t))])
 
 
 def loaded_by_keras_2(path: Path) -> Any:
@@ -83,9 +49,9 @@ def loaded_by_keras_2(path: Path) -> Any:
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_every_form_computes_the_same_in_keras_2_and_back_in_keras_3(theme: str, tmp_path: Path) -> None:
-    keras, inputs = making.framework("keras"), fed()
+    inputs = fed(IMAGE)
     model_of(list(THEMES[theme])).save(tmp_path / "m.keras")
-    wanted = computed(keras.models.load_model(tmp_path / "m.keras"), inputs)
+    wanted = keras_3_computes(tmp_path / "m.keras", inputs)
     kmt.convert(tmp_path / "m.keras", tmp_path / "m.h5", target="keras2")
     assert_same(wanted, computed(loaded_by_keras_2(tmp_path / "m.h5"), inputs))
     if theme in NO_WAY_UP:
@@ -93,7 +59,7 @@ def test_every_form_computes_the_same_in_keras_2_and_back_in_keras_3(theme: str,
             kmt.convert(tmp_path / "m.h5", tmp_path / "again.keras")
         return
     kmt.convert(tmp_path / "m.h5", tmp_path / "again.keras")
-    assert_same(wanted, computed(keras.models.load_model(tmp_path / "again.keras"), inputs))
+    assert_same(wanted, keras_3_computes(tmp_path / "again.keras", inputs))
 
 
 @pytest.mark.parametrize("why", REFUSED)
@@ -139,7 +105,7 @@ def test_whole_models_predict_the_same(build: Any, tmp_path: Path) -> None:
     kmt.convert(tmp_path / "m.keras", tmp_path / "m.h5", target="keras2")
     assert_same(wanted, computed(loaded_by_keras_2(tmp_path / "m.h5"), x))
     kmt.convert(tmp_path / "m.h5", tmp_path / "again.keras")
-    assert_same(wanted, computed(keras.models.load_model(tmp_path / "again.keras"), x))
+    assert_same(wanted, keras_3_computes(tmp_path / "again.keras", x))
 
 
 def test_operations_of_a_legacy_file_are_known_though_it_does_not_say_their_modules(tmp_path: Path) -> None:
@@ -152,7 +118,7 @@ def test_operations_of_a_legacy_file_are_known_though_it_does_not_say_their_modu
     wanted = computed(model, x)
     model.save(tmp_path / "m.h5")
     kmt.convert(tmp_path / "m.h5", tmp_path / "m.keras")
-    assert_same(wanted, computed(keras.models.load_model(tmp_path / "m.keras"), x))
+    assert_same(wanted, keras_3_computes(tmp_path / "m.keras", x))
     kmt.convert(tmp_path / "m.h5", tmp_path / "old.h5", target="keras2")
     assert_same(wanted, computed(loaded_by_keras_2(tmp_path / "old.h5"), x))
 

@@ -284,3 +284,71 @@ def test_means_and_merged_layers_are_loaded(name: str, tmp_path: Path) -> None:
     both.load_weights(tmp_path / "both.h5", by_name=True)
     for model in (models[0], other):
         assert all(same(both.get_layer(layer.name).get_weights(), layer.get_weights()) for layer in model.layers)
+
+
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_models_that_differ_in_names_that_keras_counted_are_configured_alike(name: str, tmp_path: Path) -> None:
+    """A second model of a program is `model_1`, with an `input_2` and a `dropout_1`."""
+    framework = making.framework(name)
+    layers = framework.layers
+    files = []
+    for number, rate in enumerate((0.1, 0.1, 0.2)):
+        inputs = framework.Input((4,))
+        model = framework.Model(inputs, layers.Dense(2, name="b")(layers.Dropout(rate)(layers.Dense(3, name="a")(inputs))))
+        files.append(tmp_path / f"{number}.keras")
+        model.save(files[-1])
+    names = [kmt.read(file).architecture for file in files]
+    assert names[0] != names[1]
+    assert len(kmt.average(files[:2]).said) == 1
+    assert kmt.average(files[1:]).said[1].startswith(f"{files[2]} is configured otherwise than {files[1]}")
+    row = [framework.Sequential([framework.Input((4,)), layers.Dense(2, name="c")]) for _ in range(2)]
+    assert row[0].name != row[1].name
+    assert len(kmt.average(row).said) == 1
+
+
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_what_the_report_says_of_the_state_of_an_optimizer_is_what_the_file_holds(name: str, tmp_path: Path) -> None:
+    framework = making.framework(name)
+    inner = framework.Sequential([framework.Input((4,)), framework.layers.Dense(3, name="q")], name="inner")
+    inputs = framework.Input((4,))
+    model = framework.Model(inputs, framework.layers.Dense(2, name="b")(inner(inputs)))
+    for is_trained in (False, True):
+        model.compile("adam", "mean_squared_error")
+        if is_trained:
+            model.train_on_batch(np.ones((2, 4)), np.ones((2, 2)))
+        model.save(tmp_path / "m.keras")
+        for destination in ("m.h5", "m.weights.h5", "ckpt.index"):
+            for part in (None, "inner"):
+                report = kmt.convert(tmp_path / "m.keras", tmp_path / destination, overwrite=True, extract=part)
+                state = kmt.read(tmp_path / destination).optimizer
+                told = [line for line in report.carried if line.startswith("optimizer")]
+                assert bool(told) is (state is not None)
+                if state is not None:
+                    wanted = f"{len(state.slots)} arrays for weights" if is_trained else "no arrays for weights, as it has taken no step"
+                    assert wanted in told[0]
+                else:
+                    assert any("optimizer" in line for line in report.left_out)
+                assert bool(state and state.slots) is is_trained
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_keys_that_a_model_is_fed_by_stay_when_its_inputs_are_renamed(name: str, suffix: str, tmp_path: Path) -> None:
+    framework = making.framework(name)
+    layers = framework.layers
+    ends = {key: framework.Input((3,), name=key) for key in ("left", "right")}
+    made = layers.Subtract(name="minus")([layers.Dense(2, name="d1")(ends["left"]), layers.Dense(2, name="d2")(ends["right"])])
+    model = framework.Model(ends, {"minus": made})
+    values = dict(zip(("left", "right"), np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32"), strict=True))
+    wanted = np.asarray(model(values)["minus"])
+    model.save(tmp_path / f"m{suffix}")
+    (target, load) = ("m.h5", framework) if suffix == ".h5" else ("new.keras", making.framework("keras"))
+    report = kmt.convert(tmp_path / f"m{suffix}", tmp_path / f"new_{target}", rename=["left=first", "minus=gap"])
+    assert "the model is still fed by the keys left, right, which are no names of layers" in report.changes
+    assert "its outputs still go by the keys minus, which are no names of layers" in report.changes
+    found = load.models.load_model(tmp_path / f"new_{target}", compile=False)
+    assert {layer.name for layer in found.layers} == {"first", "right", "d1", "d2", "gap"}
+    assert np.allclose(np.asarray(found(values)["minus"]), wanted, atol=1e-6)
+    with pytest.raises(ValueError, match="Missing data for input"):
+        found({"first": values["left"], "right": values["right"]})
+    assert not kmt.convert(tmp_path / f"m{suffix}", tmp_path / f"other_{target}", rename=["d1=first"]).changes

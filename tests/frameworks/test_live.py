@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,16 @@ def test_a_model_with_a_new_head_takes_the_layers_of_the_same_name(framework: st
     path = _saved(source, file, tmp_path)
     model = row(keras, "low high new_head", 2)
     before = values(model)
-    match = kmt.load_into(model, path)
+    with pytest.warns(
+        UserWarning, match=r"2 of 6 weights of the model are as they were, .*: new_head/(kernel, new_head/bias|bias, new_head/kernel);"
+    ):
+        match = kmt.load_into(model, path)
+    assert repr(match) == "<Match by name: 4 pairs, 2 only in a, 2 only in b, 0 mismatched>"
+    assert "\n2 of b without a partner: new_head/" in str(match)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        kmt.load_into(model, path, exclude=["new_head"])
+        kmt.load_into(row(keras, "low high", 2), path)
     same(values(model), values(source), low="low", high="high")
     same(values(model), before, new_head="new_head")
     assert {join_path(item.path)[:8] for item in match.only_a} == {"old_head"}

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 import kmodel_tools as kmt
 from tests.frameworks import making
+from tests.frameworks.operating import assert_same, computed, fed, inputs_of, keras_3_computes
 from tests.frameworks.zoo_operations import REFUSED, THEMES, Form
 
 pytest.importorskip("tensorflow")
@@ -24,20 +24,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),
 ]
 
-Array = npt.NDArray[Any]
 
-SHAPES = {"x": (4, 6), "y": (4, 6), "w": (4, 6), "u": (None, 6), "v": (6,), "i": (5, 6, 4), "z": (3,), "n": (4,), "s": (), "b": (4,)}
-DTYPES = {"z": "int32", "n": "int32", "s": "int32", "b": "bool"}
-
-
-def fed() -> dict[str, Array]:
-    """Three samples for each input."""
-    random = np.random.default_rng(0)
-    sizes = {name: (3, *(4 if size is None else size for size in shape)) for name, shape in SHAPES.items()}
-    found: dict[str, Array] = {name: random.standard_normal(shape) for name, shape in sizes.items()}
-    found |= {"w": random.random((3, 4, 6)) + 0.1, "b": random.random((3, 4)) > 0.5}
-    found |= {"z": random.integers(0, 4, (3, 3)), "n": random.integers(1, 9, (3, 4)), "s": random.integers(0, 3, 3)}
-    return {name: value.astype(DTYPES.get(name, "float32")) for name, value in found.items()}
+IMAGE = (5, 6, 4)
 
 
 def model_of(forms: list[Form]) -> Any:
@@ -46,37 +34,20 @@ def model_of(forms: list[Form]) -> Any:
 
     keras = making.framework("tf_keras")
     keras.backend.clear_session()
-    inputs = {name: keras.Input(shape, name=name, dtype=DTYPES.get(name, "float32")) for name, shape in SHAPES.items()}
-    t = SimpleNamespace(tf=tf, keras=keras, **inputs)
+    inputs = inputs_of(keras, IMAGE)
+    t = SimpleNamespace(tf=tf, keras=keras, **vars(inputs))
     outputs = [item for form in forms for item in tf.nest.flatten(form(t)) if keras.backend.is_keras_tensor(item)]
-    return keras.Model(inputs, outputs)
-
-
-def computed(model: Any, inputs: Any) -> list[Array]:
-    found = model(inputs, training=False)
-    return [np.asarray(item) for item in (found if isinstance(found, (list, tuple)) else [found])]
-
-
-def assert_same(wanted: list[Array], found: list[Array]) -> None:
-    for number, (want, got) in enumerate(zip(wanted, found, strict=True)):
-        assert want.shape == got.shape, number
-        assert want.dtype == got.dtype, number
-        if want.size:
-            finite = np.isfinite(want)
-            assert np.array_equal(np.isnan(want), np.isnan(got)), number
-            difference = np.abs(want[finite].astype("float64") - got[finite].astype("float64"))
-            largest = np.abs(want[finite].astype("float64")).max(initial=0.0)
-            assert difference.max(initial=0.0) <= 1e-5 * largest + 1e-6, number
+    return keras.Model(vars(inputs), outputs)
 
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_every_form_computes_the_same_in_keras_3(theme: str, tmp_path: Path) -> None:
-    model, inputs = model_of(list(THEMES[theme])), fed()
+    model, inputs = model_of(list(THEMES[theme])), fed(IMAGE)
     wanted = computed(model, inputs)
     source, destination = os.fspath(tmp_path / "m.h5"), os.fspath(tmp_path / "new.keras")
     model.save(source)
     kmt.convert(source, destination)
-    assert_same(wanted, computed(making.framework("keras").models.load_model(destination), inputs))
+    assert_same(wanted, keras_3_computes(destination, inputs))
 
 
 @pytest.mark.parametrize("why", REFUSED)
@@ -146,4 +117,4 @@ def test_whole_models_predict_the_same(build: Any, name: str, tmp_path: Path) ->
     loaded = making.framework("keras").models.load_model(tmp_path / "new.keras")
     assert_same(wanted, computed(loaded, x))
     loaded.save(tmp_path / "again.keras")
-    assert_same(wanted, computed(making.framework("keras").models.load_model(tmp_path / "again.keras"), x))
+    assert_same(wanted, keras_3_computes(tmp_path / "again.keras", x))

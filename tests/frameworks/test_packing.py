@@ -43,6 +43,35 @@ def _model(name: str) -> Any:
     return model
 
 
+COMPILED: list[Any] = [
+    lambda K: {"loss": "mse", "metrics": [["mae"], ["acc"]], "weighted_metrics": {"a": ["MSE"]}},
+    lambda K: {"loss": {"a": "KLD", "b": "bce"}, "metrics": {"b": ["acc", "msle"]}},
+    lambda K: {"loss": ["mape", K.losses.Huber()], "loss_weights": [1.0, 0.5]},
+    lambda K: {"loss": K.losses.mean_squared_error, "metrics": [[K.metrics.mean_absolute_error], [K.metrics.BinaryAccuracy()]]},
+    lambda K: {"loss": [_own_loss, "mse"], "metrics": [[_own_loss], None]},
+]
+
+
+def _own_loss(wanted: Any, given: Any) -> Any:
+    return (wanted - given) ** 2
+
+
+@pytest.mark.parametrize("compiled", COMPILED)
+def test_what_a_model_was_compiled_with_in_a_legacy_file_of_keras_3(compiled: Any, tmp_path: Path) -> None:
+    keras = framework("keras")
+    entry = keras.Input((3,))
+    ends = [keras.layers.Dense(2, activation="softmax", name=name)(entry) for name in ("a", "b")]
+    model = keras.Model(entry, ends)
+    model.compile("sgd", **compiled(keras))
+    inputs, targets = np.ones((4, 3), "float32"), [np.eye(2, dtype="float32")[[0, 1, 1, 0]]] * 2
+    wanted = model.evaluate(inputs, targets, verbose=0)
+    model.save(tmp_path / "m.keras")
+    kmt.convert(tmp_path / "m.keras", tmp_path / "m.h5", target="keras3")
+    loaded = keras.saving.load_model(tmp_path / "m.h5", custom_objects={"_own_loss": _own_loss})
+    # Metrics are called by their full names in any legacy file, and stand in the order of these.
+    np.testing.assert_allclose(sorted(loaded.evaluate(inputs, targets, verbose=0)), sorted(wanted), rtol=1e-5)
+
+
 def _same(model: Any, other: Any) -> None:
     inputs = np.random.default_rng(5).standard_normal((3, 5, 3)).astype("float32")
     np.testing.assert_array_equal(np.asarray(model(inputs)), np.asarray(other(inputs)))

@@ -149,3 +149,51 @@ def test_a_proposed_map_takes_a_network_of_tensorflow_1_to_keras(name: str, suff
         assert all(judge.same_value(one, other) for one, other in zip(found, expected, strict=True)), layer
     found = model.get_layer("predictions").get_weights()
     assert all(judge.same_value(one, values[f"net/logits/{role}"]) for one, role in zip(found, ("weights", "biases"), strict=True))
+
+
+def gated(framework: Any, seed: int) -> Any:
+    """Recurrent layers with the gates of Keras 1 and early Keras 2: `hard_sigmoid` is another function in Keras 3."""
+    framework.utils.set_random_seed(seed)
+    layers = framework.layers
+    inputs = framework.Input((5, 4))
+    x = layers.GRU(6, recurrent_activation="hard_sigmoid", return_sequences=True, name="gru")(inputs)
+    x = layers.LSTM(3, recurrent_activation="hard_sigmoid", name="lstm")(x)
+    model = framework.Model(inputs, layers.Dense(2, name="head")(x))
+    for weight in model.weights:
+        weight.assign(weight.numpy() + np.random.default_rng(seed).standard_normal(weight.shape))
+    return model
+
+
+def close(wanted: Any, found: Any) -> bool:
+    return bool(np.abs(wanted - found).max() <= 1e-5 * np.abs(wanted).max() + 1e-6)
+
+
+STEPS = np.random.default_rng(0).standard_normal((3, 5, 4)).astype("float32")
+
+
+@pytest.mark.parametrize(("old", "new"), [("keras", "tf_keras"), ("tf_keras", "keras")])
+def test_values_are_carried_to_the_generation_of_the_target(old: str, new: str, tmp_path: Path) -> None:
+    """As stored, the predictions would be off by a tenth, and nobody would be told."""
+    source, target = gated(making.framework(old), 1), gated(making.framework(new), 2)
+    wanted = np.asarray(source(STEPS))
+    files = {suffix: (tmp_path / f"old{suffix}", tmp_path / f"new{suffix}") for suffix in (".keras", ".h5", ".weights.h5")}
+    for first, second in files.values():
+        source.save_weights(first) if first.name.endswith(".weights.h5") else source.save(first)
+        target.save_weights(second) if second.name.endswith(".weights.h5") else target.save(second)
+    name = "Keras 2" if new == "tf_keras" else "Keras 3"
+    for suffix in (".keras", ".h5"):
+        model, match = kmt.transfer(files[suffix][0], files[".h5"][1])
+        assert match.remarks[0] == f"the source is carried to {name} first"
+        assert "gru, lstm" in match.remarks[1]
+        kmt.write(model, tmp_path / "out.h5", overwrite=True)
+        found = making.framework(new).models.load_model(tmp_path / "out.h5", compile=False)
+        assert close(wanted, np.asarray(found(STEPS)))
+        kmt.convert(files[suffix][0], tmp_path / "like.h5", like=files[".h5"][1], overwrite=True)
+        found = making.framework(new).models.load_model(tmp_path / "like.h5", compile=False)
+        assert close(wanted, np.asarray(found(STEPS)))
+    if new == "tf_keras":  # without an architecture, nothing tells whether the weights led to gates
+        _, match = kmt.transfer(files[".weights.h5"][0], files[".h5"][1])
+        assert match.remarks == ("hard_sigmoid is another function in Keras 3, which these weights are of, than in the model: lstm, gru",)
+    else:
+        _, match = kmt.transfer(files[".keras"][0], files[".weights.h5"][1])
+        assert match.remarks[0].startswith("the target is of Keras 3, and has no architecture to carry values to: hard_sigmoid")

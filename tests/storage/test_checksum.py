@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from kmodel_tools.storage.checksum import crc32c, mask, unmask
+from kmodel_tools.storage.checksum import MASK_DELTA, crc32c, mask
 
 
 def test_the_standard_check_value() -> None:
@@ -10,5 +10,6 @@ def test_the_standard_check_value() -> None:
 
 def test_masking_as_leveldb_does_it() -> None:
     for value in (0, 1, 0xE3069283, 0xFFFFFFFF):
-        assert unmask(mask(value)) == value
+        rotated = (mask(value) - MASK_DELTA) & 0xFFFFFFFF  # LevelDB `util/crc32c.h`, `Unmask`
+        assert ((rotated >> 17) | (rotated << 15)) & 0xFFFFFFFF == value
         assert mask(value) != value

@@ -16,7 +16,7 @@ def test_nodes_edges_variables_and_slots() -> None:
     assert [(slot.original, slot.name, slot.node) for slot in nodes[0].slots] == [(1, "m", 1)]
     assert nodes[0].registered == "saver"
     assert (nodes[1].key, nodes[1].full_name) == ("kernel/.ATTRIBUTES/VARIABLE_VALUE", "dense/kernel")
-    assert (nodes[2].key, nodes[2].other_keys) == (None, ("t/.ATTRIBUTES/table",))
+    assert nodes[2].key is None  # what a table keeps is no variable's value
 
 
 @pytest.mark.parametrize("data", [b"", b"\x0a\xff", message((1, message((1, message((1, 7), (2, b"x"))))))])

@@ -6,10 +6,12 @@ Every release of Keras 2 rejects what a class does not know, whatever its value:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from kmodel_tools.architecture.downgrade.accepted import ANY, DEFAULTS, NEEDED, only_in_keras_3, taken
 from kmodel_tools.architecture.upgrade.arguments import UNUSED
 from kmodel_tools.architecture.upgrade.draft import Draft
-from kmodel_tools.architecture.upgrade.inputs import as_shape
 
 SHARED = frozenset({"dtype", "name", "trainable"})
 
@@ -31,7 +33,13 @@ def drop_what_is_new(draft: Draft) -> None:
         if is_default or is_empty or (key in UNUSED and key not in known):
             del draft.config[key]
         elif key not in known | SHARED:
-            raise draft.refuse(f"has {key}={value!r}, which no layer of Keras 2 does")
+            raise draft.refuse(f"has {key}={_shown(value)}, which no layer of Keras 2 does")
+
+
+def _shown(value: Any) -> str:
+    """A value as an error shows it: an object, such as that of a quantization, by its class."""
+    kind = value.get("class_name") if isinstance(value, Mapping) else None
+    return kind if isinstance(kind, str) else repr(value)
 
 
 def lora_is_merged(draft: Draft) -> None:
@@ -90,9 +98,8 @@ def encoded_rank(draft: Draft) -> None:
     mode = draft.config.get("output_mode", "multi_hot" if draft.is_a("CategoryEncoding") else "int")
     if draft.class_name not in OF_TEXT - {"TextVectorization"} or mode == "int":
         return
-    given = draft.notes.given.get(draft.paths[0], [])
-    shapes = [as_shape(shape) for shape in given if shape is not None]
-    if any(shape is not None and (len(shape) > 2 or (mode == "one_hot" and shape[1:] not in ([], [1]))) for shape in shapes):
+    shape = draft.notes.given.get(draft.paths[0])
+    if shape is not None and (len(shape) > 2 or (mode == "one_hot" and shape[1:] not in ([], [1]))):
         raise draft.refuse(f"encodes more than one axis ({mode}), which layers of Keras 2 do not")
 
 

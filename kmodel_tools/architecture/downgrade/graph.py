@@ -17,11 +17,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kmodel_tools.architecture.envelope import class_of, layer_configs, settings_of
+from kmodel_tools.architecture.topology import TENSOR
 from kmodel_tools.architecture.upgrade.draft import Draft, Json, UpgradeError
 from kmodel_tools.architecture.upgrade.graph import CONSTANT, STATES, is_reference, name_of
 
-TENSOR = "__keras_tensor__"
-CELLS = STATES - {"Bidirectional"}
 _MULTI_HEAD = "value key query_mask value_mask key_mask attention_mask return_attention_scores training use_causal_mask"
 ARGUMENTS: Mapping[str, Sequence[str]] = {
     "MultiHeadAttention": _MULTI_HEAD.split(),
@@ -138,12 +137,9 @@ class Graph:
         raise layer.refuse(f"is called on {value!r}, which is no tensor")
 
     def _told(self, given: Any, kwargs: Json) -> Any:
-        """The keyword arguments, beside each tensor."""
-        if is_reference(given, constants=True):
-            return [[*given, kwargs]]
-        if isinstance(given, Mapping):
-            return {key: self._beside(item, kwargs) for key, item in given.items()}
-        return [self._beside(item, kwargs) for item in given]
+        """The keyword arguments, beside each tensor; a single one is a list of one."""
+        found = self._beside(given, kwargs)
+        return [found] if is_reference(given, constants=True) else found
 
     def _beside(self, given: Any, kwargs: Json) -> Any:
         if is_reference(given, constants=True):

@@ -19,14 +19,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kmodel_tools.architecture.envelope import Era
-from kmodel_tools.architecture.topology import references
+from kmodel_tools.architecture.topology import is_operation, references
 from kmodel_tools.architecture.upgrade.draft import Json, Notes, UpgradeError
 from kmodel_tools.architecture.upgrade.graph import MERGES, STATES, Ref, calls_in_order, free_name, refs, tensor_at, with_refs
+from kmodel_tools.architecture.upgrade.hard_sigmoid import HARD_SIGMOID
 from kmodel_tools.architecture.upgrade.mask_flow import ATTENTION, PASSING, STOPPING, USING, makes_mask
 from kmodel_tools.architecture.upgrade.objects import spelled
-from kmodel_tools.architecture.upgrade.semantics import HARD_SIGMOID
 
-OPERATIONS = "keras.src.ops."
 VALUED = frozenset({"Maximum", "Minimum", "Multiply"})
 """Layers of Keras 3 that leave masked values out of what they compute."""
 MASKS_OF = {"query_mask": 0, "value_mask": 1, "key_mask": 2}
@@ -77,11 +76,6 @@ def needless_masks(layers: Sequence[Json]) -> set[tuple[str, int, str]]:
     except UpgradeError:
         return set()
     return masks.needless
-
-
-def is_operation(layer: Mapping[str, Any]) -> bool:
-    """Whether a node of a graph is an operation of Keras 3."""
-    return str(layer.get("module") or "").startswith(OPERATIONS)
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kmodel_tools.architecture.envelope import settings_of
+from kmodel_tools.architecture.envelope import registered_as, settings_of
 from kmodel_tools.architecture.upgrade.draft import Draft, Json
 from kmodel_tools.architecture.upgrade.objects import (
     ACTIVATION_KEYS,
@@ -81,8 +81,7 @@ def _downgraded_object(draft: Draft, key: str, value: Mapping[str, Any], kind: s
     if key == "dtype":
         return dtype(draft, value)
     if kind == FUNCTION and isinstance(inner, str):
-        registered = value.get("registered_name")
-        return registered if isinstance(registered, str) and ">" in registered else inner
+        return registered_as(value) or inner
     if kind == "__numpy__":
         return settings.get("value")
     if kind == "SeedGenerator":
@@ -121,7 +120,7 @@ def dtype(draft: Draft, value: Any) -> Any:
         return value
     kind, name = plain_class(str(value.get("class_name"))), settings_of(value).get("name")
     if kind not in POLICIES or not isinstance(name, str):
-        raise draft.refuse(f"has the dtype policy {kind} ({name}), which Keras 2 does not have")
+        raise draft.refuse(f"has the dtype policy {kind}, which Keras 2 does not have")
     return {"class_name": "Policy", "config": {"name": name}} if name.startswith(MIXED) else name
 
 

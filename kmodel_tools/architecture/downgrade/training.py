@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kmodel_tools.architecture.envelope import Config, settings_of
+from kmodel_tools.architecture.envelope import Config, registered_as, settings_of
 from kmodel_tools.architecture.optimizers import kind_of
 from kmodel_tools.architecture.spelling import UNLISTED
 from kmodel_tools.architecture.upgrade.draft import Json
@@ -95,9 +95,8 @@ def _optimizer(given: Any, training: Training) -> Json | None:
     kind = kind_of(str(given.get("class_name")))
     config = dict(settings_of(given))
     if kind not in OPTIMIZERS:
-        registered = given.get("registered_name")
-        own = isinstance(registered, str) and ">" in registered
-        return {"class_name": registered, "config": config} if own else None
+        registered = registered_as(given)
+        return {"class_name": registered, "config": config} if registered is not None else None
     for key in OF_KERAS_3:
         if config.get(key) is not None:
             training.changes.append(f"the optimizer's {key} ({config[key]}) is not in Keras 2, and left out")
@@ -147,10 +146,9 @@ def _plain(value: Any, training: Training) -> Any:
     settings = value.get("config")
     if kind == FUNCTION and isinstance(settings, str):
         return settings
-    registered = value.get("registered_name")
     plain = kind.rpartition(">")[2]
     if plain not in KNOWN or not isinstance(settings, Mapping):
-        return {"class_name": registered if isinstance(registered, str) and ">" in registered else kind, "config": settings}
+        return {"class_name": registered_as(value) or kind, "config": settings}
     return {"class_name": plain, "config": _settings(plain, settings, training)}
 
 
@@ -167,6 +165,5 @@ def _settings(kind: str, settings: Mapping[str, Any], training: Training) -> Jso
     function = found.get("fn")
     if isinstance(function, Mapping) and function.get("class_name") == FUNCTION and isinstance(function.get("config"), str):
         # Cures `Unknown metric function: 'function'` (tf_keras 2.21 `metrics/base_metric.py`, `MeanMetricWrapper.from_config`).
-        registered = function.get("registered_name")
-        found["fn"] = registered if isinstance(registered, str) and ">" in registered else function["config"]
+        found["fn"] = registered_as(function) or function["config"]
     return found

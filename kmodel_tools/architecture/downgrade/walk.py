@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from kmodel_tools.architecture.downgrade import arguments, layers, semantics
@@ -12,18 +12,18 @@ from kmodel_tools.architecture.downgrade.graph import Graph
 from kmodel_tools.architecture.downgrade.inputs import downgraded_input
 from kmodel_tools.architecture.downgrade.masks import passed_on_in_row, without_told_masks
 from kmodel_tools.architecture.downgrade.objects import downgraded_value
-from kmodel_tools.architecture.envelope import class_of, is_model, layer_configs, settings_of
+from kmodel_tools.architecture.envelope import class_of, is_model, layer_configs, registered_as, settings_of
 from kmodel_tools.architecture.layer_table import MODEL_CLASSES
+from kmodel_tools.architecture.topology import is_operation
 from kmodel_tools.architecture.upgrade.draft import Draft, Json, Notes, reading
 from kmodel_tools.architecture.upgrade.graph import calls_of, name_of
 from kmodel_tools.architecture.upgrade.inputs import as_shape
 from kmodel_tools.architecture.upgrade.objects import plain_class
-from kmodel_tools.architecture.upgrade.walk import inner_paths, is_foreign, paths_below
+from kmodel_tools.architecture.upgrade.walk import each_argument, inner_paths, is_foreign, new_names, note_input, paths_below
 from kmodel_tools.tree import Path, join_path
 
 RULES = (*layers.RULES, *semantics.RULES, *arguments.RULES)
 """What is done to a built-in layer, in this order: its class, its meaning, then its arguments."""
-OPERATIONS = "keras.src.ops."
 GRAPH = "Model"
 """The class of a graph that every Keras 2 knows; TensorFlow 2.3 and later write `Functional`, which the earlier do not know."""
 NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.>-]*")
@@ -48,48 +48,37 @@ def downgraded_layer(
         ConfigError: It is no configuration, or not as any release writes it.
     """
     with reading(f"the layer {join_path(paths[0]) or 'around all others'}"):
-        return _downgraded_layer(node, paths, notes, depth, name)
-
-
-def _downgraded_layer(node: Mapping[str, Any], paths: tuple[Path, ...], notes: Notes, depth: int, name: str | None) -> tuple[Json, Draft]:
-    notes.enter(depth)
-    settings = dict(settings_of(node))
-    if name is not None:
-        settings["name"] = name
-    draft = Draft(plain_class(class_of(node)), settings, paths, notes, module=node.get("module"))
-    if is_model(draft.class_name, settings):
-        return _model(node, draft, depth), draft
-    if draft.class_name == "InputLayer":
-        return _object("InputLayer", downgraded_input(draft)), draft
-    if str(node.get("module") or "").startswith(OPERATIONS):
-        raise draft.refuse("is an operation, which Keras 2 has as a layer only where it stands in a graph")
-    if is_foreign(node, draft.class_name):
-        kind = class_of(node)
-        return _object(_registered(node) or kind, _arguments(draft, depth)), draft
-    built = node.get("build_config")
-    if isinstance(built, Mapping):
-        notes.given[paths[0]] = [built.get("input_shape")]
-    for rule in RULES:
-        rule(draft)
-    if draft.class_name == "Sequential":  # a rule has put several layers in the place of one
-        row = [_row_part(item, draft, depth) for item in draft.config["layers"]]
-        return _object("Sequential", {**draft.config, "layers": row}), draft
-    return _object(draft.class_name, _arguments(draft, depth)), draft
+        notes.enter(depth)
+        settings = dict(settings_of(node))
+        if name is not None:
+            settings["name"] = name
+        draft = Draft(plain_class(class_of(node)), settings, paths, notes, module=node.get("module"))
+        if is_model(draft.class_name, settings):
+            return _model(node, draft, depth), draft
+        if draft.class_name == "InputLayer":
+            return _object("InputLayer", downgraded_input(draft)), draft
+        if is_operation(node):
+            raise draft.refuse("is an operation, which Keras 2 has as a layer only where it stands in a graph")
+        if is_foreign(node, draft.class_name):
+            kind = class_of(node)
+            return _object(registered_as(node) or kind, _arguments(draft, depth)), draft
+        note_input(node, draft)
+        for rule in RULES:
+            rule(draft)
+        if draft.class_name == "Sequential":  # a rule has put several layers in the place of one
+            row = [_row_part(item, draft, depth) for item in draft.config["layers"]]
+            return _object("Sequential", {**draft.config, "layers": row}), draft
+        return _object(draft.class_name, _arguments(draft, depth)), draft
 
 
 def _row_part(item: Json, around: Draft, depth: int) -> Json:
     """A layer that a rule made: there is nothing left to be done but for what its arguments hold."""
-    paths = tuple((*path, str(item["config"]["name"])) for path in around.paths)
-    return _object(item["class_name"], _arguments(Draft(item["class_name"], dict(item["config"]), paths, around.notes), depth))
+    draft = Draft(item["class_name"], dict(item["config"]), paths_below(around, str(item["config"]["name"])), around.notes)
+    return _object(draft.class_name, _arguments(draft, depth))
 
 
 def _object(kind: str, config: Any) -> Json:
     return {"class_name": kind, "config": config}
-
-
-def _registered(node: Mapping[str, Any]) -> str | None:
-    registered = node.get("registered_name")
-    return registered if isinstance(registered, str) and ">" in registered else None
 
 
 def _arguments(draft: Draft, depth: int) -> Json:
@@ -105,13 +94,7 @@ def _arguments(draft: Draft, depth: int) -> Json:
 
         return layer
 
-    found: Json = {}
-    for key, value in draft.config.items():
-        if key == "cells" and isinstance(value, list):
-            found[key] = [downgraded_value(draft, key, item, inner(f"cells/{index}")) for index, item in enumerate(value)]
-        else:
-            found[key] = downgraded_value(draft, key, value, inner(""))
-    return found
+    return each_argument(draft.config, lambda key, value, owner: downgraded_value(draft, key, value, inner(owner)))
 
 
 # Models.
@@ -123,13 +106,13 @@ def _model(node: Mapping[str, Any], draft: Draft, depth: int) -> Json:
     config = _functional(node, draft, depth)
     if draft.class_name in MODEL_CLASSES:
         return _object(GRAPH, config)
-    return _object(_registered(node) or class_of(node), config)
+    return _object(registered_as(node) or class_of(node), config)
 
 
 def _sequential(node: Mapping[str, Any], draft: Draft, depth: int) -> Json:
     """A list of layers; one that was built by a call says the shape of that."""
     entries = passed_on_in_row(layer_configs(node), draft.notes)
-    names = _names(draft, entries)
+    names = new_names(draft, entries, _scope_name, RENAMED)
     named = zip(entries, names, strict=True)
     found = [downgraded_layer(entry, paths_below(draft, new), draft.notes, depth + 1, new)[0] for entry, new in named]
     config: Json = {"name": draft.config.get("name") or "sequential", "layers": found}
@@ -143,12 +126,12 @@ def _functional(node: Mapping[str, Any], draft: Draft, depth: int) -> Json:
     """A graph of layers."""
     # These load NumPy, which looking at a model does not need.
     from kmodel_tools.architecture.downgrade.operations.activations import as_operations
-    from kmodel_tools.architecture.downgrade.operations.carrying import Carrying, is_operation
+    from kmodel_tools.architecture.downgrade.operations.carrying import Carrying
 
     ends = {key: draft.config.get(key) for key in ("input_layers", "output_layers")}
     entries = without_told_masks(json.loads(json.dumps(layer_configs(node))), list(ends.values()), draft.notes)
     entries = as_operations(entries, depth > 0)
-    names = _names(draft, entries)
+    names = new_names(draft, entries, _scope_name, RENAMED)
     graph = Graph.of(entries, dict(zip(map(name_of, entries), names, strict=True)))
     carrying = Carrying(graph.names, graph.tensor, set(names))
     carrying.run(entries)
@@ -169,29 +152,9 @@ def _functional(node: Mapping[str, Any], draft: Draft, depth: int) -> Json:
 
 
 def _scope_name(name: str, kind: str) -> str:
-    """A name that TensorFlow takes for a scope."""
-    plain = re.sub(r"[^A-Za-z0-9_.>-]", "_", name) or kind.lower()
-    return plain if NAME.fullmatch(plain) else f"layer{plain}"
-
-
-def _names(draft: Draft, entries: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The names of a model's layers, each one that TensorFlow takes for a scope.
+    """A name that TensorFlow takes for a scope.
 
     Cures `'my layer/' is not a valid root scope name`.
     """
-    old = [str(entry.get("name") or settings_of(entry).get("name") or "") for entry in entries]
-    taken = set(old)
-    found = []
-    for name, entry in zip(old, entries, strict=True):
-        plain = _scope_name(name, class_of(entry))
-        new, count = plain, 0
-        while new != name and new in taken:
-            count += 1
-            new = f"{plain}_{count}"
-        taken.add(new)
-        found.append(new)
-        if new != name:
-            for path in draft.paths:
-                draft.notes.rename(path, name, new)
-            draft.notes.say(RENAMED, name)
-    return found
+    plain = re.sub(r"[^A-Za-z0-9_.>-]", "_", name) or kind.lower()
+    return plain if NAME.fullmatch(plain) else f"layer{plain}"

@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from kmodel_tools.architecture.editing.places import models_in, name_of
-from kmodel_tools.architecture.envelope import Config, copied
+from kmodel_tools.architecture.envelope import Config, copied, settings_of
+from kmodel_tools.architecture.topology import TENSOR
 from kmodel_tools.tree import Path
 
 Names = Mapping[str, str]
@@ -54,6 +55,19 @@ def with_names(architecture: Config, names: Mapping[Path, str]) -> Config:
     return found
 
 
+def kept_keys(before: Config, after: Config) -> list[str]:
+    """What to know of a model some of whose ends were renamed, where these are a dictionary: its keys are no names of layers, and stay.
+
+    Keras 3.15.1 and tf_keras 2.21 (`models/functional.py`, `engine/functional.py`) look up what they are fed by these keys alone.
+    """
+    said = []
+    for end, told in zip(ENDS, ("the model is still fed", "its outputs still go"), strict=True):
+        old = settings_of(before).get(end)
+        if isinstance(old, Mapping) and settings_of(after).get(end) != old:
+            said.append(f"{told} by the keys {', '.join(map(str, old))}, which are no names of layers")
+    return said
+
+
 def _rename(layer: Mapping[str, Any], name: str) -> None:
     for holder in (layer, layer.get("config")):
         if isinstance(holder, dict) and isinstance(holder.get("name"), str):
@@ -63,7 +77,7 @@ def _rename(layer: Mapping[str, Any], name: str) -> None:
 def _referring(value: Any, names: Names) -> Any:
     """A structure in which references `[layer, call, output, …]` and histories of tensors go by new names."""
     if isinstance(value, Mapping):
-        tensor = value.get("config") if value.get("class_name") == "__keras_tensor__" else None
+        tensor = value.get("config") if value.get("class_name") == TENSOR else None
         history = tensor.get("keras_history") if isinstance(tensor, Mapping) else None
         if isinstance(tensor, Mapping) and isinstance(history, list) and history:
             return {**value, "config": {**tensor, "keras_history": [names.get(history[0], history[0]), *history[1:]]}}

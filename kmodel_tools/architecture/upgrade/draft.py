@@ -55,7 +55,7 @@ class Notes:
         backend: What ran the model, where the file says so and it is of a Keras that had several.
         version: The release, as numbers; empty where nothing says.
         held: The tree of the old model, where it is at hand: it tells the shapes of weights.
-        given: Shapes of what layers are called on, where that is known, by their new paths.
+        given: The shape of what a layer is called on, where that is known and it is one tensor, by the layer's new path.
     """
 
     era: Era

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kmodel_tools.architecture.envelope import class_of, is_model, settings_of
-from kmodel_tools.architecture.topology import references
+from kmodel_tools.architecture.topology import TENSOR, references, tensors_of
 from kmodel_tools.architecture.upgrade.draft import Draft, Json, UpgradeError
 from kmodel_tools.architecture.upgrade.objects import LISTS
 
@@ -198,27 +198,20 @@ def _holds(layer: Draft, classes: Collection[str]) -> bool:
 
 def tensor_at(history: Sequence[Any]) -> Json:
     """A tensor by where it comes from; its shape and dtype are looked at by nobody."""
-    return {"class_name": "__keras_tensor__", "config": {"shape": [None], "dtype": "float32", "keras_history": list(history)}}
+    return {"class_name": TENSOR, "config": {"shape": [None], "dtype": "float32", "keras_history": list(history)}}
 
 
 def refs(value: Any) -> Iterator[Ref]:
-    """Every tensor of a structure, in order."""
-    if isinstance(value, Mapping):
-        if value.get("class_name") == "__keras_tensor__":
-            name, node, tensor = value["config"]["keras_history"]
-            yield (name, node, tensor)
-            return
-        for item in value.values():
-            yield from refs(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from refs(item)
+    """Where every tensor of a structure comes from, in order."""
+    for tensor in tensors_of(value):
+        name, call, output = tensor["config"]["keras_history"]
+        yield (name, call, output)
 
 
 def with_refs(value: Any, change: Callable[[Ref], Ref]) -> Any:
     """A structure with other tensors in the place of its own."""
     if isinstance(value, Mapping):
-        if value.get("class_name") == "__keras_tensor__":
+        if value.get("class_name") == TENSOR:
             return tensor_at(change(tuple(value["config"]["keras_history"])))
         return {key: with_refs(item, change) for key, item in value.items()}
     return [with_refs(item, change) for item in value] if isinstance(value, list) else value

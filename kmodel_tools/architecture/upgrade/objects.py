@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from kmodel_tools.architecture.envelope import registered_as
 from kmodel_tools.architecture.upgrade.draft import Draft, Json, UpgradeError
 
 _INITIALIZER_NAMES = """
@@ -126,8 +127,7 @@ def _upgraded_object(key: str, value: Mapping[str, Any], kind: str, layer: Calla
 
 def _function(value: Mapping[str, Any], name: str) -> Json:
     """Somebody's own function: found by its name among the custom objects."""
-    registered = value.get("registered_name")
-    return spelled("builtins", FUNCTION, name, registered if isinstance(registered, str) and ">" in registered else FUNCTION)
+    return spelled("builtins", FUNCTION, name, registered_as(value) or FUNCTION)
 
 
 def _of_initializer(kind: str, settings: Mapping[str, Any]) -> Json:

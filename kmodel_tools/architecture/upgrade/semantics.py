@@ -7,31 +7,10 @@ from collections.abc import Mapping
 from kmodel_tools.architecture.envelope import Era, settings_of
 from kmodel_tools.architecture.layer_classes import variables_of
 from kmodel_tools.architecture.upgrade.draft import Draft
+from kmodel_tools.architecture.upgrade.hard_sigmoid import CONV_RANKS, GATES, HARD_SIGMOID, TO_KERAS_3
 from kmodel_tools.architecture.upgrade.locally_connected import locally_connected
-from kmodel_tools.architecture.upgrade.objects import activation_of, sizes
-from kmodel_tools.architecture.weight_rules import Piece, Reshape, Scale, Step, Take, WeightRule
-
-HARD_SIGMOID = "hard_sigmoid"
-STEEPER = 1.2
-"""Keras 2 has `clip(0.2 x + 0.5, 0, 1)`, Keras 3 `clip(x / 6 + 0.5, 0, 1)`: the old one of x is the new one of 1.2 x."""
-WHY = f"Keras 3's hard_sigmoid(x) is the old one at x / {STEEPER}"
-
-GATES = {"LSTM": (4, 2), "ConvLSTM": (4, 2), "GRU": (3, 2), "SimpleRNN": (1, 0)}
-"""Number of gates of recurrent layers, and the position of the one that `activation` and not `recurrent_activation` is for."""
-UNBOUND = frozenset({"activity_regularizer"})
-"""Regularizers that look at what a layer puts out, which is as it was."""
-CONV_RANKS = {"ConvLSTM1D": 3, "ConvLSTM2D": 4, "ConvLSTM3D": 5}
-WEIGHTED = {
-    "Dense": "kernel",
-    "EinsumDense": "kernel",
-    "LocallyConnected1D": "kernel",
-    "LocallyConnected2D": "kernel",
-    **{f"Conv{rank}D": "kernel" for rank in (1, 2, 3)},
-    **{f"Conv{rank}DTranspose": "kernel" for rank in (1, 2, 3)},
-    **{f"DepthwiseConv{rank}D": "kernel" for rank in (1, 2)},
-    **{f"SeparableConv{rank}D": "pointwise_kernel" for rank in (1, 2)},
-}
-"""Layers that apply a function to what is linear in a kernel, and that kernel."""
+from kmodel_tools.architecture.upgrade.objects import sizes
+from kmodel_tools.architecture.weight_rules import Piece, Reshape, WeightRule
 
 
 def old_defaults(draft: Draft) -> None:
@@ -47,15 +26,7 @@ def old_defaults(draft: Draft) -> None:
 
 def hard_sigmoid_of_weighted(draft: Draft) -> None:
     """Dense and convolutions with `hard_sigmoid`: the kernel and bias that lead to it are 1.2 times as large."""
-    role = WEIGHTED.get(draft.class_name)
-    if role is None or activation_of(draft) != HARD_SIGMOID:
-        return
-    roles = [role]
-    if draft.config.get("bias_axes") if draft.is_a("EinsumDense") else draft.config.get("use_bias", True):
-        roles.append("bias")
-    for name in roles:
-        draft.change_weight("", name, [{"steps": (Scale(STEEPER),)}], 0, WHY)
-    _say_scaled(draft)
+    TO_KERAS_3.of_weighted(draft)
 
 
 def hard_sigmoid_of_gates(draft: Draft) -> None:
@@ -66,52 +37,17 @@ def hard_sigmoid_of_gates(draft: Draft) -> None:
     Raises:
         UpgradeError: The function is applied to the state of an LSTM, which no factor expresses.
     """
-    is_cell = draft.class_name.endswith("Cell")
-    kind = "ConvLSTM" if draft.class_name in CONV_RANKS else draft.class_name.removesuffix("Cell")
-    if kind not in GATES:
-        return
-    gates, candidate = GATES[kind]
-    inner = activation_of(draft) == HARD_SIGMOID
-    recurrent = gates > 1 and activation_of(draft, "recurrent_activation") == HARD_SIGMOID
-    if inner and kind in ("LSTM", "ConvLSTM"):
-        raise draft.refuse("applies the old hard_sigmoid to its state, and Keras 3 has another function of that name")
-    scaled = [inner if gate == candidate else recurrent for gate in range(gates)]
-    if not any(scaled):
-        return
-    axis = CONV_RANKS.get(draft.class_name, 2) - 1
-    attr = "" if is_cell else "cell"
-    for role in ("kernel", "recurrent_kernel", *(("bias",) if draft.config.get("use_bias", True) else ())):
-        two_biases = kind == "GRU" and draft.config["reset_after"]
-        along = axis if role != "bias" else 1 if two_biases else 0
-        draft.change_weight(attr, role, [{"steps": _part(along, gate, gates, scaled[gate])} for gate in range(gates)], along, WHY)
-    _say_scaled(draft)
-
-
-def _part(axis: int, gate: int, gates: int, scaled: bool) -> tuple[Step, ...]:
-    return (Take(axis, gate, gates), *((Scale(STEEPER),) if scaled else ()))
-
-
-def _say_scaled(draft: Draft) -> None:
-    draft.say(f"hard_sigmoid is another function in Keras 3: weights that lead to it are {STEEPER} times as large, to make up for it")
-    bound = [key for key, value in draft.config.items() if value and key.endswith(("_regularizer", "_constraint")) and key not in UNBOUND]
-    if bound:
-        draft.say(f"its regularizers and constraints weigh otherwise in training, since its weights are {STEEPER} times as large")
+    TO_KERAS_3.of_gates(draft)
 
 
 def hard_sigmoid_alone(draft: Draft) -> None:
     """An Activation with `hard_sigmoid`: a list of two layers of the same name, the first of which multiplies by 1.2."""
-    if not draft.is_a("Activation") or activation_of(draft) != HARD_SIGMOID:
-        return
-    draft.become_a_row(("Rescaling", {"scale": STEEPER, "offset": 0.0}), ("Activation", {"activation": HARD_SIGMOID}))
-    draft.say(f"hard_sigmoid is another function in Keras 3: a multiplication by {STEEPER} is put before it, to make up for it")
+    TO_KERAS_3.alone(draft)
 
 
 def refuse_hard_sigmoid_elsewhere(draft: Draft) -> None:
     """Any other layer with the old `hard_sigmoid` (one with an activation of its own kind) has no rule."""
-    handled = draft.class_name in WEIGHTED or draft.class_name.removesuffix("Cell") in GATES or draft.class_name in CONV_RANKS
-    applied = (activation_of(draft), activation_of(draft, "recurrent_activation"))
-    if not handled and not draft.is_a("Sequential") and HARD_SIGMOID in applied:
-        raise draft.refuse("applies the old hard_sigmoid, and Keras 3 has another function of that name")
+    TO_KERAS_3.refuse_elsewhere(draft)
 
 
 def refuse_weights_of_gates(draft: Draft) -> None:

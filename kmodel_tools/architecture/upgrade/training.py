@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kmodel_tools.architecture.envelope import Config, Era, settings_of
+from kmodel_tools.architecture.envelope import Config, Era, registered_as, settings_of
 from kmodel_tools.architecture.optimizers import kind_of
 from kmodel_tools.architecture.upgrade.draft import Json
 from kmodel_tools.architecture.upgrade.objects import LISTS, POLICIES, spelled
@@ -180,8 +180,8 @@ def _optimizer(given: Any, era: Era, training: Training) -> Any:
     if kind in WRAPPERS:
         return _wrapped(config, era, training)
     if kind not in OPTIMIZERS:
-        registered = given.get("registered_name")
-        if kind == "tfoptimizer" or not isinstance(registered, str) or ">" not in registered:
+        registered = registered_as(given)
+        if kind == "tfoptimizer" or registered is None:
             return None
         return spelled(None, _called(given).rpartition(">")[2], config, registered)
     name, own = OPTIMIZERS[kind]

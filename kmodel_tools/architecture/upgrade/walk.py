@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kmodel_tools.architecture.envelope import class_of, is_model, layer_configs, settings_of
@@ -34,6 +34,7 @@ OF_APPLICATIONS = {
 }
 """Layers that `keras.applications` defines for itself: their module, and the arguments by which they are told from others' of that name."""
 
+RENAMED = "Keras 3 takes no slash in a name; it became an underscore in"
 REGISTERED = frozenset(f"Custom>{name}" for name in OF_APPLICATIONS)
 """What legacy files call them, for Keras registers them as anybody's."""
 
@@ -56,42 +57,36 @@ def upgraded_layer(
         ConfigError: It is no configuration, or not as any release writes it.
     """
     with reading(f"the layer {join_path(paths[0]) or 'around all others'}"):
-        return _upgraded_layer(node, paths, notes, depth, frozen, name)
-
-
-def _upgraded_layer(
-    node: Mapping[str, Any], paths: tuple[Path, ...], notes: Notes, depth: int, frozen: bool, name: str | None
-) -> tuple[Json, Draft]:
-    notes.enter(depth)
-    kind = plain_class(class_of(node))
-    settings = dict(settings_of(node))
-    own_name = name or clean_name(settings.get("name") or node.get("name") or "")
-    if own_name:
-        settings["name"] = own_name
-    if settings.get("trainable", True) is None:
-        del settings["trainable"]  # Keras 3 has: Expected `trainable` to be a boolean
-    draft = Draft(kind, settings, paths, notes, module=node.get("module"))
-    _note_input(node, draft)
-    if is_model(kind, settings):
-        return _upgraded_model(node, draft, depth, frozen), draft
-    if kind == "InputLayer":
-        return upgraded_input(draft), draft
-    module = _module_of_application(node, draft)
-    if module is not None:
-        return spelled(module, draft.class_name, _upgraded_arguments(draft, depth, frozen), draft.class_name), draft
-    if is_foreign(node, kind):
-        return _upgraded_custom(node, draft, depth, frozen), draft
-    if frozen and draft.config.get("trainable") is not False:
-        draft.config["trainable"] = False
-    for rule in RULES:
-        rule(draft)
-    if draft.class_name == "Sequential":  # a rule has put several layers in the place of one
-        row = [_spelled_row(item, draft, depth, frozen) for item in draft.config["layers"]]
-        return spelled("keras", "Sequential", {**draft.config, "layers": row}), draft
-    if draft.takes_one:
-        inner = [_spelled_part(item, draft, depth, frozen) for item in draft.config["layers"]]
-        return spelled(FUNCTIONAL[0], "Functional", {**draft.config, "layers": inner}, FUNCTIONAL[1]), draft
-    return spelled("keras.layers", draft.class_name, _upgraded_arguments(draft, depth, frozen)), draft
+        notes.enter(depth)
+        kind = plain_class(class_of(node))
+        settings = dict(settings_of(node))
+        own_name = name or clean_name(settings.get("name") or node.get("name") or "")
+        if own_name:
+            settings["name"] = own_name
+        if settings.get("trainable", True) is None:
+            del settings["trainable"]  # Keras 3 has: Expected `trainable` to be a boolean
+        draft = Draft(kind, settings, paths, notes, module=node.get("module"))
+        note_input(node, draft)
+        if is_model(kind, settings):
+            return _upgraded_model(node, draft, depth, frozen), draft
+        if kind == "InputLayer":
+            return upgraded_input(draft), draft
+        module = _module_of_application(node, draft)
+        if module is not None:
+            return spelled(module, draft.class_name, _upgraded_arguments(draft, depth, frozen), draft.class_name), draft
+        if is_foreign(node, kind):
+            return _upgraded_custom(node, draft, depth, frozen), draft
+        if frozen and draft.config.get("trainable") is not False:
+            draft.config["trainable"] = False
+        for rule in RULES:
+            rule(draft)
+        if draft.class_name == "Sequential":  # a rule has put several layers in the place of one
+            row = [_spelled_row(item, draft, depth, frozen) for item in draft.config["layers"]]
+            return spelled("keras", "Sequential", {**draft.config, "layers": row}), draft
+        if draft.takes_one:
+            inner = [_spelled_part(item, draft, depth, frozen) for item in draft.config["layers"]]
+            return spelled(FUNCTIONAL[0], "Functional", {**draft.config, "layers": inner}, FUNCTIONAL[1]), draft
+        return spelled("keras.layers", draft.class_name, _upgraded_arguments(draft, depth, frozen)), draft
 
 
 def _spelled_part(item: Json, around: Draft, depth: int, frozen: bool) -> Json:
@@ -101,7 +96,7 @@ def _spelled_part(item: Json, around: Draft, depth: int, frozen: bool) -> Json:
     return item | _spelled_row(item, around, depth, frozen)
 
 
-def _note_input(node: Mapping[str, Any], draft: Draft) -> None:
+def note_input(node: Mapping[str, Any], draft: Draft) -> None:
     """Note the shape that a layer is called on, where it says that itself."""
     built = node.get("build_config")
     own = built.get("input_shape") if isinstance(built, Mapping) else None
@@ -127,8 +122,7 @@ def _module_of_application(node: Mapping[str, Any], draft: Draft) -> str | None:
 
 def _spelled_row(item: Mapping[str, Any], around: Draft, depth: int, frozen: bool) -> Json:
     """A layer that a rule made: there is nothing left to be done but for what its arguments hold."""
-    paths = tuple((*path, str(item["config"]["name"])) for path in around.paths)
-    draft = Draft(item["class_name"], dict(item["config"]), paths, around.notes)
+    draft = Draft(item["class_name"], dict(item["config"]), paths_below(around, str(item["config"]["name"])), around.notes)
     arguments.drop_what_is_not_known(draft)
     return spelled("keras.layers", draft.class_name, _upgraded_arguments(draft, depth, frozen))
 
@@ -139,6 +133,11 @@ def clean_name(name: Any) -> str:
     Keras 3 has: Argument `name` must be a string and cannot contain character `/`.
     """
     return str(name).replace("/", "_")
+
+
+def _plain_name(name: str, kind: str) -> str:
+    """A name without slashes, and some name for a Sequential that has none."""
+    return clean_name(name) or kind.lower()
 
 
 def is_foreign(node: Mapping[str, Any], kind: str) -> bool:
@@ -174,12 +173,22 @@ def _upgraded_arguments(draft: Draft, depth: int, frozen: bool) -> Json:
 
         return layer
 
+    return each_argument(config, lambda key, value, owner: upgraded_value(key, value, inner(owner)))
+
+
+def each_argument(config: Mapping[str, Any], carried: Callable[[str, Any, str], Any]) -> Json:
+    """A layer's arguments, each carried by a function.
+
+    Args:
+        config: The arguments.
+        carried: Given a name, a value, and the attribute that owns what is inside of it, or "" for the one of that name.
+    """
     found: Json = {}
     for key, value in config.items():
         if key == "cells" and isinstance(value, list):
-            found[key] = [upgraded_value(key, item, inner(f"cells/{index}")) for index, item in enumerate(value)]
+            found[key] = [carried(key, item, f"cells/{index}") for index, item in enumerate(value)]
         else:
-            found[key] = upgraded_value(key, value, inner(""))
+            found[key] = carried(key, value, "")
     return found
 
 
@@ -217,7 +226,7 @@ def _sequential(node: Mapping[str, Any], draft: Draft, depth: int, frozen: bool)
     name = draft.config.get("name") or "sequential"
     entries = layer_configs(node)
     kept = [entry for index, entry in enumerate(entries) if index == 0 or class_of(entry) != "InputLayer"]
-    names = _new_names(draft, kept)
+    names = new_names(draft, kept, _plain_name, RENAMED)
     if len(kept) > 1 and class_of(kept[0]) == "InputLayer":
         shape = next((found for key in SHAPES if (found := as_shape(settings_of(kept[0]).get(key))) is not None), None)
         draft.notes.given |= {(*draft.paths[0], names[1]): shape} if shape is not None else {}
@@ -232,7 +241,7 @@ def _sequential(node: Mapping[str, Any], draft: Draft, depth: int, frozen: bool)
 def _functional(node: Mapping[str, Any], draft: Draft, depth: int, frozen: bool) -> Json:
     """A graph of layers."""
     entries = _called(draft, layer_configs(node))
-    names = _new_names(draft, entries)
+    names = new_names(draft, entries, _plain_name, RENAMED)
     graph = Graph.of(draft.config, {name_of(entry): new for entry, new in zip(entries, names, strict=True)})
     _note_inputs(draft, entries, dict(zip(map(name_of, entries), names, strict=True)))
     made: dict[str, Json] = {}
@@ -294,24 +303,31 @@ def _called(draft: Draft, entries: Sequence[Mapping[str, Any]]) -> list[Mapping[
     return found
 
 
-def _new_names(draft: Draft, entries: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The names of a model's layers: without slashes, each once, and some name for a Sequential that has none."""
+def new_names(draft: Draft, entries: Sequence[Mapping[str, Any]], plain: Callable[[str, str], str], why: str) -> list[str]:
+    """The names of a model's layers as a generation takes them, each once.
+
+    Args:
+        draft: The model.
+        entries: Its layers.
+        plain: Makes a name out of one and the layer's class.
+        why: What to say of a layer whose name is another one.
+    """
     old = [str(entry.get("name") or settings_of(entry).get("name") or "") for entry in entries]
-    taken = {name for name in old if name and "/" not in name}
+    taken = set(old)
     found = []
     for name, entry in zip(old, entries, strict=True):
-        new = clean_name(name) or class_of(entry).lower()
-        count = 0
+        made = plain(name, class_of(entry))
+        new, count = made, 0
         while new != name and new in taken:
             count += 1
-            new = f"{clean_name(name) or class_of(entry).lower()}_{count}"
+            new = f"{made}_{count}"
         taken.add(new)
         found.append(new)
         if new != name:
             for path in draft.paths:
                 draft.notes.rename(path, name, new)
             if name:
-                draft.notes.say("Keras 3 takes no slash in a name; it became an underscore in", name)
+                draft.notes.say(why, name)
     return found
 
 

@@ -194,6 +194,78 @@ KINDS = (
         "argument` is a Sequential of Keras 2.0 or 2.1). The evidence says what this Keras does not take, where that is known.",
     ),
     Kind(
+        "path-not-found",
+        "message",
+        "error",
+        "there is no file at the path that was given to Keras",
+        "`errno = 2` and `No such file or directory` are of the path, not of the file: it is relative to the folder that Python was "
+        "started in, or a notebook's, or one in a container.",
+    ),
+    Kind(
+        "member-not-found",
+        "message",
+        "error",
+        "the archive lacks a member that Keras looks for",
+        "A `.keras` file holds `config.json`, `metadata.json` and `model.weights.h5` at its top. One that was unpacked and packed "
+        "again often has a folder around them; one that is something else has none of them.",
+    ),
+    Kind(
+        "saved-model-not-read",
+        "message",
+        "error",
+        "TensorFlow found no SavedModel at the path, or could not read it",
+        "A SavedModel is a folder with `saved_model.pb` in it. `tf.saved_model.load`, and Keras 2 where a path has no ending that it "
+        "knows, look for that folder. A pointer of Git LFS in the place of `saved_model.pb` cannot be parsed.",
+    ),
+    Kind(
+        "endpoint-not-found",
+        "message",
+        "error",
+        "a SavedModel has no endpoint of the name that was asked for",
+        "`serving_default` is what `tf.saved_model.save` and Keras 2 call it, `serve` what `model.export` does besides. The evidence "
+        "lists what this one offers.",
+    ),
+    Kind(
+        "name-ending-refused",
+        "message",
+        "error",
+        "the name ends otherwise than Keras wants it to",
+        "Keras 3 goes by the ending: `.keras` for archives, `.h5` for legacy files, `.weights.h5` for weights alone. A file under "
+        "another name is renamed, as its content is; a new one is saved under a name that Keras knows.",
+    ),
+    Kind(
+        "model-not-built",
+        "message",
+        "error",
+        "the model had no weights yet when its weights were to be loaded or saved",
+        "A subclassed model, and a Sequential without `Input`, make their weights when they first see data, or in `build`. Do that "
+        "before `load_weights` and before `save`.",
+    ),
+    Kind(
+        "not-compiled",
+        "message",
+        "note",
+        "Keras warns that the model was not compiled, or that its metrics are not built",
+        "Predictions do not need it. `fit` and `evaluate` need `compile`, once; the warning about metrics goes away with the first "
+        "`evaluate`.",
+    ),
+    Kind(
+        "input-of-another-shape",
+        "message",
+        "error",
+        "the model was fed arrays of another shape than it takes",
+        "The file is all right. A single sample without its batch, a grey image without its channel, another size of image, or "
+        "features of another number. The evidence says what the model takes.",
+    ),
+    Kind(
+        "tensorflow-js-refused",
+        "message",
+        "error",
+        "TensorFlow.js does not read configurations of Keras 3",
+        "Its layers API knows the configurations of Keras 2, which call the shape `batch_input_shape`. Carry the model back to Keras 2 "
+        "before `tensorflowjs_converter`.",
+    ),
+    Kind(
         "message-not-known",
         "message",
         "note",

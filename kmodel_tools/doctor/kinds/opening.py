@@ -45,6 +45,14 @@ KINDS = (
         "Unpack it first; neither Keras nor TensorFlow does so.",
     ),
     Kind(
+        "part-of-saved-model",
+        "opening",
+        "note",
+        "it is the variables of a SavedModel, without the rest of it",
+        "They can be read as a checkpoint, but the classes and configurations of the layers are in `saved_model.pb`, in the folder above. "
+        "Give that folder.",
+    ),
+    Kind(
         "duplicate-members",
         "opening",
         "error",

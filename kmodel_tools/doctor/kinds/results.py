@@ -142,8 +142,8 @@ KINDS = (
         "architecture",
         "warning",
         "losses or metrics were added inside of the model, which Keras 3 does not have",
-        "`model.add_loss` of Keras 2 puts layers into the graph. Keras 3 does not know them, and a conversion leaves them out: "
-        "predictions are the same, further training is not.",
+        "`model.add_loss` of Keras 2 puts layers into the graph, which Keras 3 does not know. The cure leaves them out: predictions "
+        "are the same, further training is not. What a layer adds in its code is in no file: compare `model.losses`.",
     ),
     Kind(
         "channels-first",

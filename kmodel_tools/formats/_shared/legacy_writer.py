@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
-from kmodel_tools.architecture.envelope import Era, era_of_version
+from kmodel_tools.architecture.envelope import Era, era_of, era_of_version
 from kmodel_tools.architecture.layer_classes import canonical_class
 from kmodel_tools.architecture.legacy_weights import Place, never_trained
 from kmodel_tools.architecture.legacy_wrappers import place_all_weights
@@ -42,9 +42,13 @@ class Layout(enum.Enum):
 
 
 def layout_of(model: Model) -> Layout:
-    """The layout that a model's own generation has in legacy HDF5 files; Keras 3's where nothing says which it is."""
+    """The layout that a model's own generation has in legacy HDF5 files; Keras 3's where nothing says which it is.
+
+    One of TensorFlow.js has no version of Keras, and an architecture that is one of Keras 2.
+    """
     version = model.metadata.get("keras_version", "")
-    return Layout.KERAS_2 if version and era_of_version(version) is not Era.KERAS_3 else Layout.KERAS_3
+    era = era_of_version(version) if version else era_of(model.architecture) if model.architecture is not None else Era.KERAS_3
+    return Layout.KERAS_3 if era is Era.KERAS_3 else Layout.KERAS_2
 
 
 def legacy_objects(model: Model, layout: Layout, whole: bool) -> list[NewObject]:

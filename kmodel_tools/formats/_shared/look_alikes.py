@@ -65,8 +65,6 @@ def _archive(probe: Probe) -> Verdict:
 def _document(probe: Probe) -> Verdict:
     document = probe.json
     if isinstance(document, Mapping):
-        if "weightsManifest" in document or "modelTopology" in document:
-            return "is the description of a TensorFlow.js model, which is not read yet", None
         if "weight_map" in document:
             return "is the index of a sharded model of another kind than Keras's", None
         if "class_name" in document:

@@ -27,7 +27,7 @@ def recovered_graph(objects: Sequence[SavedObject], keys: Iterable[str]) -> tupl
         objects: The objects of `saved_model.pb`; not empty.
         keys: The keys of every tensor.
     """
-    nodes = [Node(item.children, None, item.full_name, (), (), "") for item in objects]
+    nodes = [Node(item.children, None, item.full_name, (), "") for item in objects]
     for key in keys:
         if not key.endswith(ATTRIBUTE):
             continue
@@ -43,7 +43,7 @@ def recovered_graph(objects: Sequence[SavedObject], keys: Iterable[str]) -> tupl
         if optimizer is not None:
             held = SlotVariable(found, _plain(name), len(nodes))
             nodes[optimizer] = replace(nodes[optimizer], slots=(*nodes[optimizer].slots, held))
-            nodes.append(Node((), key, "", (), (), ""))
+            nodes.append(Node((), key, "", (), ""))
     return tuple(nodes)
 
 

@@ -30,21 +30,15 @@ from kmodel_tools.architecture.downgrade.operations.building import MAX_LAYERS, 
 from kmodel_tools.architecture.downgrade.operations.calls import HANDLERS, Call
 from kmodel_tools.architecture.downgrade.operations.dtypes import KNOWN
 from kmodel_tools.architecture.envelope import class_of, settings_of
+from kmodel_tools.architecture.topology import TENSOR, is_operation, tensors_of
 from kmodel_tools.architecture.upgrade.draft import Json, UpgradeError
-from kmodel_tools.architecture.upgrade.graph import calls_in_order
+from kmodel_tools.architecture.upgrade.graph import calls_in_order, free_name
 from kmodel_tools.architecture.upgrade.objects import LISTS
 from kmodel_tools.architecture.upgrade.operations.layer_shapes import Spec, results_of
 from kmodel_tools.architecture.upgrade.operations.values import Tensor as Known
 
 THEMES = (activations, elementwise, images, indexing, joining, neural, products, reductions, scattering, shaping, windows)
 """Where operations are said; to import them is to know them."""
-PREFIX = "keras.src.ops."
-TENSOR = "__keras_tensor__"
-
-
-def is_operation(layer: Mapping[str, Any]) -> bool:
-    """Whether a node of a graph is an operation of Keras 3."""
-    return str(layer.get("module") or "").startswith(PREFIX)
 
 
 @dataclass(slots=True)
@@ -100,7 +94,7 @@ class Carrying:
         self.known[str(layer["name"]), 0, 0] = (sizes, dtype if isinstance(dtype, str) else None)
 
     def _note_layer(self, layer: Json, index: int, node: Json) -> None:
-        given = [_as_spec(item["config"]["keras_history"], *self._spec(item["config"])) for item in _tensors(node["args"])]
+        given = [_as_spec(item["config"]["keras_history"], *self._spec(item["config"])) for item in tensors_of(node["args"])]
         try:
             results = results_of(layer, given)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
@@ -127,7 +121,7 @@ class Carrying:
 
     def _operation(self, layer: Json, index: int, node: Json) -> None:
         old, kind = str(layer["name"]), str(layer["class_name"])
-        name = self.names[old] if index == 0 else _numbered(self.names[old], index, self.taken)
+        name = self.names[old] if index == 0 else free_name(f"{self.names[old]}_{index}", self.taken)
         b = Builder(name, f"the layer {old} ({kind}) is an operation of Keras 3", self.taken)
         settings = {key: self._value(value) for key, value in settings_of(layer).items() if key != "name"}
         handler = HANDLERS.get(kind)
@@ -178,14 +172,6 @@ class Carrying:
         return Tensor((layer, number, place), dtype, shape)
 
 
-def _numbered(name: str, index: int, taken: set[str]) -> str:
-    found = f"{name}_{index}"
-    while found in taken:
-        found += "_again"
-    taken.add(found)
-    return found
-
-
 def _sizes(shape: Sequence[Any]) -> Sizes:
     return tuple(size if isinstance(size, int) else None for size in shape)
 
@@ -201,19 +187,3 @@ def _array(config: Mapping[str, Any]) -> np.ndarray[Any, Any]:
     if dtype not in KNOWN or dtype == "bfloat16":
         raise UpgradeError(f"an operation is called on a constant of the dtype {dtype}, which is not carried back")
     return np.array(config.get("value"), dtype)
-
-
-def _tensors(value: Any) -> list[Json]:
-    """Every tensor of a structure, in order."""
-    found: list[Json] = []
-    stack = [value]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, Mapping):
-            if item.get("class_name") == TENSOR:
-                found.append(dict(item))
-            else:
-                stack.extend(reversed(list(item.values())))
-        elif isinstance(item, list):
-            stack.extend(reversed(item))
-    return found

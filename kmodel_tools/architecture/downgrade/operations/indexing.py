@@ -11,8 +11,6 @@ from kmodel_tools.architecture.downgrade.operations.calls import Call, Result, c
 from kmodel_tools.architecture.downgrade.operations.dtypes import INTEGERS, UNSIGNED
 from kmodel_tools.architecture.downgrade.operations.elementwise import broadcast
 
-ELLIPSIS = "__ellipsis__"
-
 
 @carries("GetItem")
 def getitem(call: Call) -> Result:

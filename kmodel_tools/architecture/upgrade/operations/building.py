@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from kmodel_tools.architecture.topology import TENSOR
 from kmodel_tools.architecture.upgrade.draft import Json, UpgradeError
 from kmodel_tools.architecture.upgrade.graph import free_name
 from kmodel_tools.architecture.upgrade.objects import spelled
@@ -196,7 +197,7 @@ class Builder:
         if isinstance(value, Tensor):
             sizes = [None] if value.shape is None else [size if isinstance(size, int) else None for size in value.shape]
             config = {"shape": sizes, "dtype": value.dtype or "float32", "keras_history": list(value.history)}
-            return {"class_name": "__keras_tensor__", "config": config}
+            return {"class_name": TENSOR, "config": config}
         if isinstance(value, (Dims, ShapeOf)):
             raise self.refuse("is called on a size that is known only at run time")
         if isinstance(value, slice):

@@ -14,7 +14,7 @@ from typing import Any
 from kmodel_tools.architecture.envelope import class_of, settings_of
 from kmodel_tools.architecture.topology import references
 from kmodel_tools.architecture.upgrade.draft import Draft, Json, UpgradeError
-from kmodel_tools.architecture.upgrade.graph import Graph, all_references, is_reference, name_of
+from kmodel_tools.architecture.upgrade.graph import Graph, all_references, is_reference, name_of, refs
 from kmodel_tools.architecture.upgrade.layers import OPERATIONS
 from kmodel_tools.architecture.upgrade.objects import LISTS
 from kmodel_tools.architecture.upgrade.operations import (
@@ -35,7 +35,7 @@ from kmodel_tools.architecture.upgrade.operations import (
 )
 from kmodel_tools.architecture.upgrade.operations.building import Builder
 from kmodel_tools.architecture.upgrade.operations.calls import HANDLERS, Call
-from kmodel_tools.architecture.upgrade.operations.layer_shapes import Result, Spec, compute_dtype, histories, results_of
+from kmodel_tools.architecture.upgrade.operations.layer_shapes import Result, Spec, compute_dtype, results_of
 from kmodel_tools.architecture.upgrade.operations.tensorflow_op import call_of_node
 from kmodel_tools.architecture.upgrade.operations.values import BATCH, Dim, Tensor, Value, tensors_in
 
@@ -161,7 +161,7 @@ class Carrying:
             self._as_tensor(reference)
         call = self.graph.call(node, self.drafts[name])
         self.made[name]["inbound_nodes"].append(call)
-        given = [self.values.get(history) for history in histories(call["args"])]
+        given = [self.values.get(history) for history in refs(call["args"])]
         specs = [(item.shape, item.dtype) for item in given if isinstance(item, Tensor)]
         results = self._results(name, specs) if len(specs) == len(given) else [(None, None)]
         for output, (shape, dtype) in enumerate(results):

@@ -5,11 +5,12 @@ What is not known is None: nothing is concluded from it but that a size is known
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kmodel_tools.architecture.topology import references
 from kmodel_tools.architecture.upgrade.draft import Json
+from kmodel_tools.architecture.upgrade.graph import refs
 from kmodel_tools.architecture.upgrade.inputs import dtype_name
 from kmodel_tools.architecture.upgrade.operations.values import Dim, Shape, broadcast, product, quotient
 
@@ -93,7 +94,7 @@ def _of_a_graph(config: Mapping[str, Any], inputs: Sequence[Spec]) -> list[Resul
     for reference, spec in zip(ends[0], inputs, strict=False):
         known[reference[0], 0, int(reference[2])] = spec
     calls = [(layer, number) for layer in config["layers"] for number in range(len(layer.get("inbound_nodes") or ()))]
-    waiting = [(layer, number, list(histories(layer["inbound_nodes"][number].get("args")))) for layer, number in calls]
+    waiting = [(layer, number, list(refs(layer["inbound_nodes"][number].get("args")))) for layer, number in calls]
     while waiting:
         later = []
         for layer, number, keys in waiting:
@@ -108,21 +109,6 @@ def _of_a_graph(config: Mapping[str, Any], inputs: Sequence[Spec]) -> list[Resul
     functional = {layer.get("name") for layer in config["layers"] if layer.get("class_name") == "Functional"}
     keys = [(str(name), int(call) - (name in functional), int(output)) for name, call, output, *_ in ends[1]]
     return [known.get(key, (None, None)) for key in keys]
-
-
-def histories(args: Any) -> Iterator[tuple[str, int, int]]:
-    """Where the tensors of a call come from, in order."""
-    stack = [args]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, Mapping):
-            if item.get("class_name") == "__keras_tensor__":
-                name, call, output = item["config"]["keras_history"]
-                yield name, call, output
-            else:
-                stack.extend(reversed(list(item.values())))
-        elif isinstance(item, list):
-            stack.extend(reversed(item))
 
 
 def _spec(item: Result) -> Spec:

@@ -100,8 +100,6 @@ def _rows() -> dict[str, tuple[str, tuple[str, ...]]]:
 
 
 ROWS = _rows()
-_MORE = frozenset({"T", "Tidx", "Tperm", "Tshape", "N"})
-MAX_INPUTS = 10_000
 
 
 def call_of_node(node: Mapping[str, Any], inputs: Sequence[Value], b: Builder) -> Call:

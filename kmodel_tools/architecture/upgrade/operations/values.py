@@ -93,24 +93,8 @@ class ShapeOf:
     tensor: Tensor
 
 
-Constant = np.ndarray[Any, Any] | bool | int | float | str | None | list[Any]
-"""A number, a text, or numbers in lists: as the configuration has it, or an array that was worked out."""
 Value = Any
-"""A `Tensor`, `Dims`, a `ShapeOf`, a `Constant`, or a list or dictionary of values."""
-
-
-def is_constant(value: Value) -> bool:
-    """Whether nothing in a value depends on what is fed."""
-    stack = [value]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, (Tensor, Dims, ShapeOf)):
-            return False
-        if isinstance(item, dict):
-            stack.extend(item.values())
-        elif isinstance(item, list):
-            stack.extend(item)
-    return True
+"""A `Tensor`, `Dims`, a `ShapeOf`, a constant (a number, a text, an array that was worked out), or a list or dictionary of values."""
 
 
 def tensors_in(value: Value) -> list[Tensor]:
