@@ -56,6 +56,8 @@ def timed(command: Command) -> Run:
         AbsentError: It ended otherwise than it should.
     """
     clear(command)
+    if command.writes is not None:
+        os.sync()  # so that it does not wait for what others left to be written
     start = time.perf_counter()
     process = _started(command)
     _, status, usage = os.wait4(process.pid, 0)
