@@ -17,6 +17,7 @@ from typing import Any
 
 from blake3 import blake3
 
+from kmodel_tools.parallel import in_parallel
 from kmodel_tools.tensor import LENGTH, Tensor
 from kmodel_tools.tree import SCHEME, Model, join_path
 
@@ -49,7 +50,7 @@ class Digest:
 
 
 def digest(model: Model, everything: bool = False) -> Digest:
-    """Digest a model's weights, reading each of them once, in blocks.
+    """Digest a model's weights, reading each of them once, in blocks, several at a time.
 
     Args:
         model: The model.
@@ -58,7 +59,9 @@ def digest(model: Model, everything: bool = False) -> Digest:
     Raises:
         FormatError: A weight's bytes cannot be read.
     """
-    weights = {path: _of_tensor(weight.tensor) for path, weight in model.weights()}
+    found = dict(model.weights())
+    digests = in_parallel(_of_tensor, [weight.tensor for weight in found.values()], lambda tensor: tensor.nbytes)
+    weights = dict(zip(found, digests, strict=True))
     layers: dict[tuple[str, ...], list[bytes]] = {}
     for path in sorted(weights):
         layers.setdefault(path[:-1], []).extend((_text(path[-1]), weights[path]))

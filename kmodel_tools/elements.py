@@ -11,8 +11,8 @@ from kmodel_tools.tensor import Buffer, Tensor
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-ELEMENTS = 1 << 18
-"""Elements at a time, unless the caller says otherwise; at 8 bytes each, a dozen arrays of them may be held."""
+ELEMENTS = 1 << 16
+"""Elements at a time, unless the caller says otherwise; a few arrays of them, at 8 bytes each, stay in the processor's cache."""
 
 
 def arrays(tensor: Tensor, elements: int = ELEMENTS) -> Iterator[npt.NDArray[Any]]:

@@ -29,8 +29,12 @@ if TYPE_CHECKING:
 Buffer = bytes | bytearray | memoryview
 Shape = tuple[int, ...]
 
-BLOCK = 8 << 20
-"""Bytes that a streaming read holds at a time, unless the caller says otherwise."""
+BLOCK = 256 << 10
+"""Bytes that a streaming read holds at a time, unless the caller says otherwise.
+
+They are still in the processor's cache when they are written, hashed or compared. Of larger blocks, each step waits for memory: with
+8 MiB, a copy takes three times as long.
+"""
 
 LENGTH = struct.Struct("<Q")
 """The length that stands before every element of a string tensor's canonical bytes."""

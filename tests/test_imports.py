@@ -41,7 +41,7 @@ def test_version_and_help_load_neither_numpy_nor_h5py(option: str) -> None:
 def test_inspecting_loads_no_framework(path: object) -> None:
     modules = command("inspect", str(path))
     assert not modules & FRAMEWORKS
-    if any(folder in str(path) for folder in ("tf_checkpoint", "saved_model", "graph_def")):
+    if any(folder in str(path) for folder in ("tf_checkpoint", "saved_model", "graph_def", "safetensors")):
         assert not modules & {"h5py", "numpy"}
 
 
@@ -54,3 +54,25 @@ def test_only_the_modules_of_the_formats_in_question_are_loaded() -> None:
     modules = loaded(f"import kmodel_tools\nkmodel_tools.read({str(SAMPLES / 'keras_h5' / 'keras-2.3.1.h5')!r})")
     assert "kmodel_tools.formats.keras_h5" in modules
     assert not modules & {"kmodel_tools.formats.tf_checkpoint", "kmodel_tools.formats.keras_archive"}
+
+
+@pytest.mark.parametrize("sample", ["keras_h5/keras-2.3.1.h5", "keras_archive/keras-3.15.1.keras", "tf_checkpoint/keras-3.15.1"])
+def test_inspecting_loads_nothing_that_compares_upgrades_or_writes(sample: str) -> None:
+    modules = command("inspect", str(SAMPLES / sample))
+    others = (
+        "differ",
+        "matcher",
+        "converter",
+        "upgrader",
+        "digester",
+        "architecture.upgrade",
+        "storage.hdf5_writer",
+        "storage.bundle_writer",
+    )
+    assert not modules & {f"kmodel_tools.{name}" for name in others}
+
+
+def test_the_format_to_be_written_is_told_before_any_other_is_loaded() -> None:
+    modules = loaded("from kmodel_tools.formats import writable_format\nassert writable_format('a.weights.h5').name == 'keras-weights'")
+    ours = {name for name in modules if name.startswith("kmodel_tools.formats.") and "_shared" not in name}
+    assert ours == {"kmodel_tools.formats.keras_h5", "kmodel_tools.formats.keras_weights"}

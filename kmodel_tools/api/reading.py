@@ -7,16 +7,16 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from kmodel_tools.api.arguments import Readable, model_of
-from kmodel_tools.digester import Digest
 from kmodel_tools.errors import KmtError
 from kmodel_tools.format import Format, Part, Probe
 from kmodel_tools.formats import all_formats, detect_format, load_format, read_model
-from kmodel_tools.inspector.summary import Summary
 from kmodel_tools.tree import Model
 
 if TYPE_CHECKING:
+    from kmodel_tools.digester import Digest
     from kmodel_tools.doctor.finding import Finding
     from kmodel_tools.doctor.readers import Readers
+    from kmodel_tools.inspector.summary import Summary
     from kmodel_tools.verifier import Verification
 
 

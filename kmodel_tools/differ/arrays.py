@@ -7,14 +7,34 @@ from collections.abc import Callable, Sequence
 
 from blake3 import blake3
 
+from kmodel_tools.differ.identical import large_and_same, read_unless_same, same_if_equal
 from kmodel_tools.differ.layout import layout_change
 from kmodel_tools.differ.result import WeightChange
-from kmodel_tools.differ.values import Tolerance, difference, kind_of
-from kmodel_tools.tensor import Tensor
+from kmodel_tools.differ.values import Tolerance, examined, kind_of
+from kmodel_tools.parallel import in_parallel
+from kmodel_tools.tensor import BLOCK, Tensor
 from kmodel_tools.tree import Weight
 
 Partners = tuple[list[tuple[str, Tensor, Tensor]], list[str], list[str]]
 """Arrays that both sides have, by name, and the names that one has alone."""
+
+
+Compared = tuple[str, Tensor, str, Tensor]
+"""Two arrays that are compared: path and array in `a`, and in `b`."""
+
+
+def array_changes(arrays: Sequence[Compared], tolerance: Tolerance) -> list[WeightChange]:
+    """How pairs of arrays differ, those alone that do; see `array_change`.
+
+    Equal bytes are recognised first; only what is left is decoded. Both are done on several processors.
+
+    Raises:
+        FormatError: A value cannot be read.
+    """
+    same = large_and_same([(a, b) for _, a, _, b in arrays], tolerance)
+    rest = [item for item, is_same in zip(arrays, same, strict=True) if not is_same]
+    found = in_parallel(lambda item: array_change(*item, tolerance), rest, lambda item: item[1].nbytes + item[3].nbytes)
+    return [change for change in found if change is not None]
 
 
 def array_change(path_a: str, a: Tensor, path_b: str, b: Tensor, tolerance: Tolerance) -> WeightChange | None:
@@ -29,11 +49,16 @@ def array_change(path_a: str, a: Tensor, path_b: str, b: Tensor, tolerance: Tole
     kinds = kind_of(a.dtype), kind_of(b.dtype)
     if kinds[0] != kinds[1] and not {"string", "opaque"}.isdisjoint(kinds):
         return WeightChange(*facts, differs=True)
-    values = difference(a, b, tolerance)
+    if a.nbytes <= BLOCK and same_if_equal(a, b, tolerance):
+        pair = read_unless_same(a, b)
+        if pair is None:
+            return None
+        a, b = pair
+    values, may_be_rearranged = examined(a, b, tolerance)
     differs = values.changed > 0 or kinds[0] != kinds[1]
     if not differs and a.dtype is b.dtype:
         return None
-    layout = layout_change(a, b) if values.changed > 1 else None  # to move a value takes two places
+    layout = layout_change(a, b) if may_be_rearranged else None
     return WeightChange(*facts, differs=differs, values=values, layout=layout)
 
 

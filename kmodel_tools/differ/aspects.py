@@ -9,14 +9,13 @@ from typing import Any
 
 from kmodel_tools.architecture.normal import is_too_deep
 from kmodel_tools.architecture.optimizers import kind_of as optimizer_kind
-from kmodel_tools.differ.arrays import array_change, by_key, largest_first
+from kmodel_tools.differ.arrays import Compared, array_changes, by_key, largest_first
 from kmodel_tools.differ.exchanged import with_exchanged
 from kmodel_tools.differ.partners import layer_changes, layer_partners
-from kmodel_tools.differ.result import DIFFERENT, NEITHER, NOT_COMPARED, SAME, Aspect, SettingChange, WeightChange, WeightRecord
+from kmodel_tools.differ.result import DIFFERENT, NEITHER, NOT_COMPARED, SAME, Aspect, SettingChange, WeightRecord
 from kmodel_tools.differ.settings import config_changes, training_changes
 from kmodel_tools.differ.values import Tolerance
 from kmodel_tools.matcher import Leftover, Match
-from kmodel_tools.tensor import Tensor
 from kmodel_tools.tree import Asset, Model, Optimizer, Path, Slot, join_path
 
 
@@ -81,11 +80,8 @@ def weights(task: Task, findings: Findings) -> Aspect:
         if not match.only_a and not match.only_b:
             return Aspect("weights", NEITHER, "")
         return Aspect("weights", NOT_COMPARED, f"{'a' if match.only_b else 'b'} holds none")
-    found: list[WeightChange] = []
-    for pair in match.pairs:
-        change = array_change(join_path(pair.path_a), pair.a.tensor, join_path(pair.path_b), pair.b.tensor, task.tolerance)
-        if change is not None:
-            found.append(change)
+    compared = [(join_path(pair.path_a), pair.a.tensor, join_path(pair.path_b), pair.b.tensor) for pair in match.pairs]
+    found = array_changes(compared, task.tolerance)
     found = with_exchanged(found, match.pairs)
     findings.lists["weights"] = largest_first(found)
     for name, items in (("only_a", match.only_a), ("only_b", match.only_b)):
@@ -169,8 +165,7 @@ def optimizer(task: Task, findings: Findings) -> Aspect:
     if a.class_name and b.class_name and optimizer_kind(a.class_name) != optimizer_kind(b.class_name):
         alone.append(SettingChange("", "", "class", a.class_name, b.class_name))
     tensors = [*_counters(task, a, b, alone, aside), *_slots(task, a, b, alone, aside)]
-    changes = [array_change(path_a, left, path_b, right, task.tolerance) for path_a, left, path_b, right in tensors]
-    found = largest_first([change for change in changes if change is not None])
+    found = largest_first(array_changes(tensors, task.tolerance))
     findings.lists["optimizer"], findings.lists["optimizer_only"] = found, alone
     aside += [
         f"{_counted(len(side.extras), 'array')} of {name}'s optimizer, not tied to weights"
@@ -184,9 +179,6 @@ def optimizer(task: Task, findings: Findings) -> Aspect:
     if alone:
         detail += f", {len(alone):,} {'difference' if len(alone) == 1 else 'differences'} of class or in what is there"
     return _verdict("optimizer", bool(changed or alone), detail, aside)
-
-
-Compared = tuple[str, Tensor, str, Tensor]
 
 
 def _counters(task: Task, a: Optimizer, b: Optimizer, alone: list[SettingChange], aside: list[str]) -> list[Compared]:
@@ -258,7 +250,7 @@ def extras(task: Task, findings: Findings) -> Aspect:
     if not a and not b:
         return Aspect("extras", NEITHER, "")
     both, only_a, only_b = by_key(a, b, lambda item: item.key)
-    found = largest_first([change for key, x, y in both if (change := array_change(key, x, key, y, task.tolerance))])
+    found = largest_first(array_changes([(key, x, key, y) for key, x, y in both], task.tolerance))
     findings.lists["extras"] = found
     aside = [f"{_counted(len(names), 'array')} of no layer in {side} alone" for side, names in (("a", only_a), ("b", only_b)) if names]
     if not both:

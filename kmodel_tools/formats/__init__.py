@@ -14,10 +14,10 @@ from kmodel_tools.format import Container, Format, Probe
 from kmodel_tools.formats._shared.look_alikes import look_alike
 from kmodel_tools.tree import Model, Note, damage_notes
 
-FORMAT_MODULES: tuple[tuple[str, str, frozenset[Container]], ...] = (
-    ("keras-h5", "keras_h5", frozenset({Container.HDF5})),
-    ("keras-weights", "keras_weights", frozenset({Container.HDF5, Container.JSON})),
-    ("keras-archive", "keras_archive", frozenset({Container.ZIP, Container.DIRECTORY})),
+FORMAT_MODULES: tuple[tuple[str, str, frozenset[Container], tuple[str, ...]], ...] = (
+    ("keras-h5", "keras_h5", frozenset({Container.HDF5}), (".h5", ".hdf5")),
+    ("keras-weights", "keras_weights", frozenset({Container.HDF5, Container.JSON}), (".weights.h5", ".weights.json")),
+    ("keras-archive", "keras_archive", frozenset({Container.ZIP, Container.DIRECTORY}), (".keras",)),
     (
         "tf-checkpoint",
         "tf_checkpoint",
@@ -30,15 +30,16 @@ FORMAT_MODULES: tuple[tuple[str, str, frozenset[Container]], ...] = (
                 Container.DIRECTORY,
             }
         ),
+        (".index", ".ckpt"),
     ),
-    ("saved-model", "saved_model", frozenset({Container.DIRECTORY, Container.OTHER})),
-    ("graph-def", "graph_def", frozenset({Container.OTHER})),
-    ("npz", "npz", frozenset({Container.ZIP})),
-    ("safetensors", "safetensors", frozenset({Container.JSON, Container.OTHER})),
-    ("tfjs-layers", "tfjs_layers", frozenset({Container.JSON, Container.DIRECTORY})),
-    ("keras-json", "keras_json", frozenset({Container.JSON, Container.OTHER})),
+    ("saved-model", "saved_model", frozenset({Container.DIRECTORY, Container.OTHER}), (".pb", ".pbtxt")),
+    ("graph-def", "graph_def", frozenset({Container.OTHER}), (".pb", ".pbtxt")),
+    ("npz", "npz", frozenset({Container.ZIP}), (".npz",)),
+    ("safetensors", "safetensors", frozenset({Container.JSON, Container.OTHER}), (".safetensors", ".safetensors.index.json")),
+    ("tfjs-layers", "tfjs_layers", frozenset({Container.JSON, Container.DIRECTORY}), (".tfjs.json",)),
+    ("keras-json", "keras_json", frozenset({Container.JSON, Container.OTHER}), (".json", ".yaml", ".yml")),
 )
-"""Name, module and kinds of path of every format; a module is imported when a path of one of its kinds comes along."""
+"""Name, module, kinds of path and suffixes of every format; a module is imported when a path of such a kind or suffix comes along."""
 
 
 def load_format(name: str) -> Format:
@@ -47,15 +48,15 @@ def load_format(name: str) -> Format:
     Raises:
         KmtError: There is none.
     """
-    for known, module, _ in FORMAT_MODULES:
+    for known, module, _, _ in FORMAT_MODULES:
         if known == name:
             return _record(module)
-    raise KmtError(f"there is no format {name!r}", cure=f"the formats are: {', '.join(known for known, _, _ in FORMAT_MODULES)}")
+    raise KmtError(f"there is no format {name!r}", cure=f"the formats are: {', '.join(known for known, *_ in FORMAT_MODULES)}")
 
 
 def all_formats() -> tuple[Format, ...]:
     """The records of all formats."""
-    return tuple(_record(module) for _, module, _ in FORMAT_MODULES)
+    return tuple(_record(module) for _, module, _, _ in FORMAT_MODULES)
 
 
 def writable_format(path: str | os.PathLike[str], name: str | None = None) -> Format:
@@ -70,7 +71,8 @@ def writable_format(path: str | os.PathLike[str], name: str | None = None) -> Fo
             raise KmtError(f"{record.title} is read and not written", path=path)
         return record
     text = os.fspath(path)
-    found = [(suffix, record) for record in all_formats() if record.write for suffix in record.suffixes if text.endswith(suffix)]
+    named = [(suffix, module) for _, module, _, suffixes in FORMAT_MODULES for suffix in suffixes if text.endswith(suffix)]
+    found = [(suffix, record) for suffix, module in named if (record := _record(module)).write]
     if not found:
         known = ", ".join(f"{record.name} ({' '.join(record.suffixes)})" for record in all_formats() if record.write)
         raise KmtError("its suffix names no format that is written", path=path, cure=f"say which with --to: {known}")
@@ -85,7 +87,7 @@ def detect_format(probe: Probe) -> Format:
         AmbiguousFormatError: Several do.
         CorruptFileError: It is damaged as the kind of file that it is.
     """
-    candidates = [_record(module) for _, module, containers in FORMAT_MODULES if probe.container in containers]
+    candidates = [_record(module) for _, module, containers, _ in FORMAT_MODULES if probe.container in containers]
     claims = [item for item in candidates if item.detect(probe) is not None]
     if len(claims) == 1:
         return claims[0]

@@ -20,7 +20,6 @@ from typing import Any
 from kmodel_tools.architecture.envelope import ConfigError
 from kmodel_tools.architecture.names import is_index
 from kmodel_tools.architecture.spec import ModelSpec, model_spec
-from kmodel_tools.architecture.spelling import archive_config
 from kmodel_tools.errors import ConversionError, CorruptFileError, UnsupportedFeatureError
 from kmodel_tools.format import Container, Format, Part, Probe, parse_json
 from kmodel_tools.formats._shared.keras_objects import StoreContents, interpret
@@ -185,7 +184,8 @@ def write(model: Model, path: str, overwrite: bool, options: Mapping[str, str]) 
         ConversionError: It has no architecture, or the layout of its weights cannot be told.
         KmtError: The file is there already, or cannot be written.
     """
-    # These load h5py, which looking at a directory does not need.
+    # Reading has no need of these.
+    from kmodel_tools.architecture.spelling import archive_config
     from kmodel_tools.formats._shared.store_writer import store_objects
     from kmodel_tools.storage.hdf5_writer import Hdf5Image
 

@@ -33,11 +33,8 @@ from kmodel_tools.damaged import damaged_tensor, offering_salvage
 from kmodel_tools.errors import CorruptFileError, KmtError
 from kmodel_tools.format import Container, Format, Option, Part, Probe, parse_json
 from kmodel_tools.formats._shared.assembly import assembled
-from kmodel_tools.formats._shared.legacy_writer import layout_of, legacy_objects
 from kmodel_tools.formats._shared.optimizer_state import OptimizerSpec, described_optimizer, tie_by_name
-from kmodel_tools.storage.atomic import new_file
 from kmodel_tools.storage.hdf5 import Hdf5File, Hdf5Listing, open_hdf5
-from kmodel_tools.storage.hdf5_writer import Hdf5Image
 from kmodel_tools.tensor import DType, Tensor
 from kmodel_tools.tree import Layer, Model, Note, Optimizer, Weight, join_path
 
@@ -338,6 +335,11 @@ def write(model: Model, path: str, overwrite: bool, options: Mapping[str, str]) 
     Raises:
         KmtError: The file is there already, or cannot be written; or an option has a value that means nothing.
     """
+    # Reading has no need of these.
+    from kmodel_tools.formats._shared.legacy_writer import layout_of, legacy_objects
+    from kmodel_tools.storage.atomic import new_file
+    from kmodel_tools.storage.hdf5_writer import Hdf5Image
+
     content = options.get("content", WHOLE)
     if content not in (WHOLE, WEIGHTS):
         raise KmtError(f"there is no content {content!r}", cure=f"choose {WHOLE} or {WEIGHTS}")

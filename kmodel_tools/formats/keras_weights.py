@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from glob import escape as pattern
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kmodel_tools.architecture.optimizers import kind_of
 from kmodel_tools.architecture.store_layout import LAYERS
@@ -21,13 +21,12 @@ from kmodel_tools.format import Container, FileSet, Format, Option, Part, Probe
 from kmodel_tools.formats._shared.keras_objects import interpret
 from kmodel_tools.formats._shared.keras_store import DEPENDENCIES, VARS, Store
 from kmodel_tools.formats._shared.optimizer_state import OptimizerSpec, tie_stored
-from kmodel_tools.formats._shared.options import size_in_bytes
-from kmodel_tools.formats._shared.store_writer import store_objects
-from kmodel_tools.storage.atomic import new_files
-from kmodel_tools.storage.hdf5 import Hdf5Head
-from kmodel_tools.storage.hdf5_writer import Hdf5Image, NewObject
 from kmodel_tools.tensor import ByteRange, Tensor
 from kmodel_tools.tree import Model, Note
+
+if TYPE_CHECKING:
+    from kmodel_tools.storage.hdf5 import Hdf5Head
+    from kmodel_tools.storage.hdf5_writer import NewObject
 
 WEIGHT_MAP = "weight_map"
 INDEX_SUFFIX = ".weights.json"
@@ -146,6 +145,12 @@ def write(model: Model, path: str, overwrite: bool, options: Mapping[str, str]) 
         ConversionError: The layout of the weights cannot be told.
         KmtError: A file is there already, or cannot be written; or `shard-size` is no size, or given without shards.
     """
+    # Reading has no need of these.
+    from kmodel_tools.formats._shared.options import size_in_bytes
+    from kmodel_tools.formats._shared.store_writer import store_objects
+    from kmodel_tools.storage.atomic import new_files
+    from kmodel_tools.storage.hdf5_writer import Hdf5Image
+
     objects = store_objects(model)
     size = options.get("shard-size")
     if not path.endswith(INDEX_SUFFIX):

@@ -19,8 +19,6 @@ from dataclasses import replace
 
 from kmodel_tools.errors import ConversionError, CorruptFileError, UnsupportedFeatureError
 from kmodel_tools.format import Container, Format, Part, Probe, parse_json
-from kmodel_tools.formats._shared.named_arrays import named_arrays, read_arrays, texts
-from kmodel_tools.rearranged import transpose
 from kmodel_tools.storage.atomic import new_file
 from kmodel_tools.storage.npy import DESCRS, Array, BigEndian, header, read_array
 from kmodel_tools.storage.zip import member_range, write_archive
@@ -51,6 +49,8 @@ def read(probe: Probe) -> Model:
         CorruptFileError: A member is damaged, or no array.
         UnsupportedFeatureError: A member holds objects, or elements of a type that no model has.
     """
+    from kmodel_tools.formats._shared.named_arrays import read_arrays  # much, of which telling a .keras from this has no need
+
     arrays: dict[str, Array] = {}
     said: dict[str, str] = {}
     for name, member in probe.members.items():
@@ -100,6 +100,8 @@ def _tensor(array: Array, dtype: DType | None, path: str, where: str) -> Tensor:
     source = BigEndian(array.data, word) if array.big_endian and word > 1 else array.data
     if not array.by_columns or len(array.shape) < 2:
         return Tensor(dtype, array.shape, source)
+    from kmodel_tools.rearranged import transpose
+
     backwards = Tensor(dtype, tuple(reversed(array.shape)), source)
     return transpose(backwards, tuple(reversed(range(len(array.shape)))))
 
@@ -111,6 +113,8 @@ def write(model: Model, path: str, overwrite: bool, options: Mapping[str, str]) 
         ConversionError: Two arrays would have one name, or one holds strings.
         KmtError: The file is there already, or cannot be written.
     """
+    from kmodel_tools.formats._shared.named_arrays import named_arrays, texts
+
     arrays = named_arrays(model)
     members: list[tuple[str, int, Iterable[Buffer]]] = []
     types: dict[str, str] = {}

@@ -15,7 +15,6 @@ from typing import Any
 
 from kmodel_tools.errors import CorruptFileError, KmtError
 from kmodel_tools.format import Container, FileSet, Format, Option, Part, Probe
-from kmodel_tools.formats._shared.named_arrays import named_arrays, read_arrays, texts
 from kmodel_tools.formats._shared.options import size_in_bytes
 from kmodel_tools.storage.atomic import new_files
 from kmodel_tools.storage.safetensors import file_blocks, header_length, read_contents
@@ -50,6 +49,8 @@ def read(probe: Probe) -> Model:
         CorruptFileError: A header is damaged, a shard is missing or does not hold what the index says.
         UnsupportedFeatureError: An element type is not known.
     """
+    from kmodel_tools.formats._shared.named_arrays import read_arrays  # much, of which telling this from a .json has no need
+
     arrays, said = _shards(probe) if probe.container is Container.JSON else _single(probe.range)
     model = read_arrays(arrays, said, probe.path)
     dialect = "sharded" if probe.container is Container.JSON else "single file"
@@ -106,6 +107,8 @@ def write(model: Model, path: str, overwrite: bool, options: Mapping[str, str]) 
         ConversionError: Two arrays would have one name, or an element type is none of the format's.
         KmtError: A file is there already, or cannot be written; or `shard-size` is no size, or given without shards.
     """
+    from kmodel_tools.formats._shared.named_arrays import named_arrays, texts
+
     arrays = named_arrays(model)
     said = texts(model)
     size = options.get("shard-size")

@@ -22,12 +22,9 @@ from kmodel_tools.damaged import offering_salvage
 from kmodel_tools.errors import CorruptFileError, KmtError
 from kmodel_tools.format import STATE_KEY, Container, FileSet, Format, Option, Part, Probe
 from kmodel_tools.formats._shared.options import chosen, size_in_bytes
-from kmodel_tools.formats._shared.tensorflow.checkpoint_writer import checkpoint_root, named_tensors
 from kmodel_tools.formats._shared.tensorflow.keyed import read_keys
 from kmodel_tools.formats._shared.tensorflow.objects import SAVE_COUNTER, read_objects
 from kmodel_tools.formats._shared.tensorflow.variables import read_variables
-from kmodel_tools.storage.atomic import new_file
-from kmodel_tools.storage.bundle_writer import write_bundle
 from kmodel_tools.storage.checkpoint_v1 import is_v1, missing_shards, read_v1
 from kmodel_tools.storage.object_graph import KEY, lay_out, parse_graph
 from kmodel_tools.storage.tensor_bundle import read_bundle
@@ -165,6 +162,11 @@ def write(model: Model, path: str, overwrite: bool, options: Mapping[str, str]) 
         ConversionError: The layout cannot be told from the source, or an element type is not TensorFlow's.
         KmtError: A file is there already, cannot be written, or an option has another value than it can have.
     """
+    # Reading has no need of these.
+    from kmodel_tools.formats._shared.tensorflow.checkpoint_writer import checkpoint_root, named_tensors
+    from kmodel_tools.storage.atomic import new_file
+    from kmodel_tools.storage.bundle_writer import write_bundle
+
     layout = chosen("layout", options, LAYOUTS)
     if layout == LAYOUTS[0]:
         layout = NAMES if is_name_based(model.metadata) else "objects"

@@ -37,6 +37,13 @@ def read_varint(data: memoryview | bytes, at: int) -> tuple[int, int]:
     raise WireError("a number is longer than ten bytes")
 
 
+def _number(view: memoryview, at: int, end: int) -> tuple[int, int]:
+    """As `read_varint`; most numbers take one byte."""
+    if at < end and view[at] < 0x80:
+        return view[at], at + 1
+    return read_varint(view, at)
+
+
 def fields(data: memoryview | bytes) -> Iterator[tuple[int, int, Value]]:
     """Yield `(field number, wire type, value)`; integers for varints and fixed words, views for bytes.
 
@@ -44,22 +51,23 @@ def fields(data: memoryview | bytes) -> Iterator[tuple[int, int, Value]]:
         WireError: The data is not a message.
     """
     view = memoryview(data)
+    end = len(view)
     at = 0
-    while at < len(view):
-        tag, at = read_varint(view, at)
+    while at < end:
+        tag, at = _number(view, at, end)
         wire = tag & 7
         value: Value
         if wire == VARINT:
-            value, at = read_varint(view, at)
+            value, at = _number(view, at, end)
         elif wire == BYTES:
-            length, at = read_varint(view, at)
-            if at + length > len(view):
+            length, at = _number(view, at, end)
+            if at + length > end:
                 raise WireError("a field runs past the end")
             value = view[at : at + length]
             at += length
         elif wire in (FIXED64, FIXED32):
             size = 8 if wire == FIXED64 else 4
-            if at + size > len(view):
+            if at + size > end:
                 raise WireError("a field runs past the end")
             value = int.from_bytes(view[at : at + size], "little")
             at += size

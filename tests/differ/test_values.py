@@ -230,3 +230,29 @@ def test_memory_stays_bounded() -> None:
         tracemalloc.stop()
     assert found.changed == elements - 1
     assert peak < elements * 4 / 2, peak
+
+
+def test_blocks_of_ordinary_and_of_extreme_values_are_counted_together() -> None:
+    """What is counted the quick way and the careful way in one array: finite values, very large ones, infinities, NaN, tiny distances."""
+    size = 1 << 16
+    numbers = np.random.default_rng(7)
+    a = numbers.standard_normal(6 * size)
+    b = a + numbers.standard_normal(6 * size) * 1e-3
+    a[size : 2 * size] *= 1e200
+    b[2 * size : 3 * size] = a[2 * size : 3 * size] * (1 + 1e-160)  # the same after all
+    b[3 * size : 4 * size] = np.zeros(size)
+    a[3 * size : 4 * size] = 1e-200
+    a[4 * size + 5], b[4 * size + 6] = np.nan, np.nan
+    a[5 * size :], b[5 * size :] = 0, 0
+    for tolerance in (EXACT, Tolerance(1e-3, 1e-4)):
+        found = difference(uneven(a, (1 << 19,)), uneven(b, (1 << 18,)), tolerance)
+        expected = oracle(a, b, tolerance)
+        assert (found.changed, found.nans) == (expected["changed"], expected["nans"])
+        assert found.max_abs == expected["max_abs"]
+        both = ~(np.isnan(a) | np.isnan(b))
+        with np.errstate(all="ignore"):
+            distance, largest = np.abs(a - b)[both], np.abs(a - b)[both].max()
+            assert found.rms == pytest.approx(largest * np.sqrt(np.square(distance / largest).sum() / both.sum()), rel=1e-9)
+        assert found.max_rel == math.inf
+        assert found.index is not None
+        assert found.index[0] in (4 * size + 5, 4 * size + 6)

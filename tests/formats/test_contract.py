@@ -22,9 +22,10 @@ METADATA = 64 << 10
 
 @pytest.mark.parametrize("item", FORMATS)
 def test_a_record_is_well_formed(item: Format) -> None:
-    name, module, containers = next(line for line in FORMAT_MODULES if line[0] == item.name)
+    name, module, containers, suffixes = next(line for line in FORMAT_MODULES if line[0] == item.name)
     assert importlib.import_module(f"kmodel_tools.formats.{module}").FORMAT is item
     assert item.containers == containers
+    assert item.suffixes == suffixes
     assert name == item.name == item.name.lower()
     assert item.title
     assert item.suffixes

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import stat
 import zipfile
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from kmodel_tools.errors import CorruptFileError, UnsupportedFeatureError
-from kmodel_tools.storage.zip import member_range, members
+from kmodel_tools.storage import zip as own
+from kmodel_tools.storage.zip import member_range, members, write_archive
 from kmodel_tools.tensor import ByteRange
 
 
@@ -122,3 +124,21 @@ def test_a_damaged_local_header(tmp_path: Path) -> None:
     found = ByteRange.of_file(tmp_path / "a.zip")
     with pytest.raises(CorruptFileError, match="local header"):
         member_range(found, members(found)["x"])
+
+
+@pytest.mark.parametrize("limit", [0xFFFFFFFF, 10], ids=["32 bits", "64 bits"])
+def test_what_is_written_is_what_zipfile_reads(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own, "WIDE_FROM", limit)  # in place of members of 4 GiB
+    target = io.BytesIO()
+    write_archive(target, [("a", 3, [b"abc"]), ("gr\u00f6\u00dfe/b", 20, [b"x" * 15, b"y" * 5]), ("empty", 0, [])])
+    with zipfile.ZipFile(target) as file:
+        assert file.testzip() is None
+        found = {info.filename: file.read(info) for info in file.infolist()}
+        assert all(info.date_time == (1980, 1, 1, 0, 0, 0) for info in file.infolist())
+        assert {info.external_attr >> 16 for info in file.infolist()} == {0o644}
+    assert found == {"a": b"abc", "gr\u00f6\u00dfe/b": b"x" * 15 + b"y" * 5, "empty": b""}
+
+
+def test_a_member_of_another_length_than_it_says_is_not_written() -> None:
+    with pytest.raises(CorruptFileError, match="4 bytes instead of 3"):
+        write_archive(io.BytesIO(), [("a", 3, [b"ab", b"cd"])])
