@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from glob import escape as pattern
@@ -37,6 +38,8 @@ from kmodel_tools.architecture.tensorflow_js import spelled, spelled_by_keras, u
 from kmodel_tools.errors import ConversionError, CorruptFileError
 from kmodel_tools.format import Container, FileSet, Format, Option, Part, Probe, parse_json
 from kmodel_tools.formats._shared.assembly import assembled
+from kmodel_tools.formats._shared.keras_objects import interpret
+from kmodel_tools.formats._shared.keras_store import Store
 from kmodel_tools.formats._shared.named_arrays import read_arrays
 from kmodel_tools.formats._shared.options import chosen, size_in_bytes
 from kmodel_tools.storage.atomic import new_files
@@ -55,6 +58,8 @@ _BESIDE = ("keras_version", "backend", "training_config")
 OPTIMIZER = "optimizer"
 """The mark of weights that are the optimizer's."""
 SHARD_SIZE = "4MB"
+_STORED = re.compile(r"^(?:layers|_layer_checkpoint_dependencies)/.*/vars/[0-9]+$")
+"""What a weight is called that has its place in a `.keras` archive for a name: `layers/dense/vars/0`."""
 ROLES: Mapping[tuple[str | None, str], str] = {("DepthwiseConv2D", "kernel"): "depthwise_kernel"}
 """Roles of Keras 3 that TensorFlow.js has under the name of Keras 2."""
 
@@ -137,18 +142,32 @@ def _layers_model(document: Mapping[str, Any], contents: Contents, path: str) ->
     training = topology.get("training_config") or document.get("trainingConfig")
     version = metadata.get("keras_version")
     notes: list[Note] = []
-    placed = _Placing(_spec(config, version, notes), era_of(config, version), contents.weights)
-    layers = tuple(placed.layers())
-    return Model(
-        name=placed.spec.root.name if placed.spec else "",
-        layers=layers,
-        own_weights=tuple(placed.own),
+    spec = _spec(config, version, notes)
+    model = Model(
+        name=spec.root.name if spec else "",
         architecture=config,
         training_config=training if isinstance(training, Mapping) and training else None,
-        extras=tuple(Weight(item.name.rpartition("/")[2], item.tensor, item.name) for item in contents.weights if item.group == OPTIMIZER),
         metadata=metadata,
-        notes=tuple(notes + placed.notes),
     )
+    if any(_STORED.search(item.name) for item in contents.weights):
+        return _stored(model, contents, spec, version, notes)
+    placed = _Placing(spec, era_of(config, version), contents.weights)
+    layers = tuple(placed.layers())
+    extras = tuple(Weight(item.name.rpartition("/")[2], item.tensor, item.name) for item in contents.weights if item.group == OPTIMIZER)
+    return replace(model, layers=layers, own_weights=tuple(placed.own), extras=extras, notes=tuple(notes + placed.notes))
+
+
+def _stored(model: Model, contents: Contents, spec: ModelSpec | None, version: str | None, notes: list[Note]) -> Model:
+    """A model whose weights are called by their places in a `.keras` archive, as the converter leaves them; see `_shared/keras_store`.
+
+    Source: tensorflowjs 4.22 `converters/keras_h5_conversion.py`, `_convert_v3_group_structure_to_weights`.
+    """
+    store = Store()
+    for item in contents.weights:
+        store.put(item.name, item.tensor, item.name)
+    found = interpret(store, spec, version)
+    extras = (*found.optimizer, *found.extras)
+    return replace(model, layers=found.layers, own_weights=found.own_weights, extras=extras, notes=(*notes, *found.notes))
 
 
 def _spec(config: Mapping[str, Any], version: str | None, notes: list[Note]) -> ModelSpec | None:
@@ -175,13 +194,14 @@ class _Placing:
         """The layers of the model, in its order; then those of which the configuration says nothing."""
         children = self.spec.root.children if self.spec is not None else ()
         owners = _owners(children)
-        groups: dict[str, list[Stored]] = {}
+        groups: dict[str, list[tuple[str, Stored]]] = {}
         for item in self.weights:
             if item.group == OPTIMIZER:
                 continue
-            first, slash, _ = item.name.partition("/")
+            name = self._inner(item.name, owners)
+            first, slash, _ = name.partition("/")
             if slash:
-                groups.setdefault(owners.get(first, first), []).append(item)
+                groups.setdefault(owners.get(first, first), []).append((name, item))
             else:
                 self.own.append(Weight(item.name, item.tensor, item.name))
         for child in children:
@@ -192,11 +212,17 @@ class _Placing:
         for name, items in groups.items():
             yield self._layer(name, items, None)
 
-    def _layer(self, name: str, items: Sequence[Stored], spec: LayerSpec | None) -> Layer:
-        names = [item.name for item in items]
-        places = place_all_weights(name, names, spec, self.era).places
+    def _inner(self, name: str, owners: Mapping[str, str]) -> str:
+        """A name without that of a Sequential, which Keras 3 puts in front in HDF5 files, and the converter leaves there."""
+        first, _, rest = name.partition("/")
+        is_root = self.spec is not None and first == self.spec.root.name and first not in owners
+        return rest if is_root and rest.partition("/")[0] in owners else name
+
+    def _layer(self, name: str, items: Sequence[tuple[str, Stored]], spec: LayerSpec | None) -> Layer:
+        places = place_all_weights(name, [inner for inner, _ in items], spec, self.era).places
         placed = [
-            (place.steps, Weight(place.role, item.tensor, item.name, place.trainable)) for place, item in zip(places, items, strict=True)
+            (place.steps, Weight(place.role, item.tensor, item.name, place.trainable))
+            for place, (_, item) in zip(places, items, strict=True)
         ]
         return assembled(name, spec.class_name if spec else None, spec, placed)
 
