@@ -23,6 +23,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from glob import escape as pattern
@@ -60,6 +61,8 @@ OPTIMIZER = "optimizer"
 SHARD_SIZE = "4MB"
 _STORED = re.compile(r"^(?:layers|_layer_checkpoint_dependencies)/.*/vars/[0-9]+$")
 """What a weight is called that has its place in a `.keras` archive for a name: `layers/dense/vars/0`."""
+_NAME = re.compile(r"[A-Za-z0-9][-A-Za-z0-9._/]*")
+"""How TensorFlow.js lets a weight be called."""
 ROLES: Mapping[tuple[str | None, str], str] = {("DepthwiseConv2D", "kernel"): "depthwise_kernel"}
 """Roles of Keras 3 that TensorFlow.js has under the name of Keras 2."""
 
@@ -91,8 +94,7 @@ def read(probe: Probe) -> Model:
     """
     if probe.container is Container.DIRECTORY:
         return read(Probe(os.path.join(probe.path, INDEX), probe.salvage))
-    kind = detect(probe)
-    if kind is None:
+    if (kind := detect(probe)) is None:
         raise CorruptFileError("is no document of TensorFlow.js", path=probe.path)
     document: Mapping[str, Any] = {MANIFEST: probe.json} if isinstance(probe.json, list) else probe.json
     contents = read_manifest(document.get(MANIFEST) or [], probe.path, probe.salvage)
@@ -116,9 +118,8 @@ def read(probe: Probe) -> Model:
 def _named_weights(contents: Contents, kind: str, path: str) -> Model:
     """Weights under the names that they have."""
     model = read_arrays({item.name: item.tensor for item in contents.weights}, {}, path)
-    if kind != GRAPH:
-        return model
-    return replace(model, notes=(*model.notes, Note("inferred", "of the graph, only its weights are read: constants, named as its nodes")))
+    note = Note("inferred", "of the graph, only its weights are read: constants, named as its nodes")
+    return replace(model, notes=(*model.notes, note)) if kind == GRAPH else model
 
 
 def _opened(topology: Any, path: str) -> Mapping[str, Any] | None:
@@ -317,8 +318,10 @@ def _check_names(model: Model, topology: Mapping[str, Any], entries: Sequence[En
     """That each name leads back to its weight."""
     names = [str(entry.said["name"]) for entry in entries]
     if len(set(names)) < len(names):
-        twice = next(name for number, name in enumerate(names) if name in names[:number])
+        twice = Counter(names).most_common(1)[0][0]
         raise ConversionError(f"two weights would be called {twice}", cure="give a layer another name: --rename OLD=NEW")
+    if unfit := next((name for name in names if not _NAME.fullmatch(name)), None):
+        raise ConversionError(f"TensorFlow.js has no weights called {unfit}", (unfit,), cure="rename the layer: --rename OLD=NEW")
     config, version = topology["model_config"], topology["keras_version"]
     stored = [Stored(name, entry.tensor) for name, entry in zip(names, entries, strict=True)]
     placed = _Placing(_spec(config, version, []), era_of(config, version), stored)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import kmodel_tools as kmt
+from kmodel_tools.storage.weights_manifest import Joined
 from kmodel_tools.tensor import Tensor
 from kmodel_tools.tree import Layer, Model, Weight
 from tests.conftest import CORPUS, SAMPLES
@@ -218,6 +219,31 @@ def test_the_name_of_a_sequential_before_those_of_its_layers_is_no_layer(tmp_pat
         ("y/kernel", "model/y/kernel"),
     ]
     assert not [note for note in model.notes if note.kind == "odd"]
+
+
+def test_many_strings_are_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "s").write_bytes(b"\x01\0\0\0a" * 30_000)
+    weights = [{"name": "w", "shape": [30_000], "dtype": "string"}]
+    (tmp_path / "m.json").write_text(json.dumps([{"paths": ["s"], "weights": weights}]))
+    reads = []
+    read = Joined.read
+
+    def counted(self: Joined) -> bytes:
+        reads.append(self)
+        return read(self)
+
+    monkeypatch.setattr(Joined, "read", counted)
+    ((_, weight),) = kmt.read(tmp_path / "m.json").weights()
+    assert len(reads) == 1
+    assert weight.tensor.strings() == [b"a"] * 30_000
+
+
+def test_a_name_that_javascript_does_not_take_is_refused(tmp_path: Path) -> None:
+    architecture = {"class_name": "Sequential", "config": {"name": "m", "layers": [
+        {"class_name": "Dense", "config": {"name": "..", "units": 2, "batch_input_shape": [None, 2]}}]}}  # fmt: skip
+    dense = Layer("..", None, "Dense", (Weight("kernel", Tensor.of(np.ones((2, 2), "float32")), "k"),))
+    with pytest.raises(kmt.ConversionError, match=r"no weights called \.\./kernel"):
+        kmt.write(Model(layers=(dense,), architecture=architecture), tmp_path / "m.json", format="tfjs-layers")
 
 
 def test_weights_alone_are_a_manifest(tmp_path: Path) -> None:
