@@ -1,9 +1,11 @@
 """What TensorFlow.js takes of a configuration of Keras 2: classes, arguments and names; and a configuration as it has to be for it.
 
 TensorFlow.js leaves out arguments that it does not know, without a word: one that is set to something else than what happens without it
-is refused here. Initializers, regularizers and constraints do not matter for a model that has its weights; those that it does not know
-are left out, since it would not load the model. Source: TensorFlow.js 4.22, `tfjs-layers/src/layers/`, `initializers.ts`,
-`regularizers.ts`, `constraints.ts`, `activations.ts`, `layers/wrappers.ts`.
+is refused here. So is what it does otherwise: values (`tensorflow_js_values`), axes (`…_axes`), calls (`…_calls`), masks (`…_masks`).
+Initializers and regularizers do not matter for a model that has its weights; those that it does not know are left out, since it would
+not load the model. So are constraints, which it applies to weights as it loads them (`variables.ts`, `write`), and regularizers of
+activities, with which it does not call a layer. Source: TensorFlow.js 4.22, `tfjs-layers/src/layers/`, `initializers.ts`,
+`regularizers.ts`, `activations.ts`, `layers/wrappers.ts`.
 """
 
 from __future__ import annotations
@@ -12,7 +14,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kmodel_tools.architecture.envelope import Config, class_of, is_model, layer_configs, settings_of
-from kmodel_tools.architecture.topology import references
+from kmodel_tools.architecture.tensorflow_js_axes import of_axes
+from kmodel_tools.architecture.tensorflow_js_calls import of_calls
+from kmodel_tools.architecture.tensorflow_js_masks import of_masks
+from kmodel_tools.architecture.tensorflow_js_values import of_values
 
 _DENSE = (
     "activation activity_regularizer bias_constraint bias_initializer bias_regularizer "
@@ -102,20 +107,6 @@ _SAYS_NOTHING: Mapping[str, tuple[Any, ...]] = {
     "zero_output_for_mask": (False,),
 }
 """Arguments that TensorFlow.js leaves out, and the values at which that makes no difference."""
-_RANKS = """
-2: Flatten GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D
-3: AveragePooling1D Conv1D MaxPooling1D RepeatVector SeparableConv1D SpatialDropout1D UpSampling1D ZeroPadding1D
-4: AveragePooling2D Conv2D Conv2DTranspose Cropping2D DepthwiseConv2D MaxPooling2D SeparableConv2D UpSampling2D ZeroPadding2D
-5: AveragePooling3D Conv3D Conv3DTranspose MaxPooling3D
-0: Activation Add AlphaDropout Average BatchNormalization Concatenate Dense Dropout ELU GaussianDropout GaussianNoise InputLayer
-    LayerNormalization LeakyReLU Masking Maximum Minimum Multiply PReLU Permute ReLU Rescaling Softmax Subtract ThresholdedReLU
-"""
-"""The dimensions of what layers put out, the batch among them; 0 for as many as they are given."""
-_NOT_DONE: Mapping[str, Mapping[str, Any]] = {
-    "Conv1D": {"padding": "causal"},
-    "UpSampling2D": {"interpolation": "bilinear"},
-}
-"""Values that it takes and refuses later, or does otherwise."""
 _BLIND_TO_MASKS = frozenset({"GlobalAveragePooling1D", "Softmax"})
 """Layers that give another result for a masked input in Keras, and do not in TensorFlow.js."""
 _ACTIVATIONS = frozenset(
@@ -160,16 +151,12 @@ _INITIALIZERS = frozenset(
 )
 _INITIALIZERS_OTHERWISE = {"LecunNormal": "LeCunNormal", "LecunUniform": "LeCunUniform"}
 _INITIALIZERS_IN_KERAS = {other: name for name, other in _INITIALIZERS_OTHERWISE.items()}
-_CONSTRAINTS = frozenset({"MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm"})
 
 
 def _listed(table: str) -> Iterator[tuple[str, list[str]]]:
     for line in table.replace("\n    ", " ").strip().splitlines():
         head, _, rest = line.partition(":")
         yield head, rest.split()
-
-
-RANKS = {kind: int(rank) for rank, kinds in _listed(_RANKS) for kind in kinds}
 
 
 def _taken() -> dict[str, frozenset[str]]:
@@ -187,7 +174,10 @@ def untaken(architecture: Config) -> list[str]:
     """What of a model of Keras 2 TensorFlow.js does not have, or would leave out without a word; a sentence for each."""
     masked = any(class_of(node) == "Masking" or settings_of(node).get("mask_zero") for node in _layers(architecture))
     found = [sentence for node in _layers(architecture) for sentence in _of_layer(node, masked)]
-    found += [sentence for node in _layers(architecture) for sentence in _of_axes(node)]
+    for node in _layers(architecture):
+        if is_model(class_of(node), settings_of(node)):
+            found += [*of_axes(node), *of_calls(node)]
+    found += of_masks(architecture)
     return list(dict.fromkeys(found))
 
 
@@ -224,13 +214,12 @@ def _of_layer(node: Mapping[str, Any], masked: bool) -> Iterator[str]:
             yield f"{layer}: it does not know {key}={value!r}"[:200]
     for key in ("activation", "recurrent_activation"):
         value = _activation(settings.get(key))
-        if key in TAKEN[kind] and value is not None and value not in _ACTIVATIONS:
+        if key in TAKEN[kind] and value is not None and (isinstance(value, Mapping) or value not in _ACTIVATIONS):
             yield f"{layer}: it does not know the {key} {class_of(value) if isinstance(value, Mapping) else value!r}"
     if masked and kind in _BLIND_TO_MASKS:
         yield f"{layer}: it takes no masks, and there is one in the model"
-    for key, value in _NOT_DONE.get(kind, {}).items():
-        if settings.get(key) == value:
-            yield f"{layer}: it does not do {key}={value!r} as Keras does"
+    for sentence in of_values(kind, settings):
+        yield f"{layer}: {sentence}"
 
 
 def _activation(value: Any) -> Any:
@@ -255,44 +244,6 @@ def _is_mirrored(forward: Any, backward: Mapping[str, Any]) -> bool:
     return ways[0] is not ways[1] and sides[0] == sides[1]
 
 
-def _of_axes(node: Mapping[str, Any]) -> Iterator[str]:
-    """A BatchNormalization over another axis than the last, of which TensorFlow.js takes the values for those of the last."""
-    if not is_model(class_of(node), settings_of(node)):
-        return
-    entries = {_name(entry): (entry, number) for number, entry in enumerate(layer_configs(node))}
-    for name, (entry, _) in entries.items():
-        axis = settings_of(entry).get("axis", -1)
-        axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
-        if class_of(entry) == "BatchNormalization" and axis != -1 and axis != _rank(name, entries) - 1:
-            yield f"layer {name} (BatchNormalization): nothing says that axis {axis} is the last one, and it knows no other"
-
-
-def _name(entry: Mapping[str, Any]) -> str:
-    return str(entry.get("name") or settings_of(entry).get("name"))
-
-
-def _rank(name: str, entries: Mapping[str, tuple[Mapping[str, Any], int]]) -> int:
-    """The dimensions of what a layer puts out; 0 where that is not told."""
-    for _ in range(len(entries)):
-        entry, number = entries[name]
-        settings = settings_of(entry)
-        shape = settings.get("batch_input_shape") or settings.get("batch_shape")
-        if isinstance(shape, list) and class_of(entry) not in RANKS | {"InputLayer": 0}:
-            return 0
-        if rank := RANKS.get(class_of(entry), 0):
-            return rank
-        if isinstance(shape, list) and RANKS.get(class_of(entry)) == 0:
-            return len(shape)
-        if class_of(entry) not in RANKS:
-            return 0
-        calls = references(entry["inbound_nodes"]) if "inbound_nodes" in entry else None
-        before = list(entries)[number - 1] if calls is None and number else calls[0][0] if calls else None
-        if before not in entries:
-            return 0
-        name = str(before)
-    return 0
-
-
 def spelled(node: Any) -> Any:
     """A configuration of Keras 2 as TensorFlow.js loads it: without policies of dtypes, and with the names that it has for objects."""
     if isinstance(node, list):
@@ -315,7 +266,9 @@ def spelled(node: Any) -> Any:
 def _respell(config: dict[str, Any], key: str) -> None:
     value = config[key]
     kind = value.get("class_name") if isinstance(value, Mapping) else value
-    if key.endswith("activation"):
+    if key.endswith("_constraint") or key == "activity_regularizer":
+        config[key] = None
+    elif key.endswith("activation"):
         config[key] = _activation(value)
     elif key.endswith("_initializer") and kind is not None:
         kind = _INITIALIZERS_OTHERWISE.get(str(kind), kind)
@@ -326,10 +279,10 @@ def _respell(config: dict[str, Any], key: str) -> None:
         inner = value.get("config", {}) if isinstance(value, Mapping) else {}
         amounts = {name: inner.get(name, 0.0) for name in ("l1", "l2")}
         config[key] = {"class_name": "L1L2", "config": amounts} if kind in ("L1", "L2", "L1L2") else None
-    elif key.endswith("_constraint") and kind is not None and kind not in _CONSTRAINTS:
-        config[key] = None
     elif key == "dtype" and not isinstance(value, str):
         del config[key]
+    elif key == "dtype" and value == "int64":
+        config[key] = "int32"
 
 
 def spelled_by_keras(node: Any) -> Any:

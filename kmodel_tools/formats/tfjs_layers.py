@@ -22,6 +22,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from glob import escape as pattern
@@ -37,6 +39,8 @@ from kmodel_tools.architecture.tensorflow_js import spelled, spelled_by_keras, u
 from kmodel_tools.errors import ConversionError, CorruptFileError
 from kmodel_tools.format import Container, FileSet, Format, Option, Part, Probe, parse_json
 from kmodel_tools.formats._shared.assembly import assembled
+from kmodel_tools.formats._shared.keras_objects import interpret
+from kmodel_tools.formats._shared.keras_store import Store
 from kmodel_tools.formats._shared.named_arrays import read_arrays
 from kmodel_tools.formats._shared.options import chosen, size_in_bytes
 from kmodel_tools.storage.atomic import new_files
@@ -55,6 +59,10 @@ _BESIDE = ("keras_version", "backend", "training_config")
 OPTIMIZER = "optimizer"
 """The mark of weights that are the optimizer's."""
 SHARD_SIZE = "4MB"
+_STORED = re.compile(r"^(?:layers|_layer_checkpoint_dependencies)/.*/vars/[0-9]+$")
+"""What a weight is called that has its place in a `.keras` archive for a name: `layers/dense/vars/0`."""
+_NAME = re.compile(r"[A-Za-z0-9][-A-Za-z0-9._/]*")
+"""How TensorFlow.js lets a weight be called."""
 ROLES: Mapping[tuple[str | None, str], str] = {("DepthwiseConv2D", "kernel"): "depthwise_kernel"}
 """Roles of Keras 3 that TensorFlow.js has under the name of Keras 2."""
 
@@ -86,8 +94,7 @@ def read(probe: Probe) -> Model:
     """
     if probe.container is Container.DIRECTORY:
         return read(Probe(os.path.join(probe.path, INDEX), probe.salvage))
-    kind = detect(probe)
-    if kind is None:
+    if (kind := detect(probe)) is None:
         raise CorruptFileError("is no document of TensorFlow.js", path=probe.path)
     document: Mapping[str, Any] = {MANIFEST: probe.json} if isinstance(probe.json, list) else probe.json
     contents = read_manifest(document.get(MANIFEST) or [], probe.path, probe.salvage)
@@ -111,9 +118,8 @@ def read(probe: Probe) -> Model:
 def _named_weights(contents: Contents, kind: str, path: str) -> Model:
     """Weights under the names that they have."""
     model = read_arrays({item.name: item.tensor for item in contents.weights}, {}, path)
-    if kind != GRAPH:
-        return model
-    return replace(model, notes=(*model.notes, Note("inferred", "of the graph, only its weights are read: constants, named as its nodes")))
+    note = Note("inferred", "of the graph, only its weights are read: constants, named as its nodes")
+    return replace(model, notes=(*model.notes, note)) if kind == GRAPH else model
 
 
 def _opened(topology: Any, path: str) -> Mapping[str, Any] | None:
@@ -137,18 +143,32 @@ def _layers_model(document: Mapping[str, Any], contents: Contents, path: str) ->
     training = topology.get("training_config") or document.get("trainingConfig")
     version = metadata.get("keras_version")
     notes: list[Note] = []
-    placed = _Placing(_spec(config, version, notes), era_of(config, version), contents.weights)
-    layers = tuple(placed.layers())
-    return Model(
-        name=placed.spec.root.name if placed.spec else "",
-        layers=layers,
-        own_weights=tuple(placed.own),
+    spec = _spec(config, version, notes)
+    model = Model(
+        name=spec.root.name if spec else "",
         architecture=config,
         training_config=training if isinstance(training, Mapping) and training else None,
-        extras=tuple(Weight(item.name.rpartition("/")[2], item.tensor, item.name) for item in contents.weights if item.group == OPTIMIZER),
         metadata=metadata,
-        notes=tuple(notes + placed.notes),
     )
+    if any(_STORED.search(item.name) for item in contents.weights):
+        return _stored(model, contents, spec, version, notes)
+    placed = _Placing(spec, era_of(config, version), contents.weights)
+    layers = tuple(placed.layers())
+    extras = tuple(Weight(item.name.rpartition("/")[2], item.tensor, item.name) for item in contents.weights if item.group == OPTIMIZER)
+    return replace(model, layers=layers, own_weights=tuple(placed.own), extras=extras, notes=tuple(notes + placed.notes))
+
+
+def _stored(model: Model, contents: Contents, spec: ModelSpec | None, version: str | None, notes: list[Note]) -> Model:
+    """A model whose weights are called by their places in a `.keras` archive, as the converter leaves them; see `_shared/keras_store`.
+
+    Source: tensorflowjs 4.22 `converters/keras_h5_conversion.py`, `_convert_v3_group_structure_to_weights`.
+    """
+    store = Store()
+    for item in contents.weights:
+        store.put(item.name, item.tensor, item.name)
+    found = interpret(store, spec, version)
+    extras = (*found.optimizer, *found.extras)
+    return replace(model, layers=found.layers, own_weights=found.own_weights, extras=extras, notes=(*notes, *found.notes))
 
 
 def _spec(config: Mapping[str, Any], version: str | None, notes: list[Note]) -> ModelSpec | None:
@@ -175,13 +195,14 @@ class _Placing:
         """The layers of the model, in its order; then those of which the configuration says nothing."""
         children = self.spec.root.children if self.spec is not None else ()
         owners = _owners(children)
-        groups: dict[str, list[Stored]] = {}
+        groups: dict[str, list[tuple[str, Stored]]] = {}
         for item in self.weights:
             if item.group == OPTIMIZER:
                 continue
-            first, slash, _ = item.name.partition("/")
+            name = self._inner(item.name, owners)
+            first, slash, _ = name.partition("/")
             if slash:
-                groups.setdefault(owners.get(first, first), []).append(item)
+                groups.setdefault(owners.get(first, first), []).append((name, item))
             else:
                 self.own.append(Weight(item.name, item.tensor, item.name))
         for child in children:
@@ -192,11 +213,17 @@ class _Placing:
         for name, items in groups.items():
             yield self._layer(name, items, None)
 
-    def _layer(self, name: str, items: Sequence[Stored], spec: LayerSpec | None) -> Layer:
-        names = [item.name for item in items]
-        places = place_all_weights(name, names, spec, self.era).places
+    def _inner(self, name: str, owners: Mapping[str, str]) -> str:
+        """A name without that of a Sequential, which Keras 3 puts in front in HDF5 files, and the converter leaves there."""
+        first, _, rest = name.partition("/")
+        is_root = self.spec is not None and first == self.spec.root.name and first not in owners
+        return rest if is_root and rest.partition("/")[0] in owners else name
+
+    def _layer(self, name: str, items: Sequence[tuple[str, Stored]], spec: LayerSpec | None) -> Layer:
+        places = place_all_weights(name, [inner for inner, _ in items], spec, self.era).places
         placed = [
-            (place.steps, Weight(place.role, item.tensor, item.name, place.trainable)) for place, item in zip(places, items, strict=True)
+            (place.steps, Weight(place.role, item.tensor, item.name, place.trainable))
+            for place, (_, item) in zip(places, items, strict=True)
         ]
         return assembled(name, spec.class_name if spec else None, spec, placed)
 
@@ -291,8 +318,10 @@ def _check_names(model: Model, topology: Mapping[str, Any], entries: Sequence[En
     """That each name leads back to its weight."""
     names = [str(entry.said["name"]) for entry in entries]
     if len(set(names)) < len(names):
-        twice = next(name for number, name in enumerate(names) if name in names[:number])
+        twice = Counter(names).most_common(1)[0][0]
         raise ConversionError(f"two weights would be called {twice}", cure="give a layer another name: --rename OLD=NEW")
+    if unfit := next((name for name in names if not _NAME.fullmatch(name)), None):
+        raise ConversionError(f"TensorFlow.js has no weights called {unfit}", (unfit,), cure="rename the layer: --rename OLD=NEW")
     config, version = topology["model_config"], topology["keras_version"]
     stored = [Stored(name, entry.tensor) for name, entry in zip(names, entries, strict=True)]
     placed = _Placing(_spec(config, version, []), era_of(config, version), stored)

@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 import os
 import struct
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -46,6 +47,8 @@ STORED = {
 """The element types that TensorFlow.js has."""
 QUANTIZED = {"uint8": DType.UINT8, "uint16": DType.UINT16, "float16": DType.FLOAT16}
 MAX_RANK = 32
+WINDOW = 1 << 20
+"""Bytes in which lengths of strings are looked for at once."""
 STRING_LENGTH = struct.Struct("<I")
 
 
@@ -180,7 +183,7 @@ def read_manifest(groups: Any, path: str, salvage: bool = False) -> Contents:
         _Group(path, salvage, _shards(group["paths"], path, salvage), found).read(group["weights"])
     names = [weight.name for weight in found.weights]
     if len(set(names)) < len(names):
-        twice = next(name for number, name in enumerate(names) if name in names[:number])
+        twice = Counter(names).most_common(1)[0][0]
         raise CorruptFileError("two weights have one name", path=path, where=twice)
     return found
 
@@ -281,9 +284,12 @@ class _Group:
     def _strings(self, name: str, shape: Shape) -> Tensor:
         start = self.at
         self._check(name, math.prod(shape) * STRING_LENGTH.size)
+        window, begin = b"", start
         for _ in range(math.prod(shape)):
             self._check(name, STRING_LENGTH.size)
-            (length,) = STRING_LENGTH.unpack(self.stored.slice(self.at, STRING_LENGTH.size).read())
+            if self.at + STRING_LENGTH.size > begin + len(window):
+                window, begin = self.stored.slice(self.at, WINDOW).read(), self.at
+            (length,) = STRING_LENGTH.unpack_from(window, self.at - begin)
             self._check(name, STRING_LENGTH.size + length)
             self.at += STRING_LENGTH.size + length
         return Tensor(DType.STRING, shape, Strings(self.stored.slice(start, self.at - start)))

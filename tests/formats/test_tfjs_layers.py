@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
 import kmodel_tools as kmt
+from kmodel_tools.storage.weights_manifest import Joined
 from kmodel_tools.tensor import Tensor
 from kmodel_tools.tree import Layer, Model, Weight
 from tests.conftest import CORPUS, SAMPLES
@@ -167,6 +171,79 @@ def test_only_numbers_are_rounded(tmp_path: Path) -> None:
     with pytest.raises(kmt.ConversionError, match="no weights of float16"):
         kmt.write(half, tmp_path / "m.json", format="tfjs-layers")
     assert not list(tmp_path.iterdir())
+
+
+def as_the_converter_has_it(folder: Path, config: Any, arrays: dict[str, Any]) -> Path:
+    """A document of tensorflowjs 4.22 for a model of Keras 3: without modules, and all arrays in one shard."""
+
+    def stripped(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {key: stripped(value) for key, value in node.items() if key not in ("module", "registered_name", "date_saved")}
+        return [stripped(item) for item in node] if isinstance(node, list) else node
+
+    topology = {"keras_version": "3.15.1", "model_config": stripped(config)}
+    plain = {name: values.astype("int32" if values.dtype.kind in "iu" else "float32") for name, values in arrays.items()}
+    (folder / "group1-shard1of1.bin").write_bytes(b"".join(values.tobytes() for values in plain.values()))
+    weights = [{"name": name, "shape": list(values.shape), "dtype": values.dtype.name} for name, values in plain.items()]
+    path = folder / "model.json"
+    groups = [{"paths": ["group1-shard1of1.bin"], "weights": weights}]
+    path.write_text(json.dumps({"format": "layers-model", "modelTopology": topology, "weightsManifest": groups}))
+    return path
+
+
+def stored_arrays(path: Path) -> dict[str, Any]:
+    found = {}
+    with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
+        file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+def test_weights_of_an_archive_land_in_their_layers(tmp_path: Path) -> None:
+    model = kmt.read(SOURCES[2])
+    arrays = stored_arrays(SOURCES[2])
+    assert any(name.startswith("layers/dense/vars/") for name in arrays)
+    path = as_the_converter_has_it(tmp_path, model.architecture, arrays)
+    assert kmt.digest(path) == kmt.digest(SOURCES[2])
+    assert {"/".join(name) for name, _ in kmt.read(path).weights()} == {"/".join(name) for name, _ in model.weights()}
+    kmt.convert(path, tmp_path / "back.keras", lossy=True)  # the optimizer's arrays have no names
+    assert kmt.digest(tmp_path / "back.keras") == kmt.digest(SOURCES[2])
+
+
+def test_the_name_of_a_sequential_before_those_of_its_layers_is_no_layer(tmp_path: Path) -> None:
+    layers = [{"class_name": "Dense", "config": {"name": name, "units": 2}} for name in ("x", "y")]
+    config = {"class_name": "Sequential", "config": {"name": "model", "layers": layers}}
+    path = as_the_converter_has_it(tmp_path, config, {f"model/{name}/kernel": np.ones((2, 2)) for name in ("x", "y")})
+    model = kmt.read(path)
+    assert [("/".join(steps), weight.key) for steps, weight in model.weights()] == [
+        ("x/kernel", "model/x/kernel"),
+        ("y/kernel", "model/y/kernel"),
+    ]
+    assert not [note for note in model.notes if note.kind == "odd"]
+
+
+def test_many_strings_are_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "s").write_bytes(b"\x01\0\0\0a" * 30_000)
+    weights = [{"name": "w", "shape": [30_000], "dtype": "string"}]
+    (tmp_path / "m.json").write_text(json.dumps([{"paths": ["s"], "weights": weights}]))
+    reads = []
+    read = Joined.read
+
+    def counted(self: Joined) -> bytes:
+        reads.append(self)
+        return read(self)
+
+    monkeypatch.setattr(Joined, "read", counted)
+    ((_, weight),) = kmt.read(tmp_path / "m.json").weights()
+    assert len(reads) == 1
+    assert weight.tensor.strings() == [b"a"] * 30_000
+
+
+def test_a_name_that_javascript_does_not_take_is_refused(tmp_path: Path) -> None:
+    architecture = {"class_name": "Sequential", "config": {"name": "m", "layers": [
+        {"class_name": "Dense", "config": {"name": "..", "units": 2, "batch_input_shape": [None, 2]}}]}}  # fmt: skip
+    dense = Layer("..", None, "Dense", (Weight("kernel", Tensor.of(np.ones((2, 2), "float32")), "k"),))
+    with pytest.raises(kmt.ConversionError, match=r"no weights called \.\./kernel"):
+        kmt.write(Model(layers=(dense,), architecture=architecture), tmp_path / "m.json", format="tfjs-layers")
 
 
 def test_weights_alone_are_a_manifest(tmp_path: Path) -> None:

@@ -89,17 +89,20 @@ class Store:
         for path, group in self.groups.items():
             self._sort(path, group)
         for path in listing.objects:
-            self._add_array(path, listing.datasets[path], key_prefix + path)
+            self.put(path, listing.datasets[path], key_prefix + path)
         return [(key_prefix + path, listing.datasets[path]) for path in listing.objects]
 
     def _sort(self, path: str, group: StoredGroup) -> None:
         group.children.sort(key=lambda name: self.groups[f"{path}/{name}" if path else name].written)
 
-    def _add_array(self, path: str, tensor: Tensor, key: str) -> None:
+    def put(self, path: str, tensor: Tensor, key: str) -> None:
+        """Add one array at a path of this layout; one that lies elsewhere is a stray."""
         parent, _, array = _slashed(path).rpartition("/")
         owner, _, last = parent.rpartition("/")
         if last == VARS:
-            self._group(owner).arrays[array] = (key, tensor)
+            group = self._group(owner)
+            group.is_object = True
+            group.arrays[array] = (key, tensor)
         else:
             self.strays.append(Weight(array, tensor, key))
 
