@@ -11,7 +11,7 @@ Every field is preceded by its length, so that no two models can run together in
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -60,7 +60,7 @@ def digest(model: Model, everything: bool = False) -> Digest:
         FormatError: A weight's bytes cannot be read.
     """
     found = dict(model.weights())
-    digests = in_parallel(_of_tensor, [weight.tensor for weight in found.values()], lambda tensor: tensor.nbytes)
+    digests = digests_of([weight.tensor for weight in found.values()])
     weights = dict(zip(found, digests, strict=True))
     layers: dict[tuple[str, ...], list[bytes]] = {}
     for path in sorted(weights):
@@ -87,9 +87,21 @@ def _everything(model: Model, named: bytes) -> bytes:
     return _fields(parts)
 
 
+def digests_of(tensors: Sequence[Tensor]) -> list[bytes]:
+    """The digest of each array: of its dtype, its shape and its bytes.
+
+    Raises:
+        FormatError: One of them cannot be read.
+    """
+    return in_parallel(_of_tensor, tensors, lambda tensor: tensor.nbytes)
+
+
 def _text(name: str) -> bytes:
-    """A name as bytes; one that a file does not have in UTF-8, as its own bytes."""
-    return name.encode("utf-8", "surrogateescape")
+    """A name as bytes; one that a file does not have in UTF-8, as its own bytes, and half a pair of JSON's as that half."""
+    try:
+        return name.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return name.encode("utf-8", "surrogatepass")
 
 
 def _of_tensor(tensor: Tensor) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import zipfile
 from collections.abc import Callable
@@ -637,3 +638,43 @@ def test_weights_in_bfloat16_are_remarked_on_in_a_legacy_file(tmp_path: Path) ->
     report = kmt.convert(KERAS_2, tmp_path / "m.h5", dtype="bfloat16")
     assert any("weights are bfloat16, which no Keras loads from a legacy file" in line for line in report.inferred)
     assert not any("bfloat16" in line for line in kmt.convert(KERAS_2, tmp_path / "n.h5", dtype="float16").inferred)
+
+
+@pytest.mark.parametrize("target", [*TARGETS, "m"])
+def test_what_is_verified_is_compared_with_what_was_read_back(target: str, tmp_path: Path) -> None:
+    to = None if "." in target else "tf-checkpoint"
+    report = kmt.convert(ARCHIVE, tmp_path / target, to=to, optimizer="tfjs" not in target, verify=True)
+    assert "every array was read back, and is bit-equal" in report.carried
+
+
+@pytest.mark.parametrize("part", ["weight", "slot"])
+def test_a_byte_that_the_disk_changed_is_noticed(part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = kmt.read(ARCHIVE)
+    slot = model.optimizer.slots[0] if model.optimizer else None
+    assert slot is not None
+    wanted = (slot.weight if part == "weight" else slot).tensor.read().tobytes()
+
+    def write(path: str) -> None:
+        data = bytearray(Path(path).read_bytes())
+        at = data.index(wanted)
+        data[at] ^= 1
+        Path(path).write_bytes(bytes(data))
+
+    record = load_format("safetensors")
+    assert record.write is not None
+    original = record.write
+
+    def faulty(model: Model, path: str, overwrite: bool, options: Any) -> None:
+        original(model, path, overwrite, options)
+        write(path)
+
+    monkeypatch.setattr(importlib.import_module("kmodel_tools.formats.safetensors"), "FORMAT", replace(record, write=faulty))
+    with pytest.raises(kmt.KmtError, match="reads back with other values"):
+        kmt.convert(ARCHIVE, tmp_path / "m.safetensors", verify=True)
+    assert not list(tmp_path.iterdir())
+    kmt.convert(ARCHIVE, tmp_path / "m.safetensors")
+
+
+def test_rounded_values_are_not_verified(tmp_path: Path) -> None:
+    with pytest.raises(kmt.KmtError, match="rounded on purpose"):
+        kmt.convert(ARCHIVE, tmp_path / "m.tfjs.json", optimizer=False, verify=True, options={"quantize": "uint8"})

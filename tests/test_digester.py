@@ -64,3 +64,10 @@ def test_everything_takes_the_optimizer_and_the_configuration_in() -> None:
     assert with_state(1, {}) == with_state(1, {})
     assert len({with_state(1, {}), with_state(2, {}), with_state(1, {"a": "b"}), digest(plain, everything=True).all}) == 4
     assert digest(plain).all is None
+
+
+def test_names_that_are_no_text_have_digests() -> None:
+    """Half of a surrogate pair, as JSON can hold it, and a byte that is no UTF-8, as HDF5 can."""
+    weight = Weight("kernel", Tensor.of(np.ones(2, "float32")), "")
+    digests = {digest(Model(layers=(Layer(name, None, None, (weight,)),))).weights for name in ("\ud800", "\udcff", "plain")}
+    assert len(digests) == 3

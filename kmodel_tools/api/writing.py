@@ -66,6 +66,7 @@ def convert(
     replace_layers: Mapping[str, str | Mapping[str, Any]] | None = None,
     rename: Sequence[str] = (),
     extract: str | None = None,
+    verify: bool = False,
 ) -> Conversion:
     """Write a model in another format, and say what was carried, concluded and lost.
 
@@ -90,6 +91,7 @@ def convert(
         replace_layers: Layers of Keras 3, as objects or as text, by paths or patterns of those whose place they take.
         rename: `OLD=NEW` rules for the names of layers, wherever the model has them; of weights too, where these go alone.
         extract: The path of a nested model that is carried as one of its own, or of a layer whose weights are carried.
+        verify: Whether every array of the new file is read back and compared before the file takes its place.
 
     Raises:
         ConversionError: The format cannot hold the model; `losses` lists what.
@@ -98,7 +100,7 @@ def convert(
     from kmodel_tools import converter
 
     asked = converter.Request(to=to, target=target, options=options or {}, lossy=lossy, overwrite=overwrite, salvage=salvage)
-    asked = replace(asked, weights_only=weights_only, optimizer=optimizer, averages=averages, extract=extract)
+    asked = replace(asked, weights_only=weights_only, optimizer=optimizer, averages=averages, extract=extract, verify=verify)
     asked = replace(asked, select=patterns_of(select), drop=patterns_of(drop), rename=patterns_of(rename))
     asked = replace(asked, dtype=dtype_of(dtype), mapping=mapping_of(mapping), replace_layers=replacements_of(replace_layers or {}))
     asked = replace(asked, like=None if like is None else model_of(like))

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 @click.option("--drop", multiple=True, metavar="PATTERN", help="Leave out layers or weights; without its last layers a model stays whole.")
 @click.option("--dtype", metavar="DTYPE", help="Round floating-point weights to this precision: float32, float16, bfloat16 …")
 @click.option("--lossy", is_flag=True, help="Write even if the target cannot hold everything.")
+@click.option("--verify", is_flag=True, help="Read every array of the new file back and compare it before the file takes its place.")
 @salvage_option
 @click.option("--force", "overwrite", is_flag=True, help="Replace the destination if it is there.")
 @target_option

@@ -22,6 +22,7 @@ from kmodel_tools.converter.planting import refuse_an_architecture_alone
 from kmodel_tools.converter.request import Conversion as Conversion
 from kmodel_tools.converter.request import Request as Request
 from kmodel_tools.derived import Counted
+from kmodel_tools.digester import digests_of
 from kmodel_tools.editor import replace_weights
 from kmodel_tools.errors import ConversionError, KmtError
 from kmodel_tools.format import Format, Part
@@ -66,7 +67,8 @@ def convert(source: Model, destination: str | os.PathLike[str], request: Request
             f"{target.title} cannot hold: {'; '.join(plan.lost)}", tuple(plan.lost), path=path, cure="write it without them: --lossy"
         )
     options = dict(request.options) | ({"content": "weights"} if plan.weights_only and target.name == "keras-h5" else {})
-    plan.inferred += _write(target, _counted(model, progress) if progress else model, path, options)
+    plan.inferred += _write(target, _counted(model, progress) if progress else model, path, options, request.verify)
+    plan.carried += ["every array was read back, and is bit-equal"] if request.verify else []
     weights = [weight for _, weight in model.weights()]
     return Conversion(
         path,
@@ -151,13 +153,17 @@ def _companions(target: Format, path: str) -> list[str]:
     return [f"the file {name}: there is one in this folder, and it stays as it is" for name in there]
 
 
-def _write(target: Format, model: Model, path: str, options: Mapping[str, str]) -> list[str]:
+def _write(target: Format, model: Model, path: str, options: Mapping[str, str], verify: bool) -> list[str]:
     """Write a model and read it back before it takes the place of what is there; return what there is to say of that."""
     assert target.write is not None
+    if verify and options.get("quantize", "none") != "none":
+        raise KmtError("there is nothing to verify where values are rounded on purpose", cure="leave out --verify, or quantize")
     files = target.files(path)
     with draft(path) if files is None else draft_set(path, files.index, files.shards) as name:
         try:
             target.write(model, name, False, options)
+            if verify:
+                _compare(name, target, model)
             return _check(name, target, model)
         except KmtError as error:
             if error.path is not None and error.path.startswith(name):
@@ -191,6 +197,31 @@ def _check(path: str, target: Format, model: Model) -> list[str]:
             raise KmtError(f"{join_path(path_of)} would read back as another weight, and was not written", path=path, cure=cure)
     new = [path_of for path_of in back if path_of not in ours]
     return [f"{len(missing)} weights are read back under other paths: {_some(missing)} as {_some(new)}"]
+
+
+def _compare(path: str, target: Format, model: Model) -> None:
+    """Read all of the new file: every weight of the model, and the optimizer's state for it, must be there with its bytes.
+
+    Raises:
+        KmtError: One is not.
+    """
+    back = read_model(path, target.name)
+    found = set(digests_of([tensor for _, tensor in _arrays(back)]))
+    ours = _arrays(model)
+    if lost := [name for (name, _), value in zip(ours, digests_of([tensor for _, tensor in ours]), strict=True) if value not in found]:
+        raise KmtError(
+            f"{lost[0]} reads back with other values ({len(lost)} of {len(ours)} arrays do), and nothing was written",
+            path=path,
+            cure="try again; if it happens again, the disk or the memory is faulty, or please report this",
+        )
+
+
+def _arrays(model: Model) -> list[tuple[str, Tensor]]:
+    """The weights by their paths, and the optimizer's arrays for them."""
+    paths = {id(weight): join_path(path) for path, weight in model.weights()}
+    found = [(paths[id(weight)], weight.tensor) for _, weight in model.weights()]
+    slots = model.optimizer.slots if model.optimizer is not None else ()
+    return [*found, *((f"{slot.name} of {paths.get(id(slot.weight), '')}", slot.tensor) for slot in slots)]
 
 
 def _same(one: Tensor, other: Tensor) -> bool:

@@ -32,6 +32,7 @@ class Request:
         averages: Whether the moving averages of weights take their place.
         rename: Rules `OLD=NEW` for the names of layers, and of weights where these go alone.
         extract: The path of a nested model or layer that is carried alone, or None.
+        verify: Whether every array of the new file is read back and compared before the file takes its place.
         replace_layers: Layers of Keras 3, as archives hold them, by the names or patterns of those whose place they take.
     """
 
@@ -52,6 +53,7 @@ class Request:
     rename: tuple[str, ...] = ()
     extract: str | None = None
     replace_layers: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    verify: bool = False
 
 
 @dataclass(frozen=True, slots=True)
