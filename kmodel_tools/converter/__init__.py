@@ -205,23 +205,28 @@ def _compare(path: str, target: Format, model: Model) -> None:
     Raises:
         KmtError: One is not.
     """
-    back = read_model(path, target.name)
-    found = set(digests_of([tensor for _, tensor in _arrays(back)]))
-    ours = _arrays(model)
-    if lost := [name for (name, _), value in zip(ours, digests_of([tensor for _, tensor in ours]), strict=True) if value not in found]:
+    ours, back = _arrays(model), read_model(path, target.name)
+    left = Counter(digests_of([tensor for _, tensor in back.tensors()]))
+    lost = []
+    for (name, _), value in zip(ours, digests_of([tensor for _, tensor in ours]), strict=True):
+        left[value] -= 1
+        lost += [name] if left[value] < 0 else []
+    if lost:
         raise KmtError(
-            f"{lost[0]} reads back with other values ({len(lost)} of {len(ours)} arrays do), and nothing was written",
+            f"of {len(ours)} arrays {len(lost)} read back with other values, and nothing was written",
             path=path,
+            where=lost[0],
             cure="try again; if it happens again, the disk or the memory is faulty, or please report this",
         )
 
 
 def _arrays(model: Model) -> list[tuple[str, Tensor]]:
-    """The weights by their paths, and the optimizer's arrays for them."""
-    paths = {id(weight): join_path(path) for path, weight in model.weights()}
-    found = [(paths[id(weight)], weight.tensor) for _, weight in model.weights()]
+    """The weights by their paths, each once, and the optimizer's arrays for them."""
+    found: dict[int, tuple[str, Tensor]] = {}
+    for path, weight in model.weights():
+        found.setdefault(id(weight), (join_path(path), weight.tensor))
     slots = model.optimizer.slots if model.optimizer is not None else ()
-    return [*found, *((f"{slot.name} of {paths.get(id(slot.weight), '')}", slot.tensor) for slot in slots)]
+    return [*found.values(), *((f"{slot.name} of {found[id(slot.weight)][0]}", slot.tensor) for slot in slots)]
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
