@@ -475,7 +475,7 @@ OPENING = (
     Shown("truncated", cut("clean.h5", 20_000), "expected size = 33,456 bytes", (), CLEAN_H5),
     Shown("truncated", cut("clean.h5", 20), "expected size = at least 48 bytes", (), CLEAN_H5),
     Shown("truncated", cut("clean.h5", 4), "expected size = at least 48 bytes", (), CLEAN_H5),
-    Shown("part-of-saved-model", variables_alone, "the folder above = has saved_model.pb", (), None, {}, "tf_keras-2.21.0"),
+    Shown("part-of-saved-model", variables_alone, "the folder above = has saved_model.pb", tells="Keras 3 loads as a TFSMLayer only"),
     Shown("truncated", cut("clean.keras", 20_000), "expected size = at least 33,", ()),
     Shown("truncated", checkpoint(cut_by=20), "keras-3.15.1.data-00000-of-00001", (), checkpoint()),
     Shown("missing-part", checkpoint(without="-00001"), "keras-3.15.1.data-00000-of-00001 = not there", (), checkpoint()),
