@@ -198,3 +198,18 @@ def test_settings_on_one_line() -> None:
     )
     assert "cell LSTMCell lstm_cell, strides [1, 2], function 4wEAAAAA" in text
     assert len(text) < 300
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "seconds", "text"),
+    [
+        (0, 1 << 30, 0.1, "  0 %  0 bytes of 1.0 GiB"),
+        (1 << 28, 1 << 30, 0.5, " 25 %  256.0 MiB of 1.0 GiB"),
+        (1 << 28, 1 << 30, 2, " 25 %  256.0 MiB of 1.0 GiB, 6 s left"),
+        (1 << 20, 1 << 30, 1, "  0 %  1.0 MiB of 1.0 GiB, 17 min 3 s left"),
+        (1 << 30, 1 << 30, 9, "100 %  1.0 GiB of 1.0 GiB"),
+        (0, 0, 3, "  0 %  0 bytes of 0 bytes"),
+    ],
+)
+def test_progress_says_how_far_it_is_and_how_long_it_takes(done: int, total: int, seconds: float, text: str) -> None:
+    assert words.progress_text(done, total, seconds) == text

@@ -122,14 +122,18 @@ def _propose(source: str, from_format: str | None, like: str | None, mapping: st
 
 
 def _progress() -> Progress:
-    """A line on the terminal that says how much is written; it is wiped when all is."""
-    shown = [-1]
+    """A line on the terminal that says how much is written, and how long the rest will take; it is wiped when all is."""
+    import time
+
+    from kmodel_tools.render.words import progress_text
+
+    start, shown = time.monotonic(), [-1]
 
     def show(done: int, total: int) -> None:
         percent = 100 * done // max(1, total)
         if percent != shown[0]:
             shown[0] = percent
-            click.echo(f"\rwriting {percent:3d} %", nl=False, err=True)
+            click.echo(f"\r\x1b[Kwriting {progress_text(done, total, time.monotonic() - start)}", nl=False, err=True)
         if done >= total:
             click.echo("\r\x1b[K", nl=False, err=True)
 

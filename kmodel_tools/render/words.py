@@ -37,6 +37,21 @@ def byte_size(count: int) -> str:
     raise AssertionError("the last unit always returns")
 
 
+def progress_text(done: int, total: int, seconds: float) -> str:
+    """How far something is, and how long the rest will take at the same speed: ` 43 %  440.0 MiB of 1.0 GiB, 3 s left`.
+
+    Args:
+        done: Bytes that are done.
+        total: All of them.
+        seconds: How long that took; nothing is told of the rest in the first second.
+    """
+    text = f"{100 * done // max(1, total):3d} %  {byte_size(done)} of {byte_size(total)}"
+    if seconds < 1 or not done or done >= total:
+        return text
+    left = round(seconds * (total - done) / done)
+    return f"{text}, {left // 60} min {left % 60} s left" if left >= 60 else f"{text}, {left} s left"
+
+
 def counted(count: int, noun: str) -> str:
     """`1 layer`, `1,234 layers`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
