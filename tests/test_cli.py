@@ -58,6 +58,47 @@ def test_a_process_of_its_own() -> None:
     assert "my_d1  Dense" in result.out
 
 
+OTHER = str(SAMPLES / "keras_h5" / "keras-2.0.5.h5")
+DIFFERENT = (sys.executable, "-m", "kmodel_tools", "diff", H5, OTHER)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no file that is always full")
+@pytest.mark.parametrize("arguments", [("--version",), ("formats",), DIFFERENT[3:]])
+def test_output_that_a_full_disk_takes_not_is_an_error_and_no_difference(arguments: tuple[str, ...]) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*DIFFERENT[:3], *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "kmt: the output: cannot be written: No space left on device\n")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
+def test_streams_that_are_closed() -> None:
+    def status(*redirected: str) -> tuple[int, str]:
+        command = ["sh", "-c", f'exec "$@" {" ".join(redirected)}', "sh", *DIFFERENT]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done.returncode, done.stderr
+
+    assert status(">&-") == (2, "kmt: the output: cannot be written: Bad file descriptor\n")
+    assert status("-q", ">&-") == (1, "")
+    assert status("2>&-") == (1, "")
+    assert status("--only", "nothing", "2>&-") == (2, "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes differ")
+def test_a_pipe_that_nobody_reads_says_of_no_models_that_they_differ() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(DIFFERENT, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_an_error_that_nobody_foresaw_is_no_difference() -> None:
+    crash = "from kmodel_tools import api, cli; import sys; api.read = None; sys.argv = ['kmt', 'diff', 'a', 'b']; cli.run()"
+    done = subprocess.run([sys.executable, "-c", crash], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "TypeError" in done.stderr
+
+
 def test_output_goes_through_a_pipe_that_closes() -> None:
     pipe = f"{sys.executable} -m kmodel_tools inspect {H5} --output-format json | head -1"
     done = subprocess.run(pipe, shell=True, capture_output=True, text=True, check=False)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import importlib
 import os
 import signal
 import sys
 import types
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NoReturn, TextIO
 
 import click
 
@@ -81,23 +83,41 @@ def kmt() -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line and return its exit status: 2 for an error, 130 when interrupted."""
+    """Run the command line and return its exit status: 2 for an error, 130 when interrupted, 141 when nobody reads the output any more."""
+    stdout = sys.stdout
     try:
         result: Any = kmt.main(args=arguments, prog_name="kmt", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
-        error.show()
-        return 2
+        return _failed(error.show)
     except (click.Abort, KeyboardInterrupt):
         return 130
     except KmtError as error:
-        click.echo(f"kmt: {_one_line(str(error))}", err=True)
-        return 2
+        text = str(error)
+        return _failed(lambda: click.echo(f"kmt: {_one_line(text)}", err=True))
     except BrokenPipeError:
-        # Whoever read the output has closed it, as `head` does; Python must not complain when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        return _unread()
+    except OSError as error:
+        text = f"{error.filename or 'the output'}: cannot be written: {error.strerror or error}"
+        return _failed(lambda: click.echo(f"kmt: {_one_line(text)}", err=True))
+    except SystemExit:
+        if sys.stdout is stdout:
+            raise
+        return _unread()  # click, core.py: it wraps a stream that is closed, and ends with 1, which says of two models that they differ
     return result if isinstance(result, int) else 0
+
+
+def _failed(say: Callable[[], None]) -> int:
+    """The status of an error, whether or not it can be said."""
+    with contextlib.suppress(OSError):
+        say()
+    return 2
+
+
+def _unread() -> int:
+    """The status after whoever read the output has closed it, as `head` does; Python must not complain when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return 141
 
 
 def _one_line(text: str) -> str:
@@ -117,10 +137,27 @@ def run() -> None:
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), _end)
-    status = main()
+    sys.excepthook = _crashed
+    sys.stdout, sys.stderr = sys.stdout or _closed(), sys.stderr or _closed()
+    _leave(main())
+
+
+def _leave(status: int) -> NoReturn:
     atexit._run_exitfuncs()
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):
+        sys.stderr.flush()
     os._exit(status)
+
+
+def _crashed(kind: type[BaseException], error: BaseException, trace: types.TracebackType | None) -> None:
+    """Show an error that nobody foresaw; with status 2, since Python's own 1 would say that two models differ."""
+    sys.__excepthook__(kind, error, trace)
+    _leave(2)
+
+
+def _closed() -> TextIO:
+    """A stream in the place of one that is closed: what is written to it is an error, as on a full disk."""
+    return open(os.open(os.devnull, os.O_RDONLY), "w", encoding="utf-8")
 
 
 def _end(number: int, frame: types.FrameType | None) -> None:
