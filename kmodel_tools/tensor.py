@@ -192,20 +192,23 @@ class ByteRange:
         """Open the file for the time of a `with` block and yield its descriptor.
 
         Raises:
-            FileChangedError: It is not the file any more that the range was made for.
+            FileChangedError: It is not the file that the range was made for, or not any more when the `with` block ends.
         """
         try:
             descriptor = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         except OSError as error:
             raise FileChangedError(f"is gone since it was read: {error.strerror}", path=self.path, cure="run the command again") from error
         try:
-            if FileStamp.of(os.fstat(descriptor)) != self.stamp:
-                raise FileChangedError(
-                    "was changed while it was being read", path=self.path, cure="run the command again when nobody writes to it"
-                )
+            self._check(descriptor)
             yield descriptor
+            self._check(descriptor)  # a file that is written over in place keeps its inode and length: no answer of old and new bytes
         finally:
             os.close(descriptor)
+
+    def _check(self, descriptor: int) -> None:
+        if FileStamp.of(os.fstat(descriptor)) != self.stamp:
+            cure = "run the command again when nobody writes to it"
+            raise FileChangedError("was changed while it was being read", path=self.path, cure=cure)
 
     def blocks(self, limit: int = BLOCK) -> Iterator[Buffer]:
         """Yield the bytes in order, at most `limit` at a time, by positioned reads into one buffer.

@@ -107,6 +107,18 @@ def test_a_file_that_is_cut_short_is_noticed(file: Path) -> None:
         list(blocks)
 
 
+def test_a_file_that_is_written_over_while_it_is_read_is_noticed(file: Path) -> None:
+    found = ByteRange.of_file(file)
+    blocks = found.blocks(128)
+    next(blocks)
+    with open(file, "r+b") as other:
+        other.write(bytes(10))
+    os.utime(file, ns=(0, 0))  # writing alone may come within one tick of the clock
+    next(blocks)
+    with pytest.raises(FileChangedError, match="was changed"):
+        next(blocks)
+
+
 def test_a_file_that_is_gone_is_noticed(file: Path) -> None:
     found = ByteRange.of_file(file)
     file.unlink()
