@@ -17,6 +17,7 @@ from typing import Any
 
 from blake3 import blake3
 
+from kmodel_tools.errors import CorruptFileError
 from kmodel_tools.parallel import in_parallel
 from kmodel_tools.tensor import LENGTH, Tensor
 from kmodel_tools.tree import SCHEME, Model, join_path
@@ -106,8 +107,12 @@ def _text(name: str) -> bytes:
 
 def _of_tensor(tensor: Tensor) -> bytes:
     hasher = blake3(_framed(tensor.dtype.value.encode()) + _framed(repr(tensor.shape).encode()))
+    done = 0
     for block in tensor.blocks():
+        done += memoryview(block).nbytes
         hasher.update(block)
+    if tensor.dtype.itemsize is not None and done != tensor.nbytes:
+        raise CorruptFileError(f"holds {done} bytes where its shape {tensor.shape} needs {tensor.nbytes}")
     return hasher.digest()
 
 

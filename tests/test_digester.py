@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from blake3 import blake3
 from hypothesis import given
 
-from kmodel_tools.digester import digest
-from kmodel_tools.tensor import Tensor
+from kmodel_tools.digester import digest, digests_of
+from kmodel_tools.errors import CorruptFileError
+from kmodel_tools.tensor import DType, InMemory, Tensor
 from kmodel_tools.tree import Layer, Model, Optimizer, Slot, Weight
 from tests.strategies import models
 
@@ -30,6 +32,12 @@ def test_the_digest_is_what_the_documentation_says() -> None:
     assert found.values == blake3(framed(one)).hexdigest()
     assert found.layers == (("a", blake3(framed(b"kernel", one)).hexdigest()),)
     assert (found.scheme, found.algorithm) == ("kmt1", "blake3")
+
+
+@pytest.mark.parametrize("length", [8, 16])
+def test_of_an_array_with_other_bytes_than_its_shape_needs_there_is_no_digest(length: int) -> None:
+    with pytest.raises(CorruptFileError, match="needs 12"):
+        digests_of([Tensor(DType.FLOAT32, (3,), InMemory(bytes(length)))])
 
 
 def test_order_does_not_matter_and_names_do() -> None:
