@@ -92,6 +92,15 @@ def test_a_pipe_that_nobody_reads_says_of_no_models_that_they_differ() -> None:
     assert (done.returncode, done.stderr) == (141, "")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="has no named pipes in folders")
+def test_an_output_that_cannot_be_written(kmt: Run, tmp_path: Path) -> None:
+    missing, pipe = str(tmp_path / "missing" / "out.txt"), str(tmp_path / "pipe")
+    os.mkfifo(pipe)
+    assert kmt("diff", H5, OTHER, "-o", missing) == Result(2, "", f"kmt: {missing}: its folder does not exist; make the folder first\n")
+    refused = kmt("diff", H5, OTHER, "-o", pipe, "--force")  # a device would be replaced by a file
+    assert (refused.status, "no regular file" in refused.err) == (2, True)
+
+
 def test_an_error_that_nobody_foresaw_is_no_difference() -> None:
     crash = "from kmodel_tools import api, cli; import sys; api.read = None; sys.argv = ['kmt', 'diff', 'a', 'b']; cli.run()"
     done = subprocess.run([sys.executable, "-c", crash], capture_output=True, text=True, check=False)

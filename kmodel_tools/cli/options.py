@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -65,11 +64,15 @@ def named_values(texts: Sequence[str], usage: str = "NAME=VALUE") -> dict[str, s
 
 
 def write_output(text: str, output: str | None, force: bool) -> None:
-    """Print a text, or write it to a file that is not there yet (`force` replaces one that is)."""
-    if output is None:
+    """Print a text, or write it to a file that is not there yet (`force` replaces one that is).
+
+    Raises:
+        KmtError: The file is there, or cannot be written.
+    """
+    if output is None or output == "-":
         click.echo(text, nl=False)
         return
-    if os.path.exists(output) and not force:
-        raise click.UsageError(f"{output} is there already; --force replaces it")
-    with click.open_file(output, "w", encoding="utf-8", atomic=True) as target:
-        target.write(text)
+    from kmodel_tools.storage.atomic import new_file
+
+    with new_file(output, force) as target:
+        target.write(text.encode())
