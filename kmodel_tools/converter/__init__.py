@@ -206,11 +206,14 @@ def _compare(path: str, target: Format, model: Model) -> None:
         KmtError: One is not.
     """
     ours, back = _arrays(model), read_model(path, target.name)
-    left = Counter(digests_of([tensor for _, tensor in back.tensors()]))
+    there = list(back.tensors())
+    values = dict(zip((id(tensor) for _, tensor in there), digests_of([tensor for _, tensor in there]), strict=True))
+    left = Counter(values.values())
+    named = {join_path(path_of): values.get(id(weight.tensor)) for path_of, weight in back.weights()} if Part.NAMES in target.holds else {}
     lost = []
     for (name, _), value in zip(ours, digests_of([tensor for _, tensor in ours]), strict=True):
         left[value] -= 1
-        lost += [name] if left[value] < 0 else []
+        lost += [name] if left[value] < 0 or named.get(name, value) not in (value, None) else []
     if lost:
         raise KmtError(
             f"of {len(ours)} arrays {len(lost)} read back with other values, and nothing was written",
