@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from glob import escape as pattern
 from typing import Any
 
@@ -58,18 +59,7 @@ def read(probe: Probe) -> Model:
     notes = model.notes
     if shard is not None and os.path.isfile(index := f"{shard[1]}{INDEX_SUFFIX}"):
         notes = (Note("odd", f"this is one shard of {os.path.basename(index)}: open that to see the whole model"), *notes)
-    return Model(
-        name=model.name,
-        format=FORMAT.name,
-        layers=model.layers,
-        own_weights=model.own_weights,
-        architecture=model.architecture,
-        optimizer=model.optimizer,
-        training_config=model.training_config,
-        metadata={**model.metadata, "dialect": dialect},
-        notes=notes,
-        inventory=model.inventory,
-    )
+    return replace(model, format=FORMAT.name, metadata={**model.metadata, "dialect": dialect}, notes=notes)
 
 
 def _single(file: ByteRange) -> tuple[Mapping[str, Tensor], Mapping[str, str]]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from glob import escape as pattern
 
 from kmodel_tools.architecture.checkpoint_layout import NAMES, GraphLayout, is_name_based
@@ -85,13 +86,9 @@ def read(probe: Probe) -> Model:
 
 
 def _model(model: Model, tensors: dict[str, Tensor], dialect: str, notes: list[Note]) -> Model:
-    return Model(
-        name=model.name,
+    return replace(
+        model,
         format=FORMAT.name,
-        layers=model.layers,
-        own_weights=model.own_weights,
-        optimizer=model.optimizer,
-        extras=model.extras,
         metadata={**model.metadata, "dialect": dialect},
         notes=(*notes, *model.notes),
         inventory=tuple(tensors.items()),

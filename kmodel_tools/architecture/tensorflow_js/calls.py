@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kmodel_tools.architecture.envelope import Config, class_of, is_model, layer_configs, settings_of
-from kmodel_tools.architecture.tensorflow_js_values import stacked_cells
+from kmodel_tools.architecture.tensorflow_js.values import stacked_cells
 from kmodel_tools.architecture.topology import references
 
 

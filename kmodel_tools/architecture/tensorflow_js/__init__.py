@@ -1,7 +1,7 @@
 """What TensorFlow.js takes of a configuration of Keras 2: classes, arguments and names; and a configuration as it has to be for it.
 
 TensorFlow.js leaves out arguments that it does not know, without a word: one that is set to something else than what happens without it
-is refused here. So is what it does otherwise: values (`tensorflow_js_values`), axes (`…_axes`), calls (`…_calls`), masks (`…_masks`).
+is refused here. So is what it does otherwise: values (`values`), axes (`…_axes`), calls (`…_calls`), masks (`…_masks`).
 Initializers and regularizers do not matter for a model that has its weights; those that it does not know are left out, since it would
 not load the model. So are constraints, which it applies to weights as it loads them (`variables.ts`, `write`), and regularizers of
 activities, with which it does not call a layer. Source: TensorFlow.js 4.22, `tfjs-layers/src/layers/`, `initializers.ts`,
@@ -14,10 +14,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kmodel_tools.architecture.envelope import Config, class_of, is_model, layer_configs, settings_of
-from kmodel_tools.architecture.tensorflow_js_axes import of_axes
-from kmodel_tools.architecture.tensorflow_js_calls import of_calls
-from kmodel_tools.architecture.tensorflow_js_masks import of_masks
-from kmodel_tools.architecture.tensorflow_js_values import of_values
+from kmodel_tools.architecture.tensorflow_js.axes import of_axes
+from kmodel_tools.architecture.tensorflow_js.calls import of_calls
+from kmodel_tools.architecture.tensorflow_js.masks import of_masks
+from kmodel_tools.architecture.tensorflow_js.values import of_values
 
 _DENSE = (
     "activation activity_regularizer bias_constraint bias_initializer bias_regularizer "
