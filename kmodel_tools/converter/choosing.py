@@ -6,38 +6,18 @@ Each step says whether what is left is a whole model, with its architecture, or 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Protocol
 
 from kmodel_tools.architecture.editing.names import kept_keys
-from kmodel_tools.converter.request import Request
+from kmodel_tools.converter.planned import Planned
 from kmodel_tools.editor import select
 from kmodel_tools.editor.naming import new_paths, rename_layers
 from kmodel_tools.editor.parts import extract, without_last_layers
 from kmodel_tools.errors import ConversionError, KmtError
-from kmodel_tools.format import Format
 from kmodel_tools.format import Part as FilePart
 from kmodel_tools.renaming import path_changer, rename
 from kmodel_tools.tree import Model, join_path
 
 LEGACY = "keras-h5"
-
-
-class Planned(Protocol):
-    """What of a plan is read and filled here."""
-
-    target: Format
-    request: Request
-    carried: list[str]
-    left_out: list[str]
-    inferred: list[str]
-    lost: list[str]
-    changes: list[str]
-    part: bool
-    cut: bool
-
-    def counts_layers(self) -> bool:
-        """Whether the target is a checkpoint of objects, in which layers have a number and no name."""
-        ...
 
 
 def named(plan: Planned, source: Model) -> Model:

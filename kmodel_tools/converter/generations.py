@@ -4,41 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from kmodel_tools.architecture.envelope import Era
 from kmodel_tools.architecture.upgrade import KERAS_VERSION, upgrade
 from kmodel_tools.converter.legacy_file import spelled_for_legacy_file
-from kmodel_tools.converter.request import Request
+from kmodel_tools.converter.planned import Planned
 from kmodel_tools.converter.unpacking import NONE_HELD
 from kmodel_tools.errors import ConversionError, KmtError
-from kmodel_tools.format import Format, Part
+from kmodel_tools.format import Part
 from kmodel_tools.tree import Model
 from kmodel_tools.upgrader.generation import FIRST, GENERATIONS, VERSIONS, carried, generation, refuse_values_of_keras_3
 
 STORE = "keras-weights"
 DOCUMENT = "keras-json"
 AS_ASKED = "optimizer state: as asked for"
-
-
-class Planned(Protocol):
-    """What of a plan is read and filled here."""
-
-    source: Model
-    target: Format
-    request: Request
-    carried: list[str]
-    left_out: list[str]
-    inferred: list[str]
-    lost: list[str]
-    changes: list[str]
-    holes: bool
-    part: bool
-
-    @property
-    def weights_only(self) -> bool:
-        """Whether the result is no whole model."""
-        ...
 
 
 def in_its_generation(plan: Planned, model: Model) -> Model:

@@ -117,11 +117,11 @@ def cut(name: str, length: int) -> Maker:
     return make
 
 
-def archive(name: str, change: Callable[[dict[str, bytes], zipfile.ZipFile], None]) -> Maker:
-    """The clean archive with other members."""
+def archive(name: str, change: Callable[[dict[str, bytes], zipfile.ZipFile], None], source: str = "clean.keras") -> Maker:
+    """An archive, the clean one if no other is named, with other members."""
 
     def make() -> str:
-        with zipfile.ZipFile(MODELS / "clean.keras") as old:
+        with zipfile.ZipFile(MODELS / source) as old:
             members = {item: old.read(item) for item in old.namelist()}
         with zipfile.ZipFile(name, "w") as new:
             change(members, new)
@@ -143,8 +143,8 @@ def with_config(name: str, change: Callable[[dict[str, object]], None]) -> Maker
     return archive(name, edit)
 
 
-def with_weights(name: str, change: Callable[[h5py.File], None]) -> Maker:
-    """The clean archive with other weights."""
+def with_weights(name: str, change: Callable[[h5py.File], None], source: str = "clean.keras") -> Maker:
+    """An archive, the clean one if no other is named, with other weights."""
 
     def edit(members: dict[str, bytes], new: zipfile.ZipFile) -> None:
         buffer = io.BytesIO(members["model.weights.h5"])
@@ -152,7 +152,7 @@ def with_weights(name: str, change: Callable[[h5py.File], None]) -> Maker:
             change(file)
         members["model.weights.h5"] = buffer.getvalue()
 
-    return archive(name, edit)
+    return archive(name, edit, source)
 
 
 def hdf5(name: str, change: Callable[[h5py.File], None]) -> Maker:
@@ -443,16 +443,12 @@ def in_folder() -> str:
 
 def new_head() -> str:
     """A model with a head that was not trained, and beside it the same one trained."""
-    with zipfile.ZipFile(MODELS / "new_head.keras") as old, zipfile.ZipFile("trained.keras", "w") as file:
-        for name in old.namelist():
-            content = old.read(name)
-            if name == "model.weights.h5":
-                buffer = io.BytesIO(content)
-                with h5py.File(buffer, "r+") as weights:
-                    for dataset in ("layers/dense_1/vars/0", "layers/dense_1/vars/1"):
-                        weights[dataset][()] += 0.5
-                content = buffer.getvalue()
-            file.writestr(name, content)
+
+    def edit(file: h5py.File) -> None:
+        for dataset in ("layers/dense_1/vars/0", "layers/dense_1/vars/1"):
+            file[dataset][()] += 0.5
+
+    with_weights("trained.keras", edit, "new_head.keras")()
     return model("new_head.keras")()
 
 

@@ -178,20 +178,8 @@ def test_a_state_file_that_names_what_is_there() -> None:
 
 def changed(change: Any) -> str:
     """The trained model of two layers with other values."""
-
-    def edit(file: h5py.File) -> None:
-        change({name: file[f"layers/{name}/vars"] for name in ("dense", "dense_1", "dense_2")})
-
-    with zipfile.ZipFile(MODELS / "two_layers.keras") as old, zipfile.ZipFile("changed.keras", "w") as new:
-        for name in old.namelist():
-            content = old.read(name)
-            if name == "model.weights.h5":
-                buffer = io.BytesIO(content)
-                with h5py.File(buffer, "r+") as file:
-                    edit(file)
-                content = buffer.getvalue()
-            new.writestr(name, content)
-    return "changed.keras"
+    layers = ("dense", "dense_1", "dense_2")
+    return with_weights("changed.keras", lambda file: change({name: file[f"layers/{name}/vars"] for name in layers}), "two_layers.keras")()
 
 
 def compared(change: Any) -> set[str]:
